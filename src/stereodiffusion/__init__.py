@@ -1,0 +1,56 @@
+"""StereoDiffusion: training-free stereo image pairs with latent diffusion models.
+
+>>> import stereodiffusion
+>>> model = stereodiffusion.load("toybox")
+>>> pair = model.text("a red ball in front of a striped blue box", seed=1)
+>>> pair.save("ball.png", format="anaglyph")
+
+The names below are the public ones; they are imported when they are first used, so that `import stereodiffusion` loads
+neither torch nor diffusers.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from stereodiffusion.config import StereoConfig, preset
+    from stereodiffusion.errors import StereoDiffusionError
+    from stereodiffusion.geometry import Disparity, StereoRig
+    from stereodiffusion.pair import StereoPair
+    from stereodiffusion.synthesis import StereoDiffusion, load
+
+_HOMES = {
+    "Disparity": "stereodiffusion.geometry",
+    "StereoConfig": "stereodiffusion.config",
+    "StereoDiffusion": "stereodiffusion.synthesis",
+    "StereoDiffusionError": "stereodiffusion.errors",
+    "StereoPair": "stereodiffusion.pair",
+    "StereoRig": "stereodiffusion.geometry",
+    "load": "stereodiffusion.synthesis",
+    "preset": "stereodiffusion.config",
+}
+
+__all__ = [
+    "Disparity",
+    "StereoConfig",
+    "StereoDiffusion",
+    "StereoDiffusionError",
+    "StereoPair",
+    "StereoRig",
+    "__version__",
+    "load",
+    "preset",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

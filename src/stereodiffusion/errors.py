@@ -1,0 +1,51 @@
+"""Everything this package raises on purpose.
+
+    StereoDiffusionError
+    ├── GeometryError (ValueError)     a depth or disparity map, a rig or a size that makes no sense
+    ├── ConfigError (ValueError)       settings that contradict each other or are out of range
+    ├── FormatError (ValueError)       a picture or map file that cannot be read or written
+    ├── DatasetError (ValueError)      a folder that is no such data set, or a scene of it that cannot be read
+    ├── BenchmarkError (RuntimeError)  results that are not there or damaged, or a run that broke off
+    ├── ModelError (RuntimeError)      a model that cannot be loaded or is of the wrong kind
+    │   └── ModelUnavailableError      ... because it is not on disk and cannot be fetched
+    └── PromptError (ValueError)       a prompt that the model's text encoder cannot take
+
+A message says what was expected and what came. Each error also inherits the built-in kind, so that
+callers who know nothing of this package can catch `ValueError` or `RuntimeError`.
+"""
+
+
+class StereoDiffusionError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class GeometryError(StereoDiffusionError, ValueError):
+    """A depth or disparity map, a camera rig or a size that makes no sense."""
+
+
+class ConfigError(StereoDiffusionError, ValueError):
+    """Settings that contradict each other or are out of range."""
+
+
+class FormatError(StereoDiffusionError, ValueError):
+    """A picture or map file that cannot be read or written."""
+
+
+class DatasetError(StereoDiffusionError, ValueError):
+    """A folder that is no such data set, or a scene of it that cannot be read."""
+
+
+class BenchmarkError(StereoDiffusionError, RuntimeError):
+    """Results that are not there or damaged, or a run that broke off."""
+
+
+class ModelError(StereoDiffusionError, RuntimeError):
+    """A model that cannot be loaded or is of the wrong kind."""
+
+
+class ModelUnavailableError(ModelError):
+    """A model that is not on disk and cannot be fetched."""
+
+
+class PromptError(StereoDiffusionError, ValueError):
+    """A prompt that the model's text encoder cannot take."""
