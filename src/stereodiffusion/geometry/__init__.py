@@ -1,0 +1,23 @@
+"""Disparity, the pair of cameras, and moving pictures and latents from one eye to the other (section 3.1)."""
+
+from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.extend import extend_background
+from stereodiffusion.geometry.paper import paper_disparity
+from stereodiffusion.geometry.refine import snap_to_edges
+from stereodiffusion.geometry.rig import StereoRig
+from stereodiffusion.geometry.warp import Eye, SplatMode, Warped, splat, splat_eyes, take, warp_disparity
+
+__all__ = [
+    "Disparity",
+    "Eye",
+    "SplatMode",
+    "StereoRig",
+    "Warped",
+    "extend_background",
+    "paper_disparity",
+    "snap_to_edges",
+    "splat",
+    "splat_eyes",
+    "take",
+    "warp_disparity",
+]

@@ -1,0 +1,113 @@
+"""The background continued into occlusions: what an eye that moves sideways most likely sees behind an edge.
+
+An occlusion opens on the far side of a depth edge, so it belongs to the farther of its two neighbours. Each row is
+drawn out from there. The farther a cell lies from what is known, the less is known about it: it is read from a coarser
+level of a mip-map, so that colours spread across rows and the streaks of a plain stretch are averaged away.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, pad
+
+from stereodiffusion.errors import GeometryError
+from stereodiffusion.geometry.disparity import Disparity
+
+_SAME_SURFACE_PX = 1.0  # neighbours this close in disparity are one surface, and a hole between them is interpolated
+_TAKEN_PX = 2  # cells that are averaged at the edge of what is known
+_SPREAD = 0.5  # standard deviation of the smoothing per distance from what is known
+_LEAST_SPREAD_PX = 3.0
+_COARSEST = 6  # mip-map levels above the finest
+
+
+def extend_background(view: Float[Tensor, "b c h w"], seen: Disparity) -> Float[Tensor, "b c h w"]:
+    """Fill the cells that show nothing from the background beside them.
+
+    Args:
+        view: a warped view, any number of channels; what its unknown cells contain does not matter.
+        seen: the disparity of that view on its grid, known where the view shows something (see `warp_disparity`).
+
+    Returns:
+        The view with every cell filled; known cells keep their values. A view that shows nothing becomes 0.
+
+    Raises:
+        GeometryError: if the disparity is of another size or batch.
+    """
+    if (len(view), *view.shape[2:]) != (seen.batch, *seen.size):
+        raise GeometryError(f"the view is {tuple(view.shape)}, its disparity {tuple(seen.pixels.shape)}")
+    drawn, distance, found = _draw_out(view, seen.pixels, seen.known)
+    if not bool(found.all()):  # rows that show nothing at all take from the rows above and below
+        columns = _draw_out(*(field.mT for field in (drawn, seen.pixels, found)))
+        drawn = columns[0].mT.contiguous()
+        distance = torch.where(found, distance, columns[1].mT)
+    return torch.where(seen.known, view, _smooth(drawn, ~seen.known, distance))
+
+
+def _draw_out(
+    view: Float[Tensor, "b c h w"], disparity: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"]
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"]]:
+    """Rows continued from the farther side of every hole; distance to that side; the cells that have a value now."""
+    width = view.shape[-1]
+    column = torch.arange(width, device=view.device)
+    before = torch.where(known, column, -1).cummax(dim=-1).values
+    after = torch.where(known, column, width).flip(-1).cummin(dim=-1).values.flip(-1)
+    to_before, to_after = (column - before).to(view.dtype), (after - column).to(view.dtype)
+    d_before = torch.where(before >= 0, _at(disparity, before), torch.inf)
+    d_after = torch.where(after < width, _at(disparity, after), torch.inf)
+    found = (before >= 0) | (after < width)
+
+    one_surface = (d_before - d_after).abs() <= _SAME_SURFACE_PX
+    share = torch.where(
+        one_surface, to_before / (to_before + to_after).clamp(min=1), (d_after < d_before).to(view.dtype)
+    )
+    start, end = _edge_mean(view, known, before, -1), _edge_mean(view, known, after, 1)
+    drawn = torch.where(known, view, torch.lerp(start, end, share.expand_as(view)))
+    distance = torch.where(one_surface, torch.minimum(to_before, to_after), torch.lerp(to_before, to_after, share))
+    return drawn.masked_fill(~found, 0), distance.masked_fill(known | ~found, 0), found
+
+
+def _edge_mean(
+    view: Float[Tensor, "b c h w"], known: Bool[Tensor, "b 1 h w"], edge: Int[Tensor, "b 1 h w"], outwards: int
+) -> Float[Tensor, "b c h w"]:
+    """Mean of the first known cells behind the edge of a hole."""
+    total, count = torch.zeros_like(view), torch.zeros_like(view[:, :1])
+    for step in range(_TAKEN_PX):
+        inside = _at(known, edge + outwards * step).to(view.dtype)
+        total = total + inside * _at(view, edge + outwards * step)
+        count = count + inside
+    return total / count.clamp(min=1)
+
+
+def _at(field: Tensor, column: Int[Tensor, "b 1 h w"]) -> Tensor:
+    """Values at a column of each cell's own row; the nearest column of the frame where it lies outside."""
+    return field.gather(-1, column.clamp(0, field.shape[-1] - 1).expand(-1, field.shape[1], -1, -1))
+
+
+def _smooth(
+    drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], distance: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, "b c h w"]:
+    """Each cell from the mip-map level whose cells are as wide as the spread that its distance asks for.
+
+    Only holes are averaged: what is known has its say through the rows alone, nearer surfaces through nothing.
+    """
+    height, width = drawn.shape[2:]
+    spread = (_SPREAD * distance).clamp(min=_LEAST_SPREAD_PX)
+    wanted = (spread * 2).log2().clamp(max=_COARSEST)  # level k, drawn to full size, has a deviation of about 2^k / 2
+    total, weight = drawn * hole, hole.to(drawn.dtype)
+    result, finer = torch.zeros_like(drawn), drawn
+    for level in range(1, _COARSEST + 1):
+        total, weight = (_halved(field) for field in (total, weight))
+        coarse = interpolate(torch.cat([total, weight], 1), scale_factor=2**level, mode="bilinear")[
+            ..., :height, :width
+        ]
+        coarser = coarse[:, :-1] / coarse[:, -1:].clamp(min=torch.finfo(drawn.dtype).tiny)
+        share = (wanted - (level - 1)).clamp(0, 1)
+        inside = (wanted > level - 1) & (wanted <= level)
+        result = torch.where(inside, torch.lerp(finer, coarser, share.expand_as(drawn)), result)
+        finer = coarser
+    return result
+
+
+def _halved(field: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+    """Means of 2 x 2 cells; a last odd row or column is padded with nothing."""
+    return avg_pool2d(pad(field, (0, field.shape[-1] % 2, 0, field.shape[-2] % 2)), 2)

@@ -1,0 +1,70 @@
+"""Borders of disparity maps go where the picture's are; what is right stays right."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from stereodiffusion.datasets.scenes import render_disparity, render_image, sample_scene
+from stereodiffusion.errors import GeometryError
+from stereodiffusion.geometry import Disparity, snap_to_edges
+
+
+def scene(seed: int, size: int = 128) -> tuple[Tensor, Tensor]:
+    drawn = sample_scene(seed)
+    picture = torch.from_numpy(render_image(drawn, (size, size))).permute(2, 0, 1)[None].float()
+    return picture, torch.from_numpy(render_disparity(drawn, (size, size)))[None, None].float()
+
+
+def blurred(pixels: Tensor, reach: int) -> Tensor:
+    return avg_pool2d(pixels, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
+
+
+def snapped(pixels: Tensor, picture: Tensor, radius: int = 6) -> Tensor:
+    return snap_to_edges(Disparity.from_pixels(pixels[0, 0]), picture, radius=radius).pixels
+
+
+def test_the_ramp_of_a_blurred_border_becomes_the_step_that_it_was() -> None:
+    truth = torch.full((1, 1, 40, 60), 2.0)
+    truth[..., 10:30, 20:40] = 9.0
+    picture = torch.where(truth > 5, 0.8, 0.2).expand(1, 3, 40, 60)
+    ramp = blurred(truth, 2)
+    assert float((ramp - truth).abs().max()) > 2
+    sides = (..., slice(14, 26), slice(None))  # corners are rounded by the blur
+    sharp = snapped(ramp, picture)
+    assert torch.equal(sharp[sides] > 5.5, truth[sides] > 5.5)
+    middle = (..., slice(14, 26), [19, 20, 39, 40])  # the cells at the border, which the ramp had half-way
+    assert float((sharp - truth)[middle].abs().max()) < 0.5
+    assert float((sharp - truth)[sides].abs().mean()) < 0.6 * float((ramp - truth)[sides].abs().mean())
+
+
+def test_blurred_maps_of_scenes_come_closer_to_the_truth() -> None:
+    before, after = [], []
+    for seed in range(6):
+        picture, truth = scene(seed)
+        ramp = blurred(truth, 2)
+        before.append(float((ramp - truth).abs().mean()))
+        after.append(float((snapped(ramp, picture, radius=4) - truth).abs().mean()))
+    assert sum(after) < 0.75 * sum(before)
+
+
+def test_a_step_stays_a_step_whatever_the_picture_shows() -> None:
+    truth = torch.full((1, 1, 32, 48), 1.0)
+    truth[..., 16:] = 7.0
+    picture = torch.rand((1, 3, 32, 48), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(snapped(truth, picture), truth)
+
+
+def test_a_slope_stays_a_slope() -> None:
+    slope = torch.linspace(0, 24, 96).expand(1, 1, 32, 96).contiguous()
+    picture = torch.rand((1, 3, 32, 96), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(snapped(slope, picture), slope)
+
+
+def test_sparse_maps_and_other_sizes_are_refused() -> None:
+    picture, truth = scene(0, 32)
+    sparse = Disparity.from_pixels(truth[0, 0], known=truth[0, 0] > truth.mean())
+    with pytest.raises(GeometryError, match="dense"):
+        snap_to_edges(sparse, picture)
+    with pytest.raises(GeometryError, match="its disparity"):
+        snap_to_edges(Disparity.from_pixels(truth[0, 0, :-1]), picture)
