@@ -1,0 +1,52 @@
+"""Reading and writing: pictures, maps, and every way to pack a stereo pair into a file.
+
+image      pictures: files, Pillow images, tensors          colour     colour profiles
+metadata   settings inside picture files                    files      whole files or none
+maps       depth and disparity maps     pfm                 visualise  disparity in false colours
+sbs        side by side, cross-eyed, top-bottom             anaglyph   filter glasses
+mpo        the file of 3D cameras                           wiggle     GIF and WebP animation
+outputs    all output formats by name, and how files are named
+"""
+
+from stereodiffusion.formats.anaglyph import AnaglyphMethod, anaglyph
+from stereodiffusion.formats.image import (
+    encode_image,
+    from_pil,
+    read_image,
+    read_metadata,
+    resize_image,
+    to_pil,
+    write_image,
+)
+from stereodiffusion.formats.maps import MapKind, RawMap, Unknown, disparity_from_map, read_map, write_map
+from stereodiffusion.formats.mpo import encode_mpo
+from stereodiffusion.formats.outputs import OUTPUT_FORMATS, OutputFormat
+from stereodiffusion.formats.sbs import cross_eyed, side_by_side, top_bottom
+from stereodiffusion.formats.visualise import visualise
+from stereodiffusion.formats.wiggle import encode_wiggle
+
+__all__ = [
+    "OUTPUT_FORMATS",
+    "AnaglyphMethod",
+    "MapKind",
+    "OutputFormat",
+    "RawMap",
+    "Unknown",
+    "anaglyph",
+    "cross_eyed",
+    "disparity_from_map",
+    "encode_image",
+    "encode_mpo",
+    "encode_wiggle",
+    "from_pil",
+    "read_image",
+    "read_map",
+    "read_metadata",
+    "resize_image",
+    "side_by_side",
+    "to_pil",
+    "top_bottom",
+    "visualise",
+    "write_image",
+    "write_map",
+]

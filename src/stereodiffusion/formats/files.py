@@ -1,0 +1,72 @@
+"""Files appear whole or not at all.
+
+Encoders in this package are pure functions to `bytes`; this module alone touches the disk. Everything is
+first written beside its target and then renamed, so that neither a full disk nor an interrupt leaves half
+a file behind, and an older file of that name survives a failure.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+
+from stereodiffusion.errors import FormatError
+
+PathLike = str | os.PathLike[str]
+
+
+def read_bytes(path: PathLike) -> bytes:
+    """The content of a regular, non-empty file."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise FormatError(f"{path}: expected a file, got a folder")
+        if not path.exists():
+            raise FormatError(f"{path}: no such file")
+        if not path.is_file():
+            raise FormatError(f"{path}: expected a regular file, got a device or pipe")
+        content = path.read_bytes()
+    except OSError as failed:
+        raise FormatError(f"{path}: cannot be read: {failed.strerror}") from failed
+    if not content:
+        raise FormatError(f"{path}: the file is empty")
+    return content
+
+
+def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
+    """Writes all files or, when one of them fails, none; returns their paths in the given order.
+
+    Existing files of these names are replaced. Folders must exist.
+    """
+    targets = {path: _target(path) for path in contents}
+    temporary = {path: target.with_name(f".{token_hex(8)}.tmp") for path, target in targets.items()}
+    current: Path | None = None  # to name in the message
+    try:
+        for current, content in contents.items():
+            with temporary[current].open("xb") as file:
+                file.write(content)
+        for current, target in targets.items():
+            temporary[current].replace(target)
+    except OSError as failed:
+        raise FormatError(f"{current}: cannot be written: {failed.strerror}") from failed
+    finally:
+        for leftover in temporary.values():
+            with suppress(OSError):
+                leftover.unlink()
+    return list(contents)
+
+
+def _target(path: Path) -> Path:
+    """Where the content goes: a link is followed, so that the file it points to is replaced and not the link."""
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise FormatError(f"{path}: expected a file name, got a folder")
+        if target.exists() and not target.is_file():
+            raise FormatError(f"{path}: expected a file name, got a device or pipe")
+        if not target.parent.is_dir():
+            raise FormatError(f"{path}: the folder {path.parent} does not exist")
+    except OSError as failed:  # such as a name that is too long
+        raise FormatError(f"{path}: cannot be written: {failed.strerror}") from failed
+    return target

@@ -1,0 +1,151 @@
+"""The output formats by name, and the names of their files.
+
+One format goes exactly to the path that was asked for; its suffix must be one that holds the format, and a path
+without a suffix gets the format's own. Several formats go to `<stem>-<format><suffix>`, with the suffix of the path
+where it fits. The two separate eyes are always `<stem>-left` and `<stem>-right`, and extras `<stem>-<extra>`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, TypeAlias, get_args
+
+from jaxtyping import Float
+from torch import Tensor
+
+from stereodiffusion.errors import FormatError
+from stereodiffusion.formats.anaglyph import anaglyph
+from stereodiffusion.formats.image import STILL_SUFFIXES, encode_image
+from stereodiffusion.formats.mpo import encode_mpo
+from stereodiffusion.formats.sbs import cross_eyed, side_by_side, top_bottom
+from stereodiffusion.formats.wiggle import encode_wiggle
+
+OneImage: TypeAlias = Float[Tensor, "1 3 h w"]
+Extra = Literal["disparity", "occlusion", "left", "right"]
+"""What can be saved beside the formats: see `StereoPair.save`."""
+
+Encode: TypeAlias = Callable[[OneImage, OneImage, str, Mapping[str, object]], bytes]
+"""(left, right, suffix, settings) -> the content of the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFormat:
+    """One way to keep a stereo pair.
+
+    Attributes:
+        about: what it is for, in a line.
+        suffixes: of the files that can hold it; the first is its own.
+        parts: what is encoded, by the end of the file's stem; one part named "" for all but the separate eyes.
+    """
+
+    about: str
+    suffixes: tuple[str, ...]
+    parts: Mapping[str, Encode]
+
+
+def _still(about: str, compose: Callable[[OneImage, OneImage], OneImage]) -> OutputFormat:
+    def encode(left: OneImage, right: OneImage, suffix: str, settings: Mapping[str, object]) -> bytes:
+        return encode_image(compose(left, right), suffix, settings)
+
+    return OutputFormat(about=about, suffixes=tuple(STILL_SUFFIXES), parts=MappingProxyType({"": encode}))
+
+
+def _left(left: OneImage, right: OneImage, suffix: str, settings: Mapping[str, object]) -> bytes:
+    return encode_image(left, suffix, settings)
+
+
+def _right(left: OneImage, right: OneImage, suffix: str, settings: Mapping[str, object]) -> bytes:
+    return encode_image(right, suffix, settings)
+
+
+def _mpo(left: OneImage, right: OneImage, suffix: str, settings: Mapping[str, object]) -> bytes:
+    return encode_mpo(left, right, settings)
+
+
+def _wiggle_gif(left: OneImage, right: OneImage, suffix: str, settings: Mapping[str, object]) -> bytes:
+    return encode_wiggle([left, right], ".gif", settings)
+
+
+def _wiggle_webp(left: OneImage, right: OneImage, suffix: str, settings: Mapping[str, object]) -> bytes:
+    return encode_wiggle([left, right], ".webp", settings)
+
+
+OUTPUT_FORMATS: Mapping[str, OutputFormat] = MappingProxyType(
+    {
+        "sbs": _still("side by side, left eye left: headsets, 3D television, parallel viewing", side_by_side),
+        "sbs-half": _still("side by side, each eye squeezed to half its width", partial(side_by_side, size="half")),
+        "cross-eyed": _still("side by side, right eye left: for crossed eyes, without any device", cross_eyed),
+        "top-bottom": _still("left eye above the right", top_bottom),
+        "top-bottom-half": _still("left eye above, each squeezed to half its height", partial(top_bottom, size="half")),
+        "anaglyph": _still("red-cyan glasses, Dubois' colours", anaglyph),
+        "anaglyph-green-magenta": _still("green-magenta glasses, Dubois", partial(anaglyph, method="green-magenta")),
+        "anaglyph-amber-blue": _still("amber-blue glasses, Dubois", partial(anaglyph, method="amber-blue")),
+        "anaglyph-color": _still("red-cyan glasses, channels as they are", partial(anaglyph, method="color")),
+        "anaglyph-half-color": _still("red-cyan glasses, left eye grey", partial(anaglyph, method="half-color")),
+        "anaglyph-gray": _still("red-cyan glasses, both eyes grey", partial(anaglyph, method="gray")),
+        "anaglyph-true": _still("red-blue glasses, both eyes grey, darkest", partial(anaglyph, method="true")),
+        "mpo": OutputFormat(
+            about="both eyes in one file, as 3D cameras write it",
+            suffixes=(".mpo",),
+            parts=MappingProxyType({"": _mpo}),
+        ),
+        "wiggle-gif": OutputFormat(
+            about="the eyes in turn, endlessly: no glasses",
+            suffixes=(".gif",),
+            parts=MappingProxyType({"": _wiggle_gif}),
+        ),
+        "wiggle-webp": OutputFormat(
+            about="the same in full colour", suffixes=(".webp",), parts=MappingProxyType({"": _wiggle_webp})
+        ),
+        "eyes": OutputFormat(
+            about="two files, one for each eye",
+            suffixes=tuple(STILL_SUFFIXES),
+            parts=MappingProxyType({"left": _left, "right": _right}),
+        ),
+    }
+)
+
+
+def output_format(name: str) -> OutputFormat:
+    """The format of that name."""
+    if name not in OUTPUT_FORMATS:
+        raise FormatError(f"expected a format out of {', '.join(OUTPUT_FORMATS)}, got {name!r}")
+    return OUTPUT_FORMATS[name]
+
+
+def plan_files(path: Path, formats: Sequence[str]) -> Mapping[Path, Encode]:
+    """Which file is made by what, in the given order."""
+    if not path.name:
+        raise FormatError(f"expected a file name, got {str(path)!r}")
+    plan: dict[Path, Encode] = {}
+    for name in formats:
+        kind = output_format(name)
+        suffix = _suffix(path, name, kind, alone=len(formats) == 1)
+        for end, encode in kind.parts.items():
+            ends = [end] if end else [name] if len(formats) > 1 else []
+            plan[path.with_name("-".join([path.stem, *ends]) + suffix)] = encode
+    return plan
+
+
+def extra_file(path: Path, extra: Extra) -> Path:
+    """Where an extra goes that is saved beside `path`."""
+    match extra:
+        case "disparity":
+            suffix = ".pfm"
+        case "occlusion":
+            suffix = ".png"
+        case "left" | "right":
+            suffix = path.suffix if path.suffix.lower() in STILL_SUFFIXES else ".png"
+        case _:
+            raise FormatError(f"expected {', '.join(get_args(Extra))}, got {extra!r}")
+    return path.with_name(f"{path.stem}-{extra}{suffix}")
+
+
+def _suffix(path: Path, name: str, kind: OutputFormat, *, alone: bool) -> str:
+    if path.suffix.lower() in kind.suffixes:
+        return path.suffix
+    if alone and path.suffix:
+        raise FormatError(f"{path}: {name} goes into {' or '.join(kind.suffixes)}, got {path.suffix}")
+    return kind.suffixes[0]

@@ -1,0 +1,182 @@
+"""A stereo pair: what every way of making one returns."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import PIL.Image
+import torch
+from torch.nn import functional
+
+from stereodiffusion.errors import ConfigError, FormatError, GeometryError
+from stereodiffusion.formats.files import PathLike, write_files
+from stereodiffusion.formats.image import encode_image, encoding, resize_image
+from stereodiffusion.formats.maps import encode_map
+from stereodiffusion.formats.outputs import Extra, extra_file, output_format, plan_files
+from stereodiffusion.geometry import Disparity, warp_disparity
+from stereodiffusion.types import Image, Region
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class StereoPair:
+    """Both eyes' views of a scene, or a batch of them.
+
+    Attributes:
+        left: the left eye's picture.
+        right: the right eye's picture.
+        disparity: of the left picture.
+        occlusion: the cells of the right picture that show what the left eye does not see.
+        settings: what made the pair, as JSON values: prompt, seed, model, version ... Goes into the saved files.
+    """
+
+    left: Image
+    right: Image
+    disparity: Disparity
+    occlusion: Region
+    settings: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def __post_init__(self) -> None:
+        if self.left.ndim != 4 or self.left.shape[1] != 3 or self.left.numel() == 0:
+            raise GeometryError(f"left must have shape (batch, 3, height, width), got {tuple(self.left.shape)}")
+        batch, _, height, width = self.left.shape
+        parts = {"disparity": self.disparity.pixels, "occlusion": self.occlusion}
+        for name, part, channels in (("right", self.right, 3), *((name, part, 1) for name, part in parts.items())):
+            if tuple(part.shape) != (batch, channels, height, width):
+                raise GeometryError(f"{name} must be {(batch, channels, height, width)}, got {tuple(part.shape)}")
+        if self.occlusion.dtype != torch.bool:
+            raise GeometryError(f"occlusion must be bool, got {self.occlusion.dtype}")
+        try:
+            json.dumps(dict(self.settings), allow_nan=False)
+        except (TypeError, ValueError) as refused:
+            raise ConfigError(f"settings must be plain JSON values: {refused}") from refused
+        object.__setattr__(self, "settings", dict(self.settings))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of one eye."""
+        return self.left.shape[2], self.left.shape[3]
+
+    def __len__(self) -> int:
+        return self.left.shape[0]
+
+    def __getitem__(self, index: int) -> "StereoPair":
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"expected an index below {len(self)}, got {index}")
+        one = slice(index % len(self), index % len(self) + 1)
+        return StereoPair(
+            left=self.left[one],
+            right=self.right[one],
+            disparity=Disparity(pixels=self.disparity.pixels[one], known=self.disparity.known[one]),
+            occlusion=self.occlusion[one],
+            settings=self.settings,
+        )
+
+    def __iter__(self) -> Iterator["StereoPair"]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        count = f"{len(self)} x " if len(self) > 1 else ""
+        return f"StereoPair({count}{height} x {width}, settings={dict(self.settings)})"
+
+    def _repr_png_(self) -> bytes:
+        """Shows the pair in a notebook; a batch one below the other."""
+        pictures = torch.cat(list(torch.cat([self.left, self.right], dim=-1)), dim=-2)
+        return encode_image(pictures[None], ".png")
+
+    def image(self, format: str = "sbs") -> PIL.Image.Image:  # noqa: A002 - the command line's word
+        """The pair in one of `OUTPUT_FORMATS`, in memory. Animations and MPO have two frames."""
+        self._check_single("image")
+        parts = output_format(format).parts
+        if len(parts) > 1:
+            raise FormatError(f"{format} are {len(parts)} pictures: see left and right")
+        suffix = output_format(format).suffixes[0]
+        encode = next(iter(parts.values()))
+        return PIL.Image.open(BytesIO(encode(self.left, self.right, suffix, self.settings)))
+
+    def save(
+        self,
+        path: PathLike,
+        format: str | Sequence[str] = "sbs",  # noqa: A002
+        *,
+        also: Extra | Collection[Extra] = (),
+    ) -> list[Path]:
+        """Writes the pair, all files or none, and returns their paths.
+
+        Args:
+            path: of a single format. Several go to `<stem>-<format><suffix>`; the pairs of a batch have
+                `-0`, `-1` ... at the end of their stems. Existing files are replaced.
+            format: one or several of `OUTPUT_FORMATS`.
+            also: `disparity` (`<stem>-disparity.pfm`: exact, in pixels of the left eye, unknown is inf),
+                `occlusion` (`<stem>-occlusion.png`: white where the right eye sees what the left does not),
+                `left` and `right` (pictures, `<stem>-left<suffix>`).
+        """
+        path = Path(path)
+        if not path.name:
+            raise FormatError(f"expected a file name, got {str(path)!r}")
+        formats = [format] if isinstance(format, str) else list(dict.fromkeys(format))
+        extras: Collection[Extra] = [also] if isinstance(also, str) else also
+        if not formats and not extras:
+            raise FormatError("expected at least one format")
+        contents: dict[Path, bytes] = {}
+        for index, pair in enumerate(self):
+            target = path if len(self) == 1 else path.with_name(f"{path.stem}-{index}{path.suffix}")
+            contents |= pair._encode(target, formats, extras)
+        return write_files(contents)
+
+    def resize(self, height: int, width: int) -> "StereoPair":
+        """The pair at another size; the disparity scales with the width."""
+        disparity = self.disparity.resize(height, width)  # first: it refuses sizes below 1
+        covered = functional.interpolate(self.occlusion.float(), (height, width), mode="area")
+        return StereoPair(
+            left=resize_image(self.left, height, width),
+            right=resize_image(self.right, height, width),
+            disparity=disparity,
+            occlusion=covered >= 0.5,
+            settings=self.settings,
+        )
+
+    def swapped(self) -> "StereoPair":
+        """The eyes exchanged, for glasses or players that have them the wrong way round.
+
+        Disparity and occlusion are those of the exchanged pair: near and far change places, so disparity is
+        negative, and unknown where the new left eye sees what the new right does not.
+        """
+        seen = warp_disparity(self.disparity, to="right")
+        back = warp_disparity(seen, to="left")
+        return StereoPair(
+            left=self.right,
+            right=self.left,
+            disparity=Disparity(pixels=-seen.pixels, known=seen.known),
+            occlusion=~back.known,
+            settings=self.settings,
+        )
+
+    def _encode(self, path: Path, formats: Sequence[str], also: Collection[Extra]) -> dict[Path, bytes]:
+        """The content of every file of a single pair."""
+        contents: dict[Path, bytes] = {}
+        for target, encode in plan_files(path, formats).items():
+            with encoding(target):
+                contents[target] = encode(self.left, self.right, target.suffix, self.settings)
+        for extra in also:
+            target = extra_file(path, extra)
+            with encoding(target):
+                contents[target] = self._encode_extra(extra, target.suffix)
+        return contents
+
+    def _encode_extra(self, extra: Extra, suffix: str) -> bytes:
+        match extra:
+            case "disparity":
+                return encode_map(self.disparity, suffix)
+            case "occlusion":
+                return encode_image(self.occlusion.float().expand(-1, 3, -1, -1), suffix)
+            case "left":
+                return encode_image(self.left, suffix, self.settings)
+            case "right":
+                return encode_image(self.right, suffix, self.settings)
+
+    def _check_single(self, what: str) -> None:
+        if len(self) != 1:
+            raise FormatError(f"{what} takes one pair, got a batch of {len(self)}: index it")

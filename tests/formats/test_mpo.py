@@ -1,0 +1,57 @@
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stereodiffusion.formats import encode_image, encode_mpo, to_pil
+
+
+def frames(content: bytes) -> list[np.ndarray]:
+    picture = Image.open(io.BytesIO(content))
+    shown: list[np.ndarray] = []
+    for index in range(getattr(picture, "n_frames", 1)):
+        picture.seek(index)
+        shown.append(np.asarray(picture.convert("RGB")).astype(int))
+    return shown
+
+
+@pytest.mark.parametrize("settings", [{}, {"prompt": "a red ball", "seed": 3}])
+def test_both_eyes_come_back(eyes: tuple[Tensor, Tensor], settings: dict[str, object]) -> None:
+    shown = frames(encode_mpo(*eyes, settings))
+    assert len(shown) == 2
+    for eye, frame in zip(eyes, shown, strict=True):
+        assert np.abs(frame - np.asarray(to_pil(eye))).max() <= 8
+        jpeg = np.asarray(Image.open(io.BytesIO(encode_image(eye, ".jpg")))).astype(int)
+        assert np.array_equal(frame, jpeg)
+
+
+def test_a_program_that_knows_only_jpeg_shows_the_left_eye(eyes: tuple[Tensor, Tensor]) -> None:
+    content = encode_mpo(*eyes)
+    assert content.startswith(b"\xff\xd8")
+    first = content[: content.index(b"\xff\xd9") + 2]
+    alone = np.asarray(Image.open(io.BytesIO(first))).astype(int)
+    assert np.abs(alone - np.asarray(to_pil(eyes[0]))).max() <= 8
+
+
+def test_the_index_says_that_they_are_two_eyes(eyes: tuple[Tensor, Tensor]) -> None:
+    content = encode_mpo(*eyes, {"seed": 3})
+    index: Any = Image.open(io.BytesIO(content)).mpinfo  # pyright: ignore[reportAttributeAccessIssue]
+    assert index[0xB001] == 2
+    entries = index[0xB002]
+    assert [entry["Attribute"]["MPType"] for entry in entries] == ["Multi-Frame Image: (Disparity)"] * 2
+    assert [entry["Attribute"]["RepresentativeImageFlag"] for entry in entries] == [True, False]
+    assert sum(entry["Size"] for entry in entries) == len(content)
+
+
+def test_deterministic(eyes: tuple[Tensor, Tensor]) -> None:
+    left, right = eyes
+    assert encode_mpo(left, right, {"seed": 3}) == encode_mpo(left.clone(), right.clone(), {"seed": 3})
+
+
+def test_large_pictures(eyes: tuple[Tensor, Tensor]) -> None:
+    large = torch.nn.functional.interpolate(eyes[0], (300, 400))
+    assert [frame.shape for frame in frames(encode_mpo(large, large))] == [(300, 400, 3)] * 2

@@ -1,0 +1,89 @@
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from torch import Tensor
+
+from stereodiffusion.errors import FormatError
+from stereodiffusion.formats import OUTPUT_FORMATS
+from stereodiffusion.formats.outputs import Extra, extra_file, plan_files
+
+
+def names(path: str, *formats: str) -> list[str]:
+    return [str(target) for target in plan_files(Path(path), formats)]
+
+
+def test_a_single_format_goes_where_it_was_asked_for() -> None:
+    assert names("out/ball.png", "sbs") == ["out/ball.png"]
+    assert names("ball.JPG", "anaglyph") == ["ball.JPG"]
+    assert names("ball.mpo", "mpo") == ["ball.mpo"]
+
+
+def test_without_a_suffix_the_format_has_its_own() -> None:
+    assert names("ball", "sbs") == ["ball.png"]
+    assert names("ball", "wiggle-gif") == ["ball.gif"]
+    assert names("ball", "eyes") == ["ball-left.png", "ball-right.png"]
+
+
+def test_several_formats_have_their_names() -> None:
+    assert names("ball.jpg", "sbs", "anaglyph", "mpo", "wiggle-webp", "eyes") == [
+        "ball-sbs.jpg",
+        "ball-anaglyph.jpg",
+        "ball-mpo.mpo",
+        "ball-wiggle-webp.webp",
+        "ball-left.jpg",
+        "ball-right.jpg",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "message"),
+    [
+        ("ball.png", "mpo", r"ball\.png: mpo goes into \.mpo, got \.png"),
+        ("ball.mpo", "sbs", r"sbs goes into \.png or .* got \.mpo"),
+        ("ball.v2", "sbs", r"got \.v2"),
+        (".", "sbs", r"expected a file name, got '\.'"),
+        ("ball.png", "hologram", "expected a format out of sbs, .* got 'hologram'"),
+    ],
+)
+def test_what_does_not_fit(path: str, kind: str, message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        names(path, kind)
+
+
+def test_extras_are_beside() -> None:
+    extras: list[Extra] = ["disparity", "occlusion", "left", "right"]
+    beside = [extra_file(Path("out/ball.jpg"), extra).name for extra in extras]
+    assert beside == ["ball-disparity.pfm", "ball-occlusion.png", "ball-left.jpg", "ball-right.jpg"]
+    assert extra_file(Path("ball.mpo"), "left") == Path("ball-left.png")
+
+
+@pytest.mark.parametrize("name", OUTPUT_FORMATS)
+def test_every_format_is_a_picture_and_deterministic(eyes: tuple[Tensor, Tensor], name: str) -> None:
+    kind = OUTPUT_FORMATS[name]
+    assert kind.about
+    for encode in kind.parts.values():
+        content = encode(*eyes, kind.suffixes[0], {"seed": 1})
+        assert content == encode(*eyes, kind.suffixes[0], {"seed": 1})
+        Image.open(io.BytesIO(content)).load()
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("sbs", (62, 24)),
+        ("sbs-half", (32, 24)),
+        ("cross-eyed", (62, 24)),
+        ("top-bottom", (31, 48)),
+        ("top-bottom-half", (31, 24)),
+        ("anaglyph", (31, 24)),
+        ("mpo", (31, 24)),
+        ("wiggle-gif", (31, 24)),
+        ("wiggle-webp", (31, 24)),
+        ("eyes", (31, 24)),
+    ],
+)
+def test_frame_sizes(eyes: tuple[Tensor, Tensor], name: str, size: tuple[int, int]) -> None:
+    for encode in OUTPUT_FORMATS[name].parts.values():
+        assert Image.open(io.BytesIO(encode(*eyes, OUTPUT_FORMATS[name].suffixes[0], {}))).size == size
