@@ -1,0 +1,139 @@
+"""All that the method knows of a latent diffusion model.
+
+The method (everything in `stereodiffusion.diffusion`) is written against this protocol; the models of
+diffusers stand behind it in `stereodiffusion.backbones`. Tests put tiny real networks behind it.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stereodiffusion.types import Image, Latent, Map
+
+Prediction: TypeAlias = Literal["epsilon", "v_prediction"]
+"""What the network was trained to predict: the noise ε, or v = √ᾱ_t ε - √(1-ᾱ_t) x_0 (Salimans & Ho 2022)."""
+
+AttentionPlace: TypeAlias = Literal["down", "mid", "up"]
+"""Where in the U-Net a self-attention layer sits: the contracting half, the bottleneck, the expanding half."""
+
+Tokens: TypeAlias = Float[Tensor, "_rows _tokens _features"]
+"""Token sequences: what self-attention reads, or prompts after the text encoder."""
+
+AttentionTap: TypeAlias = Callable[[int, Tokens], Tokens]
+"""Called in each self-attention layer with the layer's number (network order, from 0) and its input tokens, from
+which queries are projected; returns the tokens from which keys and values are projected. Returning the
+input leaves the layer as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """Prompts after the text encoders, one row per prompt.
+
+    Attributes:
+        tokens: What cross-attention reads.
+        pooled: Each prompt as one vector, for models that take it beside the timestep (SDXL); None for the others.
+    """
+
+    tokens: Tokens
+    pooled: Float[Tensor, "_rows _features"] | None = None
+
+
+def stack_rows(*embeddings: Embedding) -> Embedding:
+    """The rows of several embeddings of one model, one after the other."""
+    pooled = [embedding.pooled for embedding in embeddings if embedding.pooled is not None]
+    return Embedding(
+        tokens=torch.cat([embedding.tokens for embedding in embeddings]),
+        pooled=torch.cat(pooled) if pooled else None,
+    )
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """A latent diffusion model: autoencoder, text encoder and noise predictor.
+
+    All tensors live on `device`; latents are handed over in any floating dtype and come back in the same.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the model is called in messages and metadata."""
+        ...
+
+    @property
+    def pixels_per_latent(self) -> int:
+        """Edge of one latent cell in pixels: 8 for Stable Diffusion."""
+        ...
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of a latent: 4 for Stable Diffusion."""
+        ...
+
+    @property
+    def native_size(self) -> tuple[int, int]:
+        """(height, width) in pixels at which the network was trained."""
+        ...
+
+    @property
+    def prediction(self) -> Prediction:
+        """What `predict` returns."""
+        ...
+
+    @property
+    def alphas(self) -> Float[Tensor, " t"]:
+        """ᾱ_t of every training step, t = 0 the least noisy."""
+        ...
+
+    @property
+    def depth_conditioned(self) -> bool:
+        """Whether `predict` needs a depth map (SD2-depth)."""
+        ...
+
+    @property
+    def attention_places(self) -> Sequence[AttentionPlace]:
+        """The self-attention layers in network order, by place."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors go."""
+        ...
+
+    def encode(self, image: Image) -> Latent:
+        """Mean of the autoencoder's posterior times the scaling factor."""
+        ...
+
+    def decode(self, latents: Latent) -> Image:
+        """The picture of a latent, clamped to [0, 1]."""
+        ...
+
+    def embed(self, prompts: Sequence[str]) -> Embedding:
+        """The prompts after the text encoders, one row each; "" is the unconditional prompt."""
+        ...
+
+    def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:
+        """One evaluation of the network for each latent of the batch, in the sense of `prediction`.
+
+        Args:
+            x_t: Noisy latents, (b, c, h, w).
+            timestep: Training step t, 0 .. len(alphas) - 1.
+            embedding: Of the prompts, b rows.
+            depth: Relative inverse depth on the latent grid in [-1, 1], near is +1, (b, 1, h, w); required
+                when `depth_conditioned`, refused otherwise.
+
+        Raises:
+            ModelError: If `depth` is missing or not wanted.
+        """
+        ...
+
+    def attending(self, tap: AttentionTap) -> AbstractContextManager[None]:
+        """While entered, every self-attention layer projects keys and values from what `tap` returns.
+
+        On leaving, exception or not, the network is what it was before, bit for bit.
+        """
+        ...

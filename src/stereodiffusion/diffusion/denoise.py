@@ -1,0 +1,128 @@
+"""The one denoising loop, a generator.
+
+Whoever wants progress, previews or to stop early iterates over it. What changes latents on the way (shift, SPSMD,
+deblur) is an `edit`; what changes attention is a `tap`. The network is patched only while it is being evaluated, so
+that nothing is left behind wherever the loop is abandoned.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+
+from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Embedding, stack_rows
+from stereodiffusion.diffusion.schedule import Schedule
+from stereodiffusion.diffusion.solver import ddim_step, noise_of
+from stereodiffusion.errors import ConfigError
+from stereodiffusion.types import Latent, Map
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditioning:
+    """What the noise prediction is given.
+
+    Attributes:
+        embedding: Of the prompts, one row per latent.
+        unconditional: Of the negative prompt; None evaluates the prompt alone (w = 1).
+        guidance: Scale w of classifier-free guidance.
+        depth: Relative inverse depth on the latent grid in [-1, 1], for depth-conditioned models.
+    """
+
+    embedding: Embedding
+    unconditional: Embedding | None = None
+    guidance: float = 1.0
+    depth: Map | None = None
+
+    @property
+    def branches(self) -> int:
+        """Network evaluations per latent: 2 with guidance, else 1."""
+        return 1 if self.unconditional is None else 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One step of the solver, before edits: from x_t at level ᾱ_t to x_s at level ᾱ_s, by the predicted noise."""
+
+    index: int
+    x_t: Latent
+    noise: Latent
+    alpha_t: float
+    alpha_s: float
+    x_s: Latent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What the loop yields: the latents after step `index` and its edits, and what they cost."""
+
+    index: int
+    timestep: int
+    latents: Latent
+    evaluations: int
+
+
+Edit: TypeAlias = Callable[[Transition], Latent]
+"""Gives the latents that go on from a step, `transition.x_s` if it changes nothing."""
+
+TapAt: TypeAlias = Callable[[int], AttentionTap | None]
+"""Gives the attention tap of the step with an index, None to leave the network alone."""
+
+
+def predict_noise(
+    backbone: Backbone, x_t: Latent, timestep: int, alpha_t: float, given: Conditioning, tap: AttentionTap | None = None
+) -> Latent:
+    """ε(x_t, t, C) with classifier-free guidance: ε_∅ + w (ε_C - ε_∅) (Ho & Salimans 2021).
+
+    The batch of the network is (guidance, view, picture), unconditional rows first.
+    """
+    with nullcontext() if tap is None else backbone.attending(tap):
+        if given.unconditional is None:
+            output = backbone.predict(x_t, timestep, given.embedding, given.depth)
+        else:
+            depth = None if given.depth is None else torch.cat([given.depth, given.depth])
+            both = stack_rows(given.unconditional, given.embedding)
+            without, with_prompt = backbone.predict(torch.cat([x_t, x_t]), timestep, both, depth).chunk(2)
+            output = without + given.guidance * (with_prompt - without)
+    return noise_of(output, x_t, alpha_t, backbone.prediction)
+
+
+def denoise(
+    backbone: Backbone,
+    x_t: Latent,
+    given: Sequence[Conditioning],
+    schedule: Schedule,
+    *,
+    start: int = 0,
+    edit: Edit | None = None,
+    tap_at: TapAt | None = None,
+) -> Iterator[Step]:
+    """Denoise from step `start` to the end.
+
+    Args:
+        backbone: The model.
+        x_t: Latents that enter step `start`, (b, c, h, w).
+        given: One conditioning per step of the schedule, so that null-text embeddings are just such a sequence.
+        schedule: The noise levels.
+        start: Index of the first step to take.
+        edit: What happens to the latents after each step.
+        tap_at: What happens to self-attention in each step.
+
+    Yields:
+        One `Step` after each step taken.
+
+    Raises:
+        ConfigError: If there is not one conditioning per step.
+    """
+    if len(given) != schedule.steps:
+        raise ConfigError(f"expected one conditioning per step ({schedule.steps}), got {len(given)}")
+    for index in range(start, schedule.steps):
+        timestep, (alpha_t, alpha_s) = schedule.timesteps[index], schedule.alphas[index : index + 2]
+        with torch.no_grad():
+            noise = predict_noise(backbone, x_t, timestep, alpha_t, given[index], tap_at(index) if tap_at else None)
+            x_s = ddim_step(x_t, noise, alpha_t, alpha_s)
+            if edit is not None:
+                x_s = edit(Transition(index=index, x_t=x_t, noise=noise, alpha_t=alpha_t, alpha_s=alpha_s, x_s=x_s))
+        yield Step(index=index, timestep=timestep, latents=x_s, evaluations=given[index].branches * len(x_t))
+        x_t = x_s

@@ -1,0 +1,61 @@
+"""Which noise levels the denoising visits.
+
+Stable Diffusion's training noise levels are ᾱ_t, t = 0 .. 999 (Eq. 4). Sampling with n steps visits n of them, evenly
+spaced ("leading" spacing), from noisy to clean. What follows the last one is ᾱ_0, not 1: the scheduler configuration
+`set_alpha_to_one = False` that Stable Diffusion is published with. With offset 0 the last step is from ᾱ_0
+to ᾱ_0 and hence the identity.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stereodiffusion.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """The visited steps.
+
+    Attributes:
+        timesteps: Training step t of each sampling step, falling; n of them.
+        alphas: ᾱ before each sampling step and, last, after the final one; n + 1 of them, rising.
+    """
+
+    timesteps: tuple[int, ...]
+    alphas: tuple[float, ...]
+
+    @property
+    def steps(self) -> int:
+        """Number of sampling steps n."""
+        return len(self.timesteps)
+
+
+def ddim_schedule(alphas: Float[Tensor, " t"], steps: int, *, offset: int = 1) -> Schedule:
+    """The schedule of DDIM with `steps` steps.
+
+    Args:
+        alphas: ᾱ_t of every training step.
+        steps: Number of sampling steps, 1 .. len(alphas).
+        offset: Added to every visited t: 0 visits 980 ... 0, 1 visits 981 ... 1 (at 50 steps of 1000).
+
+    Raises:
+        ConfigError: If there are more steps than training steps.
+    """
+    if not 1 <= steps <= len(alphas) - offset:
+        raise ConfigError(f"steps must be between 1 and {len(alphas) - offset}, got {steps}")
+    stride = len(alphas) // steps
+    timesteps = tuple(stride * i + offset for i in reversed(range(steps)))
+    levels = alphas.double()
+    visited = [float(levels[t]) for t in timesteps]
+    return Schedule(timesteps=timesteps, alphas=(*visited, float(levels[0])))
+
+
+def scaled_linear_alphas(
+    *, beta_start: float = 0.00085, beta_end: float = 0.012, count: int = 1000
+) -> Float[Tensor, " t"]:
+    """ᾱ_t of Stable Diffusion: the square roots of β_t are evenly spaced, ᾱ_t = Π (1 - β_i)."""
+    betas = torch.linspace(beta_start**0.5, beta_end**0.5, count) ** 2
+    return torch.cumprod(1.0 - betas, dim=0)

@@ -1,0 +1,124 @@
+"""Moving latents from the left view to the right: the stereo pixel shift, SPSMD and deblur (Sec. 3.1, 3.2).
+
+Where cells go is decided once, by the splat of `stereodiffusion.geometry`; its source index tells for each right cell
+the left column it came from. Applying it is a gather, never an interpolation: a blend of two noisy cells would have
+less than unit variance, which the network takes for blur.
+
+Six planes of whole cells are coarse. Re-synchronising *from pixels* moves the left's picture instead, with sub-pixel
+accuracy, and encodes it; only the noise on top of it, which has no position to be wrong about, moves in whole cells.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+
+from stereodiffusion.config import StereoConfig
+from stereodiffusion.diffusion.denoise import Transition
+from stereodiffusion.diffusion.solver import ddim_step
+from stereodiffusion.errors import GeometryError
+from stereodiffusion.geometry import Disparity, paper_disparity, splat
+from stereodiffusion.types import Latent, Region, SourceIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellMap:
+    """For each right cell the left column that it shows.
+
+    Attributes:
+        source: Left column on the same row, -1 where no left cell lands, (b, 1, h, w).
+    """
+
+    source: SourceIndex
+
+    @property
+    def occlusion(self) -> Region:
+        """Right cells that no left cell reaches."""
+        return self.source < 0
+
+    @property
+    def visible(self) -> Region:
+        """Right cells that show a left cell."""
+        return self.source >= 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRight:
+    """What is known of the right view before it is made.
+
+    Attributes:
+        clean: Latents of the left's picture moved in pixels, its occlusions filled provisionally, (b, c, h, w).
+        cells: The cells that show nothing provisional, (b, 1, h, w).
+    """
+
+    clean: Latent
+    cells: Region
+
+
+def cell_map(disparity: Disparity, config: StereoConfig, *, pixels_per_latent: int) -> CellMap:
+    """Where latent cells go.
+
+    Args:
+        disparity: Dense, on the picture's grid, as given: neither normalised nor converged.
+        config: How parallax is scaled, converged and rounded.
+        pixels_per_latent: Edge of a latent cell in pixels.
+    """
+    height, width = disparity.height // pixels_per_latent, disparity.width // pixels_per_latent
+    if config.parallax == "normalized":
+        moved = paper_disparity(disparity, max_disparity=config.max_disparity, height=height, width=width)
+    else:
+        moved = disparity.resize(height, width)
+    if config.convergence:
+        moved = moved.converged_at(config.convergence * width)
+    return CellMap(source=splat(torch.zeros_like(moved.pixels), moved, mode=config.splat).source)
+
+
+def stereo_shift(left: Latent, cells: CellMap) -> Latent:
+    """S(x, D) of Eq. 3, as a forward shift; occluded cells are 0.
+
+    Raises:
+        GeometryError: If the cell map is of another grid or batch.
+    """
+    if cells.source.shape != (len(left), 1, *left.shape[2:]):
+        raise GeometryError(f"the cell map is {tuple(cells.source.shape)}, the latents are {tuple(left.shape)}")
+    moved = left.gather(3, cells.source.clamp_min(0).expand_as(left))
+    return moved.masked_fill(cells.occlusion, 0)
+
+
+def deblur(right: Latent, cells: CellMap, noise: Latent) -> Latent:
+    """Eq. 8: occluded cells become `noise`, which is N(0, 1)."""
+    return torch.where(cells.occlusion, noise, right)
+
+
+def resync_copy(left_s: Latent, right_s: Latent, cells: CellMap) -> Latent:
+    """SPSMD as the authors' code takes it: after a step, visible right cells become the shifted left (Eq. 7)."""
+    return torch.where(cells.visible, stereo_shift(left_s, cells), right_s)
+
+
+def resync_mixed(left_s: Latent, right: Transition, cells: CellMap) -> Latent:
+    """SPSMD as Eq. 6 prints it: the right's step is taken again from X', with the noise predicted at x'."""
+    mixed = torch.where(cells.visible, stereo_shift(left_s, cells), right.x_t)  # Eq. 7
+    return ddim_step(mixed, right.noise, right.alpha_t, right.alpha_s)  # Eq. 6
+
+
+def resync_pixels(
+    known: KnownRight, left_0: Latent, left_s: Latent, alpha_s: float, cells: CellMap, fresh: Latent
+) -> Latent:
+    """The right view as far as it is known, at the noise level of a finished step.
+
+    The left's own noise ε = (x_s - √ᾱ x_0) / √(1-ᾱ) goes where its cells go and keeps its unit variance; cells that no
+    left cell reaches get `fresh`.
+
+    Args:
+        known: The right view's known part, clean.
+        left_0: Clean latents of the left.
+        left_s: The left's latents at the level.
+        alpha_s: ᾱ of the level.
+        cells: Where the left's cells go.
+        fresh: N(0, 1), the same at every level so that a cell keeps its noise.
+    """
+    if alpha_s == 1:
+        return known.clean
+    noise = (left_s - sqrt(alpha_s) * left_0) / sqrt(1 - alpha_s)
+    moved = torch.where(cells.visible, stereo_shift(noise, cells), fresh)
+    return sqrt(alpha_s) * known.clean + sqrt(1 - alpha_s) * moved

@@ -1,0 +1,99 @@
+"""The left view's path through the noise levels, as a value.
+
+It is recorded while the left is sampled or inverted, and replayed for any number of right views: SPSMD reads its
+latents, the right's self-attention reads its tokens.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from stereodiffusion.config import StereoConfig
+from stereodiffusion.diffusion.attention import LayerTokens, layers_at, recording
+from stereodiffusion.diffusion.backbone import AttentionTap, Backbone
+from stereodiffusion.diffusion.denoise import Conditioning, Step, denoise, predict_noise
+from stereodiffusion.diffusion.schedule import Schedule
+from stereodiffusion.types import Latent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trajectory:
+    """Latents of one view at every noise level, and what its self-attention read.
+
+    Attributes:
+        latents: n + 1 latents: `latents[i]` enters step i, `latents[n]` is clean.
+        memory: By step index, the tokens of the shared self-attention layers. Steps may be absent.
+    """
+
+    latents: tuple[Latent, ...]
+    memory: Mapping[int, LayerTokens]
+
+    @property
+    def clean(self) -> Latent:
+        """The denoised latent."""
+        return self.latents[-1]
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Collects a trajectory while a loop runs.
+
+    Attributes:
+        layers: Numbers of the self-attention layers to record.
+        indices: Steps in which to record them.
+        latents: What was collected so far, by level.
+        memory: What was collected so far, by step.
+    """
+
+    layers: Collection[int]
+    indices: Collection[int]
+    latents: dict[int, Latent] = field(default_factory=dict[int, Latent])
+    memory: dict[int, LayerTokens] = field(default_factory=dict[int, LayerTokens])
+
+    def tap_at(self, index: int) -> AttentionTap | None:
+        """The tap that records step `index`, None if it need not be recorded."""
+        if index not in self.indices or not self.layers:
+            return None
+        return recording(self.memory.setdefault(index, {}), self.layers)
+
+    def trajectory(self) -> Trajectory:
+        """What was recorded, as a value."""
+        return Trajectory(latents=tuple(self.latents[level] for level in sorted(self.latents)), memory=self.memory)
+
+
+def recorder(backbone: Backbone, config: StereoConfig) -> Recorder:
+    """A recorder of what a right view under `config` will read: tokens of the steps after the shift."""
+    needed = config.left == "recorded"
+    indices = [i for i in config.attention_indices if needed and i > config.shift_index]
+    return Recorder(layers=layers_at(backbone, config.attention_places), indices=indices)
+
+
+def sample_left(
+    backbone: Backbone, x_T: Latent, given: Sequence[Conditioning], schedule: Schedule, into: Recorder
+) -> Iterator[Step]:
+    """Denoise the left view from noise and record its trajectory in `into`."""
+    into.latents[0] = x_T
+    for step in denoise(backbone, x_T, given, schedule, tap_at=into.tap_at):
+        into.latents[step.index + 1] = step.latents
+        yield step
+
+
+def remember(
+    backbone: Backbone, latents: Sequence[Latent], given: Sequence[Conditioning], schedule: Schedule, into: Recorder
+) -> Iterator[Step]:
+    """Record what self-attention reads along known `latents`, for a trajectory whose memory is missing.
+
+    One evaluation of the left per recorded step; the latents stay what they are.
+    """
+    into.latents.update(enumerate(latents))
+    for index in into.indices:
+        x_t, timestep = latents[index], schedule.timesteps[index]
+        with torch.no_grad():
+            predict_noise(backbone, x_t, timestep, schedule.alphas[index], given[index], into.tap_at(index))
+        yield Step(
+            index=index,
+            timestep=timestep,
+            latents=latents[index + 1],
+            evaluations=given[index].branches * len(x_t),
+        )

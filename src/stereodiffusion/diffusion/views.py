@@ -1,0 +1,177 @@
+"""Denoising the right view: beside a recorded left, or both views together (Fig. 2).
+
+The two ways are the same method. While attention is unidirectional the left never depends on the right, so it can be
+denoised (or inverted) once, remembered, and replayed for the right alone. Denoising both together costs more but
+remembers nothing, and is the only way to bidirectional attention.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor
+
+from stereodiffusion.config import StereoConfig
+from stereodiffusion.diffusion.attention import joining, layers_at, replaying
+from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, stack_rows
+from stereodiffusion.diffusion.denoise import Conditioning, Step, Transition, denoise
+from stereodiffusion.diffusion.schedule import Schedule
+from stereodiffusion.diffusion.shift import (
+    CellMap,
+    KnownRight,
+    deblur,
+    resync_copy,
+    resync_mixed,
+    resync_pixels,
+    stereo_shift,
+)
+from stereodiffusion.diffusion.trajectory import Trajectory
+from stereodiffusion.errors import ConfigError
+from stereodiffusion.types import Latent
+
+
+def _shifted(left_s: Latent, cells: CellMap, config: StereoConfig, fresh: Latent) -> Latent:
+    """The right latent as it is born: Eq. 3 and, if wanted, Eq. 8."""
+    right = stereo_shift(left_s, cells)
+    return deblur(right, cells, fresh) if config.deblur else right
+
+
+def _resynced(left_s: Latent, right: Transition, cells: CellMap, config: StereoConfig) -> Latent:
+    """The right latent after a step, with SPSMD where the settings want it."""
+    if right.index not in config.resync_indices:
+        return right.x_s
+    if config.resync == "mixed":
+        return resync_mixed(left_s, right, cells)
+    return resync_copy(left_s, right.x_s, cells)
+
+
+def right_beside(
+    backbone: Backbone,
+    left: Trajectory,
+    given: Sequence[Conditioning],
+    schedule: Schedule,
+    cells: CellMap,
+    config: StereoConfig,
+    fresh: Latent,
+    known: KnownRight | None = None,
+) -> Iterator[Step]:
+    """The right view alone, beside a recorded left.
+
+    Args:
+        backbone: The model.
+        left: The left's trajectory, with the memory of every step after the shift whose attention is shared.
+        given: One conditioning per step, for the right view.
+        schedule: The noise levels.
+        cells: Where the left's cells go.
+        config: Moments and switches.
+        fresh: N(0, 1) in the shape of one view's latents, for Eq. 8 and for cells that come from nowhere.
+        known: What is known of the right view; needed to re-synchronise from pixels.
+
+    Yields:
+        The right's steps after the shift; the first yielded step is the shift itself and costs nothing.
+
+    Raises:
+        ConfigError: If attention is to be shared in a step that the trajectory does not remember, or the settings
+            re-synchronise from pixels and nothing is `known`.
+    """
+    shift = config.shift_index
+    if (known is None) == (config.resync == "pixels"):
+        raise ConfigError("resync='pixels' needs the known part of the right view, other settings do not use it")
+
+    def tap_at(index: int) -> AttentionTap | None:
+        if index not in config.attention_indices:
+            return None
+        if index not in left.memory:
+            raise ConfigError(f"the left's trajectory does not remember the attention of step {index}")
+        return replaying(left.memory[index])
+
+    def from_pixels(known: KnownRight, index: int) -> Latent:
+        return resync_pixels(known, left.clean, left.latents[index + 1], schedule.alphas[index + 1], cells, fresh)
+
+    def edit(right: Transition) -> Latent:
+        if known is None:
+            return _resynced(left.latents[right.index + 1], right, cells, config)
+        if right.index not in config.resync_indices:
+            return right.x_s
+        return torch.where(known.cells, from_pixels(known, right.index), right.x_s)
+
+    right = _shifted(left.latents[shift + 1], cells, config, fresh) if known is None else from_pixels(known, shift)
+    yield Step(index=shift, timestep=schedule.timesteps[shift], latents=right, evaluations=0)
+    yield from denoise(backbone, right, given, schedule, start=shift + 1, edit=edit, tap_at=tap_at)
+
+
+def both_views(
+    backbone: Backbone,
+    x_T: Latent,
+    given_left: Sequence[Conditioning],
+    given_right: Sequence[Conditioning],
+    schedule: Schedule,
+    cells: CellMap,
+    config: StereoConfig,
+    fresh: Latent,
+    *,
+    pinned: Sequence[Latent] | None = None,
+) -> Iterator[Step]:
+    """Left and right together, from the same noise.
+
+    Args:
+        backbone: The model.
+        x_T: Noise of both views, (b, c, h, w).
+        given_left: One conditioning per step for the left.
+        given_right: The same for the right; embeddings and guidance as the left's, depth of its own.
+        schedule: The noise levels.
+        cells: Where the left's cells go.
+        config: Moments and switches.
+        fresh: N(0, 1) in the shape of one view's latents, for Eq. 8.
+        pinned: n + 1 latents which the left is held to: the pivot trajectory of an inverted photo.
+
+    Yields:
+        Steps whose latents are (view, picture): the left's b rows, then the right's.
+    """
+    layers = layers_at(backbone, config.attention_places)
+    given = [_paired(left, right) for left, right in zip(given_left, given_right, strict=True)]
+
+    def tap_at(index: int) -> AttentionTap | None:
+        if config.attention == "off" or index not in config.attention_indices:
+            return None
+        return joining(config.attention, layers, branches=given[index].branches)
+
+    def edit(pair: Transition) -> Latent:
+        left_s, right_s = pair.x_s.chunk(2)
+        if pinned is not None:
+            left_s = pinned[pair.index + 1]
+        if pair.index == config.shift_index:
+            right_s = _shifted(left_s, cells, config, fresh)
+        elif pair.index > config.shift_index:
+            right = replace(pair, x_t=pair.x_t.chunk(2)[1], noise=pair.noise.chunk(2)[1], x_s=right_s)
+            right_s = _resynced(left_s, right, cells, config)
+        return torch.cat([left_s, right_s])
+
+    start = repeat(x_T, "b c h w -> (v b) c h w", v=2)
+    yield from denoise(backbone, start, given, schedule, edit=edit, tap_at=tap_at)
+
+
+def _paired(left: Conditioning, right: Conditioning) -> Conditioning:
+    """One conditioning for rows (view, picture)."""
+    if (left.branches, left.guidance) != (right.branches, right.guidance):
+        raise ConfigError("both views must be denoised with the same guidance")
+    depth = None if left.depth is None or right.depth is None else torch.cat([left.depth, right.depth])
+    unconditional = (
+        None
+        if left.unconditional is None or right.unconditional is None
+        else stack_rows(left.unconditional, right.unconditional)
+    )
+    return Conditioning(
+        embedding=stack_rows(left.embedding, right.embedding),
+        unconditional=unconditional,
+        guidance=left.guidance,
+        depth=depth,
+    )
+
+
+def split_views(latents: Float[Tensor, "vb c lh lw"]) -> tuple[Latent, Latent]:
+    """Left and right of the rows that `both_views` yields."""
+    left, right = rearrange(latents, "(v b) c h w -> v b c h w", v=2)
+    return left, right

@@ -1,0 +1,417 @@
+"""The whole method on latents, against the authors' method written out literally, and its laws."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from tests import tiny
+from tests.diffusion import literal
+from torch import Tensor
+
+from stereodiffusion.backbones.sd import StableDiffusion
+from stereodiffusion.config import StereoConfig, preset
+from stereodiffusion.diffusion.denoise import Conditioning, Step, Transition
+from stereodiffusion.diffusion.inversion import invert, null_text
+from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
+from stereodiffusion.diffusion.shift import CellMap, cell_map, deblur, resync_copy, resync_mixed, stereo_shift
+from stereodiffusion.diffusion.solver import ddim_step
+from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember, sample_left
+from stereodiffusion.diffusion.views import both_views, right_beside, split_views
+from stereodiffusion.errors import ConfigError, GeometryError
+from stereodiffusion.geometry import Disparity
+
+GRID = (2, 4, 8, 16)
+"""Two pictures of 64 x 128 pixels."""
+
+
+def noise(seed: int, shape: Sequence[int] = GRID) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def prompted(backbone: StableDiffusion, guidance: float, count: int = 2, depth: Tensor | None = None) -> Conditioning:
+    return Conditioning(
+        embedding=backbone.embed(["a red ball", "a blue cube"][:count]),
+        unconditional=backbone.embed([""] * count) if guidance > 1 else None,
+        guidance=guidance,
+        depth=depth,
+    )
+
+
+def sampled(
+    backbone: StableDiffusion, x: Tensor, given: Conditioning, schedule: Schedule, config: StereoConfig
+) -> Trajectory:
+    record = recorder(backbone, config)
+    for _ in sample_left(backbone, x, [given] * schedule.steps, schedule, record):
+        pass
+    return record.trajectory()
+
+
+def last(steps: Any) -> Tensor:
+    final: Step | None = None
+    for step in steps:
+        final = step
+    assert final is not None
+    return final.latents
+
+
+@pytest.mark.parametrize("direction", ["unidirectional", "bidirectional"])
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "depth"])
+@pytest.mark.parametrize("with_deblur", [False, True])
+def test_paper_preset_is_the_authors_method_at_every_step(
+    kind: tiny.Kind, direction: Any, with_deblur: bool, relief: Tensor
+) -> None:
+    pipe = tiny.pipeline(kind)
+    backbone = StableDiffusion.from_pipeline(pipe, name="tiny")
+    config = replace(preset("paper", "text"), attention=direction, deblur=with_deblur)
+    schedule = ddim_schedule(backbone.alphas, 50, offset=1)
+    disparity = Disparity.from_pixels(relief)
+    depth = literal.unit(noise(3, (2, 1, 8, 16))) * 2 - 1 if kind == "depth" else None
+    given = prompted(backbone, config.guidance, depth=depth)
+    x, fresh = noise(1), noise(2)
+
+    cells = cell_map(disparity, config, pixels_per_latent=8)
+    ours = list(both_views(backbone, x, [given] * 50, [given] * 50, schedule, cells, config, fresh))
+
+    pipe.scheduler.set_timesteps(50)
+    assert given.unconditional is not None
+    theirs = literal.run(
+        pipe.unet,
+        pipe.scheduler,
+        x,
+        [given.unconditional.tokens] * 50,
+        given.embedding.tokens,
+        relief,
+        offset=1,
+        guidance=9.0,
+        direction=direction,
+        deblur_noise=fresh if with_deblur else None,
+        depth=depth,
+    )
+    assert len(ours) == 50
+    for step, (left, right) in zip(ours, theirs, strict=True):
+        our_left, our_right = split_views(step.latents)
+        torch.testing.assert_close(our_left, left, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(our_right, right, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(theirs[-1][0], theirs[-1][1])
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "depth"])
+@pytest.mark.parametrize("guidance", [1.0, 9.0])
+@pytest.mark.parametrize("resync", ["copy", "mixed", "off"])
+def test_recorded_and_joint_give_the_same_right_view(
+    kind: tiny.Kind, guidance: float, resync: Any, relief: Tensor
+) -> None:
+    backbone = StableDiffusion.from_pipeline(tiny.pipeline(kind), name="tiny")
+    config = StereoConfig(steps=20, guidance=guidance, resync=resync, deblur=True)
+    joint = replace(config, left="joint")
+    schedule = ddim_schedule(backbone.alphas, 20)
+    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    depths = literal.unit(noise(3, (2, 2, 1, 8, 16)).flatten(0, 1)).mul(2).sub(1).chunk(2) if kind == "depth" else None
+    left_given = prompted(backbone, guidance, depth=depths[0] if depths else None)
+    right_given = prompted(backbone, guidance, depth=depths[1] if depths else None)
+    x, fresh = noise(1), noise(2)
+
+    left = sampled(backbone, x, left_given, schedule, config)
+    right = last(right_beside(backbone, left, [right_given] * 20, schedule, cells, config, fresh))
+    together = last(both_views(backbone, x, [left_given] * 20, [right_given] * 20, schedule, cells, joint, fresh))
+    left_together, right_together = split_views(together)
+    torch.testing.assert_close(left.clean, left_together, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(right, right_together, rtol=1e-4, atol=1e-4)
+
+
+def test_recorded_and_joint_agree_on_an_inverted_photo(backbone: StableDiffusion, relief: Tensor) -> None:
+    config = replace(preset("fast", "photo"), steps=20)
+    schedule = ddim_schedule(backbone.alphas, 20, offset=0)
+    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    given = prompted(backbone, 1.0)
+    record = recorder(backbone, config)
+    z_0 = noise(1) * 0.8
+    last(invert(backbone, z_0, given, schedule, record))
+    left, fresh = record.trajectory(), noise(2)
+    alone = last(right_beside(backbone, left, [given] * 20, schedule, cells, config, fresh))
+    together = last(
+        both_views(
+            backbone,
+            left.latents[0],
+            [given] * 20,
+            [given] * 20,
+            schedule,
+            cells,
+            replace(config, left="joint"),
+            fresh,
+            pinned=left.latents,
+        )
+    )
+    left_together, right_together = split_views(together)
+    assert torch.equal(left_together, z_0)
+    torch.testing.assert_close(alone, right_together, rtol=1e-4, atol=1e-4)
+
+
+def test_what_inversion_remembers_is_what_denoising_along_it_reads(backbone: StableDiffusion) -> None:
+    config = replace(preset("fast", "photo"), steps=10)
+    schedule = ddim_schedule(backbone.alphas, 10, offset=0)
+    given = prompted(backbone, 1.0)
+    inverting, replaying = recorder(backbone, config), recorder(backbone, config)
+    last(invert(backbone, noise(1), given, schedule, inverting))
+    path = inverting.trajectory()
+    last(remember(backbone, path.latents, [given] * 10, schedule, replaying))
+    assert sorted(inverting.memory) == sorted(replaying.memory) == list(range(3, 10))
+    for index, layers in inverting.memory.items():
+        assert sorted(layers) == list(range(7))
+        for layer, tokens in layers.items():
+            torch.testing.assert_close(tokens, replaying.memory[index][layer], rtol=1e-5, atol=1e-5)
+
+
+def test_unidirectional_attention_leaves_the_left_unchanged(backbone: StableDiffusion, relief: Tensor) -> None:
+    config = StereoConfig(steps=10, guidance=3.0, left="joint")
+    schedule = ddim_schedule(backbone.alphas, 10)
+    given, x = prompted(backbone, 3.0), noise(1)
+    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    alone = sampled(backbone, x, given, schedule, replace(config, left="recorded")).clean
+    both = {
+        direction: split_views(
+            last(
+                both_views(
+                    backbone,
+                    x,
+                    [given] * 10,
+                    [given] * 10,
+                    schedule,
+                    cells,
+                    replace(config, attention=direction),
+                    noise(2),
+                )
+            )
+        )[0]
+        for direction in ("unidirectional", "bidirectional", "off")
+    }
+    torch.testing.assert_close(both["unidirectional"], alone, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(both["off"], alone, rtol=1e-5, atol=1e-5)
+    assert (both["bidirectional"] - alone).abs().max() > 1e-3
+
+
+def test_without_any_technique_zero_disparity_gives_the_left_twice(backbone: StableDiffusion) -> None:
+    config = StereoConfig(steps=10, guidance=3.0, resync="off", attention="off")
+    schedule = ddim_schedule(backbone.alphas, 10)
+    given = prompted(backbone, 3.0)
+    left = sampled(backbone, noise(1), given, schedule, config)
+    identity = CellMap(source=torch.arange(16).expand(2, 1, 8, 16))
+    right = last(right_beside(backbone, left, [given] * 10, schedule, identity, config, noise(2)))
+    torch.testing.assert_close(right, left.clean, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "switched",
+    [{"resync": "off"}, {"resync": "mixed"}, {"attention": "off"}, {"deblur": True}, {"attention_places": ("up",)},
+     {"attention_from": 0.6}, {"attention_until": 0.5}, {"shift_at": 0.4}, {"resync_every": 0.1}],
+    ids=str,
+)  # fmt: skip
+def test_every_switch_matters_on_its_own(backbone: StableDiffusion, relief: Tensor, switched: dict[str, Any]) -> None:
+    base = StereoConfig(steps=10, guidance=3.0)
+    schedule = ddim_schedule(backbone.alphas, 10)
+    given = prompted(backbone, 3.0)
+
+    def right(config: StereoConfig) -> Tensor:
+        cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+        left = sampled(backbone, noise(1), given, schedule, config)
+        return last(right_beside(backbone, left, [given] * 10, schedule, cells, config, noise(2)))
+
+    assert (right(base) - right(replace(base, **switched))).abs().max() > 1e-3
+
+
+def test_one_left_serves_several_right_views(backbone: StableDiffusion, relief: Tensor) -> None:
+    config = StereoConfig(steps=10, guidance=3.0)
+    schedule = ddim_schedule(backbone.alphas, 10)
+    given = prompted(backbone, 3.0)
+    left = sampled(backbone, noise(1), given, schedule, config)
+    rights = [
+        last(
+            right_beside(
+                backbone,
+                left,
+                [given] * 10,
+                schedule,
+                cell_map(Disparity.from_pixels(relief * px), config, pixels_per_latent=8),
+                config,
+                noise(2),
+            )
+        )
+        for px in (24, 12, 24)
+    ]
+    assert torch.equal(rights[0], rights[2])
+    assert not torch.equal(rights[0], rights[1])
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 8])
+def test_breaking_off_leaves_the_model_unpatched(backbone: StableDiffusion, relief: Tensor, stop_after: int) -> None:
+    config = StereoConfig(steps=10, guidance=3.0, left="joint")
+    schedule = ddim_schedule(backbone.alphas, 10)
+    given, x = prompted(backbone, 3.0), noise(1)
+    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    before = backbone.predict(x, 500, given.embedding)
+    steps = both_views(backbone, x, [given] * 10, [given] * 10, schedule, cells, config, noise(2))
+    for _ in range(stop_after):
+        next(steps)  # type: ignore[call-overload]
+        assert torch.equal(backbone.predict(x, 500, given.embedding), before)
+    assert not tiny.patched(backbone.unet)
+
+
+def test_a_trajectory_that_does_not_remember_is_refused(backbone: StableDiffusion, relief: Tensor) -> None:
+    config = StereoConfig(steps=10, guidance=3.0)
+    schedule = ddim_schedule(backbone.alphas, 10)
+    given = prompted(backbone, 3.0)
+    left = sampled(backbone, noise(1), given, schedule, config)
+    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    forgetful = Trajectory(latents=left.latents, memory={})
+    with pytest.raises(ConfigError, match="does not remember the attention of step 3"):
+        last(right_beside(backbone, forgetful, [given] * 10, schedule, cells, config, noise(2)))
+    unguided = prompted(backbone, 1.0)
+    with pytest.raises(ConfigError, match="recorded for 4 rows, now there are 2"):
+        last(right_beside(backbone, left, [unguided] * 10, schedule, cells, config, noise(2)))
+
+
+# --- shift, SPSMD, deblur ------------------------------------------------------------------------------------------
+
+
+def test_shift_moves_cells_and_reports_holes(cells: CellMap) -> None:
+    left = noise(1, (1, 3, 8, 8))
+    right = stereo_shift(left, cells)
+    assert torch.equal(right[..., :-1], left[..., 1:])
+    assert not right[..., -1].any()
+    assert cells.occlusion.sum() == 8
+
+
+def test_a_visible_cell_whose_value_is_zero_is_no_hole(cells: CellMap) -> None:
+    left = torch.zeros(1, 3, 8, 8)
+    fresh = torch.ones(1, 3, 8, 8)
+    filled = deblur(stereo_shift(left, cells), cells, fresh)
+    assert torch.equal(filled[..., -1], fresh[..., -1])
+    assert not filled[..., :-1].any()
+
+
+def test_copy_touches_visible_cells_only(cells: CellMap) -> None:
+    left, right = noise(1, (1, 3, 8, 8)), noise(2, (1, 3, 8, 8))
+    synced = resync_copy(left, right, cells)
+    assert torch.equal(synced[..., :-1], left[..., 1:])
+    assert torch.equal(synced[..., -1], right[..., -1])
+
+
+def test_mixed_is_equation_six(cells: CellMap) -> None:
+    left_s, x, eps = noise(1, (1, 3, 8, 8)), noise(2, (1, 3, 8, 8)), noise(3, (1, 3, 8, 8))
+    a, b = 0.4, 0.5
+    mixed = x.clone()
+    mixed[..., :-1] = left_s[..., 1:]
+    expected = b**0.5 * (mixed - (1 - a) ** 0.5 * eps) / a**0.5 + (1 - b) ** 0.5 * eps
+    step = Transition(index=3, x_t=x, noise=eps, alpha_t=a, alpha_s=b, x_s=ddim_step(x, eps, a, b))
+    torch.testing.assert_close(resync_mixed(left_s, step, cells), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_cell_map_of_another_grid_is_refused(cells: CellMap) -> None:
+    with pytest.raises(GeometryError, match="the cell map is"):
+        stereo_shift(noise(1, (1, 3, 8, 9)), cells)
+
+
+# --- inversion -----------------------------------------------------------------------------------------------------
+
+
+def test_inversion_there_is_diffusers_inverse_loop(backbone: StableDiffusion) -> None:
+    from diffusers import DDIMInverseScheduler
+
+    theirs = DDIMInverseScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False
+    )
+    theirs.set_timesteps(20)
+    given = prompted(backbone, 1.0)
+    z = z_0 = noise(1)
+    with torch.no_grad():
+        for t in theirs.timesteps.tolist():
+            out = backbone.unet(z, t, encoder_hidden_states=given.embedding.tokens).sample
+            z = theirs.step(out, t, z, return_dict=False)[0]
+    record = Recorder(layers=(), indices=())
+    schedule = ddim_schedule(backbone.alphas, 20, offset=0)
+    steps = list(invert(backbone, z_0, given, schedule, record, label="there"))
+    torch.testing.assert_close(record.trajectory().latents[0], z, rtol=1e-4, atol=1e-4)
+    assert sum(step.evaluations for step in steps) == 2 * 19  # the level that is an identity costs nothing
+
+
+@pytest.mark.parametrize("label", ["here", "there"])
+def test_denoising_retraces_an_inverted_path(v_backbone: StableDiffusion, label: Any) -> None:
+    """With many steps the ODE is nearly exact: what was inverted comes back."""
+    given = prompted(v_backbone, 1.0)
+    z_0 = noise(1)
+
+    def error(steps: int) -> float:
+        schedule = ddim_schedule(v_backbone.alphas, steps, offset=0)
+        record = Recorder(layers=(), indices=())
+        last(invert(v_backbone, z_0, given, schedule, record, label=label))
+        back = sampled(v_backbone, record.trajectory().latents[0], given, schedule, StereoConfig(steps=steps))
+        return float((back.clean - z_0).square().mean())
+
+    coarse, fine = error(10), error(100)
+    assert fine < coarse / 4
+
+
+def literal_null_text(
+    unet: Any, scheduler: Any, pivot: Sequence[Tensor], unconditional: Tensor, embedding: Tensor, guidance: float
+) -> list[Tensor]:
+    """Null-text optimisation as its authors publish it; `pivot` runs from clean to noise."""
+    found: list[Tensor] = []
+    latent = pivot[-1]
+    steps = len(pivot) - 1
+    for i in range(steps):
+        unconditional = unconditional.clone().detach().requires_grad_(True)
+        optimizer = torch.optim.Adam([unconditional], lr=1e-2 * (1.0 - i / 100.0))
+        target = pivot[len(pivot) - i - 2]
+        t = scheduler.timesteps[i]
+        with torch.no_grad():
+            cond = unet(latent, t, encoder_hidden_states=embedding).sample
+        for _ in range(10):
+            uncond = unet(latent, t, encoder_hidden_states=unconditional).sample
+            out = uncond + guidance * (cond - uncond)
+            loss = torch.nn.functional.mse_loss(scheduler.step(out, t, latent, return_dict=False)[0], target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if loss.item() < 1e-5 + i * 2e-5:
+                break
+        found.append(unconditional.detach())
+        with torch.no_grad():
+            uncond = unet(latent, t, encoder_hidden_states=found[-1]).sample
+            latent = scheduler.step(uncond + guidance * (cond - uncond), t, latent, return_dict=False)[0]
+    return found
+
+
+def test_null_text_is_its_authors_optimisation(backbone: StableDiffusion) -> None:
+    from diffusers import DDIMScheduler
+
+    scheduler = DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False
+    )
+    scheduler.set_timesteps(10)
+    schedule = ddim_schedule(backbone.alphas, 10, offset=0)
+    given = prompted(backbone, 7.5, count=1)
+    record = Recorder(layers=(), indices=())
+    last(invert(backbone, noise(1, (1, 4, 8, 8)), given, schedule, record, label="there"))
+    pivot = record.trajectory().latents
+    found: list[Conditioning] = []
+    reached = [step.latents for step in null_text(backbone, pivot, given, schedule, found)]
+    assert all(parameter.grad is None for parameter in backbone.unet.parameters())
+    assert given.unconditional is not None
+    theirs = literal_null_text(
+        backbone.unet, scheduler, list(reversed(pivot)), given.unconditional.tokens, given.embedding.tokens, 7.5
+    )
+    for ours, reference in zip(found, theirs, strict=True):
+        assert ours.unconditional is not None
+        torch.testing.assert_close(ours.unconditional.tokens, reference, rtol=0, atol=1e-3)  # one Adam step is 1e-2
+
+    # It does what it is for: guidance alone drifts away from the pivot, the optimised embeddings do not.
+    drifted = sampled(backbone, pivot[0], given, schedule, StereoConfig(steps=10)).clean
+    assert (reached[-1] - pivot[-1]).square().mean() < 0.5 * (drifted - pivot[-1]).square().mean()
+
+
+def test_null_text_needs_guidance(backbone: StableDiffusion) -> None:
+    schedule = ddim_schedule(backbone.alphas, 4, offset=0)
+    with pytest.raises(ConfigError, match="guidance is off"):
+        last(null_text(backbone, (noise(1),) * 5, prompted(backbone, 1.0), schedule, []))
