@@ -1,0 +1,122 @@
+"""The door through which Algorithm 1 reaches a U-Net's self-attention.
+
+Self-attention projects queries, keys and values from the same tokens. The method needs one change: keys and
+values come from other tokens (the left view's, or both views'). diffusers' `Attention` already knows that case, it is
+cross-attention: tokens handed over as `encoder_hidden_states` are what keys and values are projected from. So a
+PyTorch pre-hook on each self-attention layer hands over what a tap returns, and everything else stays in
+place: the projections with their LoRAs, the attention processor (fused, sliced or the user's own), the output
+projection and the residual connection.
+"""
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.attention_processor import Attention
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import Tensor, nn
+
+from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap
+from stereodiffusion.errors import ModelError
+
+
+def self_attention_layers(unet: UNet2DConditionModel) -> list[tuple[AttentionPlace, Attention]]:
+    """The self-attention layers in the order in which the network runs them, each with its place.
+
+    That order is down, mid, up; `named_modules` would list the up blocks before the mid block.
+    """
+    mid: nn.Module | None = getattr(unet, "mid_block", None)
+    stages: tuple[tuple[AttentionPlace, nn.Module | None], ...] = (
+        ("down", unet.down_blocks),
+        ("mid", mid),
+        ("up", unet.up_blocks),
+    )
+    return [
+        (place, block.attn1)
+        for place, stage in stages
+        if stage is not None
+        for block in stage.modules()
+        if isinstance(block, BasicTransformerBlock) and not block.only_cross_attention
+    ]
+
+
+class SelfAttention:
+    """The self-attention of one U-Net, and the context manager that taps it."""
+
+    def __init__(self, unet: UNet2DConditionModel) -> None:
+        self._unet = unet
+        self._tapped = False
+
+    @property
+    def places(self) -> tuple[AttentionPlace, ...]:
+        """Where each layer sits, in network order."""
+        return tuple(place for place, _ in self_attention_layers(self._unet))
+
+    @contextmanager
+    def attending(self, tap: AttentionTap) -> Generator[None]:
+        """While entered, keys and values are projected from what `tap` returns.
+
+        A tap that returns the very tensor it was given leaves the layer as it is. The tokens it returns may be more or
+        fewer than it was given (both views' are twice as many); batch and channels must be the same.
+
+        Raises:
+            ModelError: If the U-Net has no self-attention, is tapped already, is compiled, or has its projections
+                fused into one, so that keys and values cannot be projected from other tokens than queries.
+        """
+        layers = [layer for _, layer in self_attention_layers(self._unet)]
+        self._refuse_unfit(layers)
+        self._tapped = True
+        try:
+            with ExitStack() as hooks:
+                for index, layer in enumerate(layers):
+                    handle = layer.register_forward_pre_hook(_KeysAndValuesFrom(tap, index), with_kwargs=True)
+                    hooks.callback(handle.remove)
+                yield
+        finally:
+            self._tapped = False
+
+    def _refuse_unfit(self, layers: list[Attention]) -> None:
+        if self._tapped:
+            raise ModelError(
+                "the U-Net's self-attention is tapped already: leave the first `attending` before the next"
+            )
+        if not layers:
+            raise ModelError("expected a U-Net with self-attention (BasicTransformerBlock), got one without")
+        if any(layer.fused_projections for layer in layers):
+            raise ModelError(
+                "expected separate query, key and value projections, got fused ones: call "
+                "`pipe.unfuse_qkv_projections()` first"
+            )
+        if any(_is_compiled(module) for module in self._unet.modules()):
+            raise ModelError("expected a plain U-Net, got a compiled one: compiled code does not call PyTorch's hooks")
+
+
+class _KeysAndValuesFrom:
+    """A forward pre-hook: `Attention(hidden_states)` becomes `Attention(hidden_states, tap(hidden_states))`."""
+
+    def __init__(self, tap: AttentionTap, index: int) -> None:
+        self._tap = tap
+        self._index = index
+
+    def __call__(
+        self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        hidden_states: Tensor = args[0] if args else kwargs["hidden_states"]
+        if len(args) > 1 or kwargs.get("encoder_hidden_states") is not None:
+            raise ModelError(f"self-attention layer {self._index} is already fed other tokens by somebody else")
+        tokens = self._tap(self._index, hidden_states)
+        if tokens is hidden_states:
+            return None
+        batch, _, channels = hidden_states.shape
+        if tokens.ndim != 3 or tokens.shape[0] != batch or tokens.shape[2] != channels:
+            raise ModelError(
+                f"self-attention layer {self._index} expected tokens of shape ({batch}, any, {channels}) from the tap, "
+                f"got {tuple(tokens.shape)}"
+            )
+        return args, {**kwargs, "encoder_hidden_states": tokens}
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    """Whether `torch.compile(module)` or `module.compile()` was called."""
+    return "_orig_mod" in dict(module.named_children()) or getattr(module, "_compiled_call_impl", None) is not None
