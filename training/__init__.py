@@ -1,0 +1,1 @@
+"""How the embedded model ``toybox`` is made; not part of the installed package."""
