@@ -1,0 +1,132 @@
+"""Depth map and prompt to stereo, with a depth-conditioned model (Sec. 3.4 c), and the two-step way of Fig. 7."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stereodiffusion.config import StereoConfig
+from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.denoise import Conditioning
+from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
+from stereodiffusion.diffusion.trajectory import Recorder, recorder, sample_left
+from stereodiffusion.errors import ConfigError, ModelError
+from stereodiffusion.geometry import Disparity, warp_disparity
+from stereodiffusion.synthesis.parts import (
+    advance,
+    condition,
+    depth_condition,
+    effective,
+    seeded_noise,
+    working_size,
+)
+from stereodiffusion.synthesis.photo import photo_to_stereo
+from stereodiffusion.synthesis.run import Synthesis
+from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
+from stereodiffusion.types import Latent
+
+
+def depth_to_stereo(
+    backbone: Backbone,
+    disparity: Disparity,
+    prompts: Sequence[str],
+    *,
+    negative: str = "",
+    config: StereoConfig,
+    seed: int = 0,
+) -> Synthesis:
+    """Stereo pairs whose left view has the given disparity.
+
+    Args:
+        backbone: A depth-conditioned model.
+        disparity: Of the left view, one map per prompt or one for all; unknown cells are filled from their
+            surroundings. The pair has the model's size and the map's aspect ratio.
+        prompts: One prompt per pair.
+        negative: What to steer away from.
+        config: The settings.
+        seed: Pair k draws its noise from `seed + k`.
+
+    Raises:
+        ConfigError: If the numbers of maps and prompts differ.
+        ModelError: If the model takes no depth map.
+        PromptError: If a prompt cannot be encoded.
+    """
+    disparity = _prepared(backbone, disparity, len(prompts))
+    schedule = ddim_schedule(backbone.alphas, config.steps, offset=config.timestep_offset)
+    start, fresh = seeded_noise(backbone, seed, len(prompts), disparity.size)
+    given = condition(backbone, prompts, negative, config.guidance, depth=depth_condition(disparity, backbone))
+    given_right = given
+    if config.right_depth == "warped":
+        seen_right = warp_disparity(effective(disparity, config)).filled()
+        warped = depth_condition(seen_right, backbone, like=effective(disparity, config))
+        given_right = replace(given, depth=warped)
+
+    record, picture = recorder(backbone, config), None
+    if config.left == "recorded":
+        steps = sample_left(backbone, start, [given] * config.steps, schedule, record)
+        picture = backbone.decode((yield from advance(steps, "left view", config.steps)))
+    else:
+        record.latents[0] = start
+    left = Left(
+        trajectory=record.trajectory(),
+        given=[given] * config.steps,
+        given_right=[given_right] * config.steps,
+        fresh=fresh,
+        picture=picture,
+    )
+    settings = describe("depth", backbone, config, {"prompt": list(prompts), "negative": negative, "seed": seed})
+    return (yield from pair_beside(backbone, left, disparity, schedule, config, settings))
+
+
+def two_step_to_stereo(
+    depth_backbone: Backbone,
+    photo_backbone: Backbone,
+    disparity: Disparity,
+    prompts: Sequence[str],
+    *,
+    negative: str = "",
+    config: StereoConfig,
+    photo_config: StereoConfig,
+    seed: int = 0,
+) -> Synthesis:
+    """Fig. 7's remedy: a left picture from depth and prompt, then photo mode on that picture.
+
+    Args:
+        depth_backbone: A depth-conditioned model, for the left picture.
+        photo_backbone: A text-conditioned model, for the pair.
+        disparity: As in `depth_to_stereo`.
+        prompts: One prompt per pair.
+        negative: What to steer away from.
+        config: The settings of the left picture.
+        photo_config: The settings of the photo mode.
+        seed: Pair k draws its noise from `seed + k`.
+
+    Raises:
+        ConfigError: If the numbers of maps and prompts differ.
+        ModelError: If a model is of the wrong kind.
+    """
+    disparity = _prepared(depth_backbone, disparity, len(prompts))
+    schedule = ddim_schedule(depth_backbone.alphas, config.steps, offset=config.timestep_offset)
+    start, _ = seeded_noise(depth_backbone, seed, len(prompts), disparity.size)
+    depth = depth_condition(disparity, depth_backbone)
+    given = condition(depth_backbone, prompts, negative, config.guidance, depth=depth)
+    clean = yield from advance(_left_only(depth_backbone, start, given, schedule), "left view", config.steps)
+    picture = depth_backbone.decode(clean)
+    return (yield from photo_to_stereo(photo_backbone, picture, disparity, config=photo_config, seed=seed))
+
+
+def _left_only(backbone: Backbone, start: Latent, given: Conditioning, schedule: Schedule):
+    return sample_left(backbone, start, [given] * schedule.steps, schedule, Recorder(layers=(), indices=()))
+
+
+def _prepared(backbone: Backbone, disparity: Disparity, count: int) -> Disparity:
+    """Dense, at the working size, one per prompt."""
+    if not backbone.depth_conditioned:
+        raise ModelError(f"{backbone.name} takes no depth map; toybox and SD2-depth do")
+    if disparity.batch not in (1, count):
+        raise ConfigError(f"expected one depth map or one per prompt ({count}), got {disparity.batch}")
+    dense = disparity.to(backbone.device).filled().resize(*working_size(*disparity.size, backbone))
+    if dense.batch == count:
+        return dense
+    return Disparity(
+        pixels=dense.pixels.expand(count, -1, -1, -1).contiguous(),
+        known=dense.known.expand(count, -1, -1, -1).contiguous(),
+    )

@@ -1,0 +1,131 @@
+"""What the modes have in common: sizes, noise and conditioning."""
+
+from collections.abc import Generator, Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from stereodiffusion.config import StereoConfig
+from stereodiffusion.depth import DepthEstimator
+from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.denoise import Conditioning, Step
+from stereodiffusion.errors import ConfigError
+from stereodiffusion.formats import resize_image
+from stereodiffusion.geometry import Disparity, snap_to_edges
+from stereodiffusion.synthesis.run import Progress, Stage
+from stereodiffusion.types import Image, Latent, Map
+
+_SNAPPING_PIXELS = 512 * 512
+
+
+def working_size(height: int, width: int, backbone: Backbone) -> tuple[int, int]:
+    """(height, width) at which a picture of another size is worked on.
+
+    As many pixels as the model was trained at, the picture's aspect ratio, whole cells.
+    """
+    native_height, native_width = backbone.native_size
+    scale = (native_height * native_width / (height * width)) ** 0.5
+    cell = backbone.pixels_per_latent
+
+    def whole(length: int) -> int:
+        return max(cell, round(length * scale / cell) * cell)
+
+    return whole(height), whole(width)
+
+
+def check_size(size: tuple[int, int], backbone: Backbone) -> None:
+    """Refuse sizes that are not whole cells.
+
+    Raises:
+        ConfigError: If height or width is not a positive multiple of the model's cell.
+    """
+    cell = backbone.pixels_per_latent
+    if any(length < cell or length % cell for length in size):
+        raise ConfigError(f"{backbone.name} needs sides that are multiples of {cell}, got {size[0]}x{size[1]}")
+
+
+def seeded_noise(
+    backbone: Backbone, seed: int, count: int, size: tuple[int, int]
+) -> tuple[Latent, Float[Tensor, "b c h w"]]:
+    """The noise that sampling starts from, and the fresh noise of Eq. 8.
+
+    Drawn on the CPU, so that a seed means the same everywhere; picture k of a batch draws from `seed + k`, so that it
+    is the picture that the seed gives alone.
+    """
+    cell = backbone.pixels_per_latent
+    shape = (2, 1, backbone.latent_channels, size[0] // cell, size[1] // cell)
+    drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + k)) for k in range(count)]
+    start, fresh = torch.cat(drawn, dim=1).to(backbone.device)
+    return start, fresh
+
+
+def condition(
+    backbone: Backbone,
+    prompts: Sequence[str],
+    negative: str,
+    guidance: float,
+    *,
+    depth: Map | None = None,
+) -> Conditioning:
+    """Embed prompts. Guidance towards the negative prompt itself, or with w = 1, has no effect and is left out."""
+    embedding = backbone.embed(prompts)
+    if guidance == 1 or all(prompt == negative for prompt in prompts):
+        return Conditioning(embedding=embedding, depth=depth)
+    unconditional = backbone.embed([negative] * len(prompts))
+    return Conditioning(embedding=embedding, unconditional=unconditional, guidance=guidance, depth=depth)
+
+
+def effective(disparity: Disparity, config: StereoConfig) -> Disparity:
+    """The disparity that a pair will have, on the grid it is given on: scaled as the settings say, then converged."""
+    if config.parallax == "normalized":
+        nearest_px = config.max_disparity * disparity.width
+        disparity = Disparity.from_relative(disparity.pixels, nearest_px, known=disparity.known)
+    return disparity.converged_at(config.convergence * disparity.width) if config.convergence else disparity
+
+
+def estimate(estimator: DepthEstimator, picture: Image, config: StereoConfig) -> Disparity:
+    """The disparity of a picture as far as it can be told from the picture alone.
+
+    Borders are snapped on a small grid first, where an estimator's ramps are narrow, then on the picture's own.
+    """
+    height, width = picture.shape[2:]
+    disparity = Disparity.from_relative(estimator(picture), config.max_disparity * width)
+    if config.refine == "off":
+        return disparity
+    if height * width > 2 * _SNAPPING_PIXELS:
+        scale = (_SNAPPING_PIXELS / (height * width)) ** 0.5
+        small = round(height * scale), round(width * scale)
+        disparity = snap_to_edges(disparity.resize(*small), resize_image(picture, *small)).resize(height, width)
+    return snap_to_edges(disparity, picture)
+
+
+def depth_condition(disparity: Disparity, backbone: Backbone, *, like: Disparity | None = None) -> Map:
+    """A depth map as SD2-depth wants it: relative inverse depth on the latent grid, the range mapped to [-1, 1].
+
+    Args:
+        disparity: Dense, on the picture's grid.
+        backbone: Tells the latent grid.
+        like: Take the range of this map instead, so that two views of a scene agree.
+    """
+
+    def on_latents(given: Disparity) -> Map:
+        height, width = (length // backbone.pixels_per_latent for length in given.size)
+        return interpolate(given.pixels, size=(height, width), mode="bicubic", align_corners=False)
+
+    reference = on_latents(disparity if like is None else like)
+    low, high = reference.amin((1, 2, 3), keepdim=True), reference.amax((1, 2, 3), keepdim=True)
+    span = (high - low).clamp_min(torch.finfo(reference.dtype).tiny)
+    return (2 * (on_latents(disparity) - low) / span - 1).clamp(-1, 1)
+
+
+def advance(steps: Iterator[Step], stage: Stage, total: int) -> Generator[Progress, None, Latent]:
+    """Run a loop to its end, reporting progress; gives its last latents."""
+    latents: Latent | None = None
+    for done, step in enumerate(steps, start=1):
+        latents = step.latents
+        yield Progress(stage=stage, step=done, steps=total, evaluations=step.evaluations)
+    if latents is None:
+        raise ConfigError(f"the stage {stage!r} has no steps")
+    return latents

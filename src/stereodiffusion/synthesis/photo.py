@@ -1,0 +1,117 @@
+"""Photo to stereo: invert the photo, make the right beside its trajectory (Sec. 3.4 a)."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+from stereodiffusion.config import StereoConfig
+from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.denoise import Conditioning
+from stereodiffusion.diffusion.inversion import invert, null_text
+from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
+from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember
+from stereodiffusion.errors import ConfigError, GeometryError, ModelError
+from stereodiffusion.formats import resize_image
+from stereodiffusion.geometry import Disparity
+from stereodiffusion.synthesis.parts import advance, condition, seeded_noise, working_size
+from stereodiffusion.synthesis.run import Progress, Synthesis
+from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
+from stereodiffusion.types import Image, Latent
+
+
+def photo_to_stereo(
+    backbone: Backbone,
+    photo: Image,
+    disparity: Disparity,
+    *,
+    prompts: Sequence[str] | None = None,
+    config: StereoConfig,
+    seed: int = 0,
+) -> Synthesis:
+    """Stereo pairs from photos. The left is the photo, or (`compose="decoded"`) the photo as the model reproduces it.
+
+    Args:
+        backbone: A text-conditioned model.
+        photo: Photos of any size; worked on at the model's size, the pair comes back at the photo's.
+        disparity: Of the photo; unknown cells are filled from their surroundings.
+        prompts: What the photos show, one per photo; "" for each if None.
+        config: The settings.
+        seed: For Eq. 8's noise; photo mode draws no other.
+
+    Raises:
+        ConfigError: If the numbers of photos and prompts differ.
+        GeometryError: If the disparity is of another size than the photo.
+        ModelError: If the model wants a depth map.
+        PromptError: If a prompt cannot be encoded.
+    """
+    if backbone.depth_conditioned:
+        raise ModelError(f"{backbone.name} is conditioned on depth: photo mode needs a text-conditioned model")
+    height, width = photo.shape[2:]
+    if (disparity.size, disparity.batch) != ((height, width), len(photo)):
+        raise GeometryError(
+            f"the photo is {len(photo)} x {height}x{width}, its disparity {disparity.batch} x "
+            f"{disparity.height}x{disparity.width}; resize the map explicitly if it shows the same picture"
+        )
+    prompts = [""] * len(photo) if prompts is None else prompts
+    if len(prompts) != len(photo):
+        raise ConfigError(f"expected one prompt per photo ({len(photo)}), got {len(prompts)}")
+
+    # 1. At the model's size
+    size = working_size(height, width, backbone)
+    photo = photo.to(backbone.device)
+    dense = disparity.to(backbone.device).filled()
+    z_0 = backbone.encode(resize_image(photo, *size))
+    schedule = ddim_schedule(backbone.alphas, config.steps, offset=config.timestep_offset)
+    given = condition(backbone, prompts, "", config.guidance)
+    _, fresh = seeded_noise(backbone, seed, len(photo), size)
+
+    # 2. Its trajectory
+    if config.inversion == "null-text":
+        left = yield from _null_text_left(backbone, z_0, prompts, schedule, config, fresh)
+    else:
+        left = yield from _ddim_left(backbone, z_0, given, schedule, config, fresh)
+
+    # 3. The right view beside it
+    settings = describe("photo", backbone, config, {"prompt": list(prompts), "seed": seed})
+    left = replace(left, picture=photo, photo=z_0)
+    return (yield from pair_beside(backbone, left, dense, schedule, config, settings))
+
+
+def _ddim_left(
+    backbone: Backbone, z_0: Latent, given: Conditioning, schedule: Schedule, config: StereoConfig, fresh: Latent
+) -> Generator[Progress, None, Left]:
+    """The left is the pivot trajectory itself: nothing is optimised, nothing drifts."""
+    record = recorder(backbone, config)
+    yield from advance(invert(backbone, z_0, given, schedule, record), "inversion", config.steps)
+    path = record.trajectory()
+    if record.indices and given.branches == 2:  # inversion remembers the prompt's half of guidance only
+        record = recorder(backbone, config)
+        sequence = [given] * config.steps
+        yield from advance(
+            remember(backbone, path.latents, sequence, schedule, record), "left view", len(record.indices)
+        )
+        path = record.trajectory()
+    sequence = [given] * config.steps
+    return Left(trajectory=path, given=sequence, given_right=sequence, fresh=fresh, pinned=True)
+
+
+def _null_text_left(
+    backbone: Backbone,
+    z_0: Latent,
+    prompts: Sequence[str],
+    schedule: Schedule,
+    config: StereoConfig,
+    fresh: Latent,
+) -> Generator[Progress, None, Left]:
+    """The left is denoised with embeddings that were optimised to retrace the pivot."""
+    record = Recorder(layers=(), indices=())
+    given = Conditioning(
+        embedding=backbone.embed(prompts),
+        unconditional=backbone.embed([""] * len(prompts)),
+        guidance=config.guidance,
+    )
+    yield from advance(invert(backbone, z_0, given, schedule, record, label="there"), "inversion", config.steps)
+    pivot = record.trajectory()
+    found: list[Conditioning] = []
+    yield from advance(null_text(backbone, pivot.latents, given, schedule, found), "null-text", config.steps)
+    path = Trajectory(latents=pivot.latents[:1], memory={})
+    return Left(trajectory=path, given=found, given_right=found, fresh=fresh)

@@ -1,0 +1,64 @@
+"""Text to stereo: denoise the left, estimate its disparity, make the right (Sec. 3.4 b)."""
+
+from collections.abc import Sequence
+
+from stereodiffusion.config import StereoConfig
+from stereodiffusion.depth import DepthEstimator
+from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.schedule import ddim_schedule
+from stereodiffusion.diffusion.trajectory import recorder, sample_left
+from stereodiffusion.errors import ModelError
+from stereodiffusion.synthesis.parts import advance, check_size, condition, estimate, seeded_noise
+from stereodiffusion.synthesis.run import Progress, Synthesis
+from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
+
+
+def text_to_stereo(
+    backbone: Backbone,
+    estimator: DepthEstimator,
+    prompts: Sequence[str],
+    *,
+    negative: str = "",
+    config: StereoConfig,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+) -> Synthesis:
+    """Stereo pairs from prompts, one per prompt.
+
+    Args:
+        backbone: A text-conditioned model.
+        estimator: Gives the left picture's relative inverse depth.
+        prompts: One prompt per pair.
+        negative: What to steer away from.
+        config: The settings.
+        seed: Pair k draws its noise from `seed + k`.
+        size: (height, width) in pixels; the model's own if None.
+
+    Raises:
+        ConfigError: If `size` is not whole cells.
+        ModelError: If the model wants a depth map.
+        PromptError: If a prompt cannot be encoded.
+    """
+    if backbone.depth_conditioned:
+        raise ModelError(f"{backbone.name} wants a depth map: it cannot work from text alone")
+    size = backbone.native_size if size is None else size
+    check_size(size, backbone)
+    schedule = ddim_schedule(backbone.alphas, config.steps, offset=config.timestep_offset)
+    start, fresh = seeded_noise(backbone, seed, len(prompts), size)
+    given = [condition(backbone, prompts, negative, config.guidance)] * config.steps
+
+    # 1. The left view, remembered
+    record = recorder(backbone, config)
+    yield from advance(sample_left(backbone, start, given, schedule, record), "left view", config.steps)
+    path = record.trajectory()
+    picture = backbone.decode(path.clean)
+
+    # 2. Its disparity
+    disparity = estimate(estimator, picture, config)
+    yield Progress(stage="depth", step=1, steps=1)
+
+    # 3. The right view beside it
+    left = Left(trajectory=path, given=given, given_right=given, fresh=fresh, picture=picture)
+    facts = {"prompt": list(prompts), "negative": negative, "seed": seed, "depth_estimator": estimator.name}
+    settings = describe("text", backbone, config, facts)
+    return (yield from pair_beside(backbone, left, disparity, schedule, config, settings))

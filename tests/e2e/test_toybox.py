@@ -1,0 +1,103 @@
+"""The three modes end to end on the embedded model, from the command line, against stored pictures.
+
+The stored pictures belong to the committed weights: after new weights, look at the new pictures and store them with
+`STEREODIFFUSION_STORE_PICTURES=1 scripts/test tests/e2e`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from stereodiffusion.datasets.scenes import render, sample_scene
+from stereodiffusion.formats import read_image, read_metadata, write_image, write_map
+from stereodiffusion.geometry import Disparity
+
+PICTURES = Path(__file__).parent / "pictures"
+SCENE = 20
+"""Seed of the procedural scene whose picture and disparity go into photo and depth mode."""
+
+
+def psnr(one: Tensor, other: Tensor) -> float:
+    return float(-10 * torch.log10((one - other).square().mean()))
+
+
+def run(folder: Path, *arguments: str) -> Path:
+    """The path that `stereodiffusion ARGUMENTS` prints."""
+    command = [sys.executable, "-m", "stereodiffusion", *arguments, "--quiet"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / done.stdout.splitlines()[0]
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a rendered scene: left.png, right.png and disparity.pfm."""
+    folder = tmp_path_factory.mktemp("inputs")
+    scene = render(sample_scene(SCENE), (256, 256))
+    for name, view in (("left", scene.left), ("right", scene.right)):
+        write_image(folder / f"{name}.png", torch.from_numpy(view.image).float().permute(2, 0, 1)[None].contiguous())
+    write_map(folder / "disparity.pfm", Disparity.from_pixels(torch.from_numpy(scene.left.disparity).float()))
+    return folder
+
+
+def against_stored(path: Path, name: str) -> None:
+    stored = PICTURES / f"{name}.png"
+    if os.environ.get("STEREODIFFUSION_STORE_PICTURES"):
+        stored.parent.mkdir(exist_ok=True)
+        write_image(stored, read_image(path))
+    similarity = psnr(read_image(path), read_image(stored))
+    assert similarity > 35, f"{name}: {similarity:.1f} dB from the stored picture"
+
+
+def test_text(tmp_path: Path) -> None:
+    command = ("text", "a red ball on a wooden table, blue wall", "--seed", "1", "--output", "ball.png")
+    first = run(tmp_path, *command)
+    content = first.read_bytes()
+    against_stored(first, "text")
+    assert read_image(first).shape == (1, 3, 256, 512)
+    assert read_metadata(first)["seed"] == 1
+    assert run(tmp_path, *command).read_bytes() == content  # the same command line, the same bytes
+
+
+def test_depth(tmp_path: Path, inputs: Path) -> None:
+    against_stored(
+        run(tmp_path, "depth", str(inputs / "disparity.pfm"), "a green cone on grass, blue sky", "--output", "d.png"),
+        "depth",
+    )
+
+
+def test_photo(tmp_path: Path, inputs: Path) -> None:
+    command = ("photo", str(inputs / "left.png"), "--disparity", str(inputs / "disparity.pfm"), "--output", "p.png")
+    pair = run(tmp_path, *command)
+    against_stored(pair, "photo")
+    left, right = read_image(pair).chunk(2, dim=3)
+    true_left, true_right = read_image(inputs / "left.png"), read_image(inputs / "right.png")
+    # The right view is the right view: it is nearer to the true one than the left picture is.
+    assert psnr(right, true_right) > psnr(left, true_right) + 1
+    assert psnr(left, true_left) > 22
+
+
+def test_photo_without_a_map_estimates_one(tmp_path: Path, inputs: Path) -> None:
+    pair = run(tmp_path, "photo", str(inputs / "left.png"), "--output", "p.png", "--steps", "10")
+    left, right = read_image(pair).chunk(2, dim=3)
+    assert psnr(left, right) < 40
+
+
+def test_the_readmes_python_runs(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "ball.png",
+        "ball-anaglyph.jpg",
+        "ball-cross-eyed.jpg",
+        "ball-disparity.pfm",
+        "ball-occlusion.png",
+    }

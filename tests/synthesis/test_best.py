@@ -1,0 +1,90 @@
+"""Preset `best`: pixels where pixels are known, generated ones where they are not."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from stereodiffusion.backbones import StableDiffusion
+from stereodiffusion.config import StereoConfig, preset
+from stereodiffusion.depth import MonocularDepth
+from stereodiffusion.diffusion.shift import CellMap, KnownRight, resync_pixels
+from stereodiffusion.errors import ConfigError
+from stereodiffusion.geometry import Disparity, splat
+from stereodiffusion.synthesis import depth_to_stereo, photo_to_stereo, text_to_stereo
+from stereodiffusion.synthesis.compose import compose, known_view
+from stereodiffusion.synthesis.run import Run
+
+BEST_PHOTO = replace(preset("best", "photo"), steps=6)
+
+
+def test_the_photo_is_the_left_eye_and_the_right_shows_its_pixels(
+    text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
+) -> None:
+    disparity = Disparity.from_pixels(disparity_px)
+    pair = Run(photo_to_stereo(text_backbone, photo, disparity, config=BEST_PHOTO)).result
+    assert torch.equal(pair.left, photo)
+    warped = splat(photo, disparity)
+    assert torch.equal(pair.occlusion, warped.occlusion)
+    assert torch.equal(pair.right.masked_select(warped.visible), warped.view.masked_select(warped.visible))
+    assert bool(pair.occlusion.any())
+
+
+def test_it_costs_what_fast_costs(text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor) -> None:
+    steps = photo_to_stereo(text_backbone, photo, Disparity.from_pixels(disparity_px), config=preset("best", "photo"))
+    assert sum(progress.evaluations for progress in steps) == 49 + 39
+
+
+def test_text_and_depth_show_the_pixels_of_the_left_that_was_drawn(
+    text_backbone: StableDiffusion, depth_backbone: StableDiffusion, estimator: MonocularDepth
+) -> None:
+    text = replace(preset("best", "text"), steps=6)
+    depth = replace(preset("best", "depth"), steps=6)
+    relief = Disparity.from_pixels(3 * torch.rand((32, 32), generator=torch.Generator().manual_seed(0)).round())
+    for pair in (
+        Run(text_to_stereo(text_backbone, estimator, ["a red ball"], config=text, size=(32, 32))).result,
+        Run(depth_to_stereo(depth_backbone, relief, ["a red ball"], config=depth)).result,
+    ):
+        warped = splat(pair.left, pair.disparity)
+        assert torch.equal(pair.right.masked_select(warped.visible), warped.view.masked_select(warped.visible))
+
+
+def test_what_is_generated_in_other_colours_is_matched_at_the_seam() -> None:
+    left = torch.full((1, 3, 32, 48), 0.5)
+    pixels = torch.zeros((32, 48))
+    pixels[8:24, 24:40] = 6.0
+    known = known_view(left, Disparity.from_pixels(pixels))
+    assert bool((~known.visible).any())
+    composed = compose(known, torch.full_like(left, 0.8))
+    assert torch.allclose(composed, left, atol=1e-6)
+
+
+def test_texture_that_is_generated_survives() -> None:
+    left = torch.full((1, 3, 32, 48), 0.5)
+    pixels = torch.zeros((32, 48))
+    pixels[8:24, 24:40] = 6.0
+    known = known_view(left, Disparity.from_pixels(pixels))
+    checks = 0.1 * (-1.0) ** (torch.arange(48) + torch.arange(32)[:, None]).expand(1, 3, 32, 48)
+    hole = (~known.visible).expand_as(left)
+    composed = compose(known, torch.where(hole, 0.5 + checks, 0.5))
+    assert torch.allclose(composed[hole], (0.5 + checks)[hole], atol=1e-6)
+
+
+def test_the_noise_of_the_known_part_is_the_left_s_own() -> None:
+    generator = torch.Generator().manual_seed(0)
+    left_0, noise, clean, fresh = torch.randn((4, 1, 4, 6, 8), generator=generator)
+    source = torch.arange(8).expand(1, 1, 6, 8).clone()
+    source[..., 5:] = -1
+    cells, known = CellMap(source=source), KnownRight(clean=clean, cells=source >= 0)
+    alpha = 0.3
+    left_s = alpha**0.5 * left_0 + (1 - alpha) ** 0.5 * noise
+    right_s = resync_pixels(known, left_0, left_s, alpha, cells, fresh)
+    own = torch.where(source >= 0, noise, fresh)
+    assert torch.allclose(right_s, alpha**0.5 * clean + (1 - alpha) ** 0.5 * own, atol=1e-5)
+    assert torch.equal(resync_pixels(known, left_0, left_0, 1.0, cells, fresh), clean)
+
+
+def test_both_views_together_cannot_start_from_pixels() -> None:
+    with pytest.raises(ConfigError, match="left='recorded'"):
+        StereoConfig(resync="pixels", left="joint")

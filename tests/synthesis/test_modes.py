@@ -1,0 +1,237 @@
+"""The three modes on tiny real models: what they cost, that they repeat, and what they refuse."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+import torch
+from tests import tiny
+from torch import Tensor
+
+from stereodiffusion.backbones import StableDiffusion
+from stereodiffusion.config import StereoConfig, preset
+from stereodiffusion.depth import MonocularDepth
+from stereodiffusion.errors import ConfigError, GeometryError, ModelError
+from stereodiffusion.geometry import Disparity
+from stereodiffusion.pair import StereoPair
+from stereodiffusion.synthesis import depth_to_stereo, photo_to_stereo, text_to_stereo, two_step_to_stereo
+from stereodiffusion.synthesis.parts import depth_condition, effective, working_size
+from stereodiffusion.synthesis.run import Progress, Run, Synthesis
+
+FAST_TEXT = replace(preset("fast", "text"), steps=10)
+FAST_DEPTH = replace(preset("fast", "depth"), steps=10)
+FAST_PHOTO = replace(preset("fast", "photo"), steps=10)
+
+
+def evaluations(run: Iterable[Progress]) -> int:
+    return sum(progress.evaluations for progress in run)
+
+
+def made(synthesis: Synthesis) -> StereoPair:
+    return Run(synthesis).result
+
+
+# --- cost: the counts of network evaluations that the method promises, n = 50 ---------------------------------------
+
+
+def test_text_costs(text_backbone: StableDiffusion, estimator: MonocularDepth) -> None:
+    def cost(config: StereoConfig) -> int:
+        return evaluations(text_to_stereo(text_backbone, estimator, ["a red ball"], config=config, size=(16, 16)))
+
+    assert cost(preset("paper", "text")) == 6 * 50
+    assert cost(preset("fast", "text")) == 2 * 50 + 2 * 39  # the right starts after step index 10
+    assert cost(preset("fast", "text")) <= 3.6 * 50
+
+
+def test_depth_costs(depth_backbone: StableDiffusion) -> None:
+    disparity = Disparity.from_pixels(torch.rand(64, 64))
+
+    def cost(config: StereoConfig) -> int:
+        return evaluations(depth_to_stereo(depth_backbone, disparity, ["a red ball"], config=config))
+
+    assert cost(preset("paper", "depth")) == 4 * 50
+    assert cost(preset("fast", "depth")) == 2 * 50 + 2 * 39
+
+
+def test_photo_costs(text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor) -> None:
+    disparity = Disparity.from_pixels(disparity_px)
+
+    def cost(config: StereoConfig, prompt: str = "") -> int:
+        return evaluations(photo_to_stereo(text_backbone, photo, disparity, prompts=[prompt], config=config))
+
+    assert cost(preset("fast", "photo")) == 49 + 39
+    assert cost(preset("fast", "photo")) <= 1.8 * 50
+    assert cost(preset("fast", "photo"), "a red ball") == 49 + 39
+    guided = replace(preset("fast", "photo"), guidance=3.0)
+    assert cost(guided, "a red ball") == 49 + 2 * 39 + 2 * 39  # the left is evaluated again for its guided attention
+
+
+# --- repeatability --------------------------------------------------------------------------------------------------
+
+
+def test_a_seed_is_a_picture_and_a_batch_is_its_seeds(
+    text_backbone: StableDiffusion, estimator: MonocularDepth
+) -> None:
+    def text(prompts: list[str], seed: int) -> StereoPair:
+        return made(text_to_stereo(text_backbone, estimator, prompts, config=FAST_TEXT, seed=seed))
+
+    first, again, other = (text(["a red ball"], seed) for seed in (3, 3, 4))
+    assert torch.equal(first.left, again.left)
+    assert torch.equal(first.right, again.right)
+    assert not torch.equal(first.left, other.left)
+    batch = text(["a red ball", "a red ball"], 3)
+    for pair, alone in zip(batch, (first, other), strict=True):
+        torch.testing.assert_close(pair.left, alone.left, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(pair.disparity.pixels, alone.disparity.pixels, atol=1e-3, rtol=1e-3)
+        assert (pair.right - alone.right).abs().mean() < 1e-3
+
+
+def test_the_global_random_state_is_left_alone(text_backbone: StableDiffusion, estimator: MonocularDepth) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    made(text_to_stereo(text_backbone, estimator, ["a red ball"], config=replace(FAST_TEXT, deblur=True)))
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("resync", ["copy", "off"])
+def test_recorded_and_joint_give_the_same_pair(
+    depth_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor, text_backbone: StableDiffusion, resync: str
+) -> None:
+    disparity = Disparity.from_pixels(disparity_px)
+    for config, run in (
+        (FAST_DEPTH, lambda c: depth_to_stereo(depth_backbone, disparity, ["a red ball"], config=c)),
+        (FAST_PHOTO, lambda c: photo_to_stereo(text_backbone, photo, disparity, config=c)),
+    ):
+        recorded = replace(config, resync=resync)  # type: ignore[arg-type]
+        one, two = made(run(recorded)), made(run(replace(recorded, left="joint")))
+        torch.testing.assert_close(one.left, two.left, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(one.right, two.right, atol=1e-4, rtol=1e-4)
+
+
+def test_a_run_reports_every_step_and_can_be_broken_off(
+    text_backbone: StableDiffusion, estimator: MonocularDepth
+) -> None:
+    run = Run(text_to_stereo(text_backbone, estimator, ["a red ball"], config=FAST_TEXT))
+    seen = [(progress.stage, progress.step, progress.steps) for progress in run]
+    assert seen[:10] == [("left view", step, 10) for step in range(1, 11)]
+    assert seen[10] == ("depth", 1, 1)
+    assert seen[11:-1] == [("right view", step, 8) for step in range(1, 9)]
+    assert seen[-1] == ("decoding", 1, 1)
+    assert run.result.size == (64, 64)
+
+    broken = Run(text_to_stereo(text_backbone, estimator, ["a red ball"], config=FAST_TEXT))
+    for _ in range(13):
+        next(iter(broken))
+    del broken
+    assert not tiny.patched(text_backbone.unet)
+
+
+# --- what comes back ------------------------------------------------------------------------------------------------
+
+
+def test_a_photo_pair_has_the_photos_size_and_disparity(
+    text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
+) -> None:
+    disparity = Disparity.from_pixels(disparity_px)
+    pair = made(photo_to_stereo(text_backbone, photo, disparity, config=FAST_PHOTO))
+    assert pair.size == (96, 160)
+    assert torch.equal(pair.disparity.pixels[0, 0], disparity_px)
+    # The box of 16 px moves over a ground of about 2 px: it uncovers a strip of about 14 px at its right.
+    strip = pair.occlusion[0, 0, 45, 60:110].sum()
+    assert 12 <= strip <= 16
+    assert pair.settings["left_latent_mse"] == 0.0
+    assert pair.settings["mode"] == "photo"
+
+
+def test_paper_photo_reports_its_reconstruction(
+    text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
+) -> None:
+    config = replace(preset("paper", "photo"), steps=6)
+    pair = made(photo_to_stereo(text_backbone, photo, Disparity.from_pixels(disparity_px), config=config))
+    error = pair.settings["left_latent_mse"]
+    assert isinstance(error, float)
+    assert error > 0
+    # Normalised: the nearest has 8 % of the width, whatever the map says in pixels.
+    assert float(pair.disparity.pixels.max()) == pytest.approx(0.08 * 160)
+    assert float(pair.disparity.pixels.min()) == 0
+
+
+def test_convergence_moves_the_screen_into_the_scene(disparity_px: Tensor) -> None:
+    config = replace(FAST_PHOTO, convergence=0.05)
+    moved = effective(Disparity.from_pixels(disparity_px), config)
+    torch.testing.assert_close(moved.pixels[0, 0], disparity_px - 8)
+
+
+def test_depth_pairs_take_the_maps_shape(depth_backbone: StableDiffusion) -> None:
+    disparity = Disparity.from_pixels(torch.linspace(0, 40, 200).expand(100, 200))
+    pair = made(depth_to_stereo(depth_backbone, disparity, ["a red ball"], config=FAST_DEPTH))
+    assert pair.size == working_size(100, 200, depth_backbone) == (48, 88)
+    assert float(pair.disparity.pixels.max()) == pytest.approx(40 * 88 / 200, rel=0.01)
+
+
+def test_the_right_view_is_conditioned_on_what_it_sees(depth_backbone: StableDiffusion) -> None:
+    disparity = Disparity.from_pixels(torch.linspace(0, 6, 64).expand(64, 64))
+
+    def depth(right_depth: str) -> StereoPair:
+        config = replace(FAST_DEPTH, right_depth=right_depth)  # type: ignore[arg-type]
+        return made(depth_to_stereo(depth_backbone, disparity, ["a red ball"], config=config))
+
+    warped, same = depth("warped"), depth("same")
+    assert torch.equal(warped.left, same.left)
+    assert (warped.right - same.right).abs().max() > 1e-4
+
+
+def test_depth_condition_is_near_bright_in_minus_one_to_one(depth_backbone: StableDiffusion) -> None:
+    disparity = Disparity.from_pixels(torch.linspace(3, 9, 64).expand(64, 64))
+    condition = depth_condition(disparity, depth_backbone)
+    assert condition.shape == (1, 1, 8, 8)
+    assert (float(condition.min()), float(condition.max())) == (-1.0, 1.0)
+    assert bool((condition[..., 1:] > condition[..., :-1]).all())
+    flat = depth_condition(Disparity.from_pixels(torch.full((64, 64), 2.0)), depth_backbone)
+    assert bool(flat.isfinite().all())
+
+
+def test_two_steps_keep_the_left_of_the_depth_model(
+    depth_backbone: StableDiffusion, text_backbone: StableDiffusion
+) -> None:
+    disparity = Disparity.from_pixels(torch.linspace(0, 6, 64).expand(64, 64))
+    direct = made(depth_to_stereo(depth_backbone, disparity, ["a red ball"], config=FAST_DEPTH, seed=2))
+    two = made(
+        two_step_to_stereo(
+            depth_backbone,
+            text_backbone,
+            disparity,
+            ["a red ball"],
+            config=FAST_DEPTH,
+            photo_config=FAST_PHOTO,
+            seed=2,
+        )
+    )
+    reproduced = text_backbone.decode(text_backbone.encode(direct.left))
+    torch.testing.assert_close(two.left, reproduced, atol=1e-4, rtol=1e-4)
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+def test_wrong_kinds_and_sizes_are_refused(
+    text_backbone: StableDiffusion,
+    depth_backbone: StableDiffusion,
+    estimator: MonocularDepth,
+    photo: Tensor,
+    disparity_px: Tensor,
+) -> None:
+    disparity = Disparity.from_pixels(disparity_px)
+    with pytest.raises(ModelError, match="wants a depth map"):
+        made(text_to_stereo(depth_backbone, estimator, ["a red ball"], config=FAST_TEXT))
+    with pytest.raises(ModelError, match="takes no depth map"):
+        made(depth_to_stereo(text_backbone, disparity, ["a red ball"], config=FAST_DEPTH))
+    with pytest.raises(ModelError, match="text-conditioned"):
+        made(photo_to_stereo(depth_backbone, photo, disparity, config=FAST_PHOTO))
+    with pytest.raises(ConfigError, match="multiples of 8, got 60x64"):
+        made(text_to_stereo(text_backbone, estimator, ["a red ball"], config=FAST_TEXT, size=(60, 64)))
+    with pytest.raises(GeometryError, match="the photo is 1 x 96x160, its disparity 1 x 48x80"):
+        made(photo_to_stereo(text_backbone, photo, disparity.resize(48, 80), config=FAST_PHOTO))
+    with pytest.raises(ConfigError, match="one prompt per photo"):
+        made(photo_to_stereo(text_backbone, photo, disparity, prompts=["a", "b"], config=FAST_PHOTO))
