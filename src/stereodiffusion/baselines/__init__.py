@@ -1,0 +1,1 @@
+"""What the method is compared with: each takes the left view and its disparity and gives the right view."""

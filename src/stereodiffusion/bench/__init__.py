@@ -1,0 +1,1 @@
+"""The benchmark: protocols, runs that survive, tables and figures."""

@@ -1,0 +1,58 @@
+"""What a piece of work costs: seconds and memory."""
+
+import math
+import re
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+_RESET_PEAK = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+class Cost:
+    """Filled in when `measured` ends.
+
+    Attributes:
+        seconds: Wall clock.
+        peak_memory_mb: Most that was held meanwhile, in units of 10^6 bytes: of the graphics card where the work ran
+            on one, otherwise of the whole process with its libraries and models. Where the system cannot forget its
+            peak (all but Linux) it is that of the process since its start; on Windows NaN.
+    """
+
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+
+
+@contextmanager
+def measured(device: str = "cpu") -> Generator[Cost]:
+    """Measure what happens inside."""
+    cost = Cost()
+    on_card = torch.device(device).type == "cuda"
+    if on_card:
+        torch.cuda.reset_peak_memory_stats(device)
+    elif _RESET_PEAK.exists():
+        _RESET_PEAK.write_text("5")  # see proc(5)
+    start = time.perf_counter()
+    yield cost
+    if on_card:
+        torch.cuda.synchronize(device)
+    cost.seconds = time.perf_counter() - start
+    cost.peak_memory_mb = torch.cuda.max_memory_allocated(device) / 1e6 if on_card else _peak_of_process_mb()
+
+
+def _peak_of_process_mb() -> float:
+    if _STATUS.exists():
+        found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())
+        if found is not None:
+            return int(found[1]) * 1024 / 1e6
+    if sys.platform == "win32":
+        return math.nan
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

@@ -1,0 +1,68 @@
+"""Methods that are in no table but in figures: one setting, gone through (Fig. 3 and 8)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+
+from stereodiffusion.baselines.blank import warp
+from stereodiffusion.bench.methods import (
+    Method,
+    ViewSynthesizer,
+    blanking_fill,
+    fill_holes,
+    paper_config,
+    stereo_diffusion,
+)
+from stereodiffusion.bench.tools import Tools
+from stereodiffusion.geometry import Disparity
+from stereodiffusion.types import Image
+
+SHIFTS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)
+"""When the latent is shifted, as fractions of the steps; attention is shared and SPSMD acts from then on."""
+
+BLANKED = (0.1, 0.25, 0.5)
+"""How much of the picture is erased, at its right side, as fractions of the width."""
+
+
+def _shifted_at(moment: float) -> Method:
+    config = replace(
+        paper_config(attention="unidirectional", spsmd=True, inversion="ddim"), shift_at=moment, attention_from=moment
+    )
+    return Method(
+        description=f"StereoDiffusion with DDIM inversion, shifted after {moment:.0%} of the steps (Fig. 3)",
+        tables=(),
+        needs_model=True,
+        make=stereo_diffusion(config),
+    )
+
+
+def _blanked(share: float) -> Method:
+    return Method(
+        description=f"inpainting by latent blanking, the right {share:.0%} of the view erased as well (Fig. 8)",
+        tables=(),
+        needs_model=True,
+        make=partial(_erase_and_fill, share),
+    )
+
+
+def _erase_and_fill(share: float, tools: Tools) -> ViewSynthesizer:
+    def synthesize(left: Image, disparity: Disparity) -> Image:
+        warped = warp(left, disparity, registration="subpixel")
+        visible = warped.visible.clone()
+        visible[..., erased_from(share, left.shape[3]) :] = False
+        return fill_holes(tools, blanking_fill, warped.view, visible)
+
+    return synthesize
+
+
+def erased_from(share: float, width: int) -> int:
+    """The first column that is erased."""
+    return round((1 - share) * width)
+
+
+SHIFT_SWEEP: Mapping[str, Method] = MappingProxyType({f"shift-at-{at:.1f}": _shifted_at(at) for at in SHIFTS})
+"""Fig. 3."""
+
+BLANKING_SWEEP: Mapping[str, Method] = MappingProxyType({f"blanked-{share:.2f}": _blanked(share) for share in BLANKED})
+"""Fig. 8."""

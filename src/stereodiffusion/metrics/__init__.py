@@ -1,0 +1,51 @@
+"""How good a synthesised right view is, as a picture and as one eye of a pair.
+
+image         against the true right view            siou          edges, and where the eyes differ
+matching      disparity measured on a pair           accuracy      that against the one asked for
+rivalry       colour, sharpness, height              comfort       parallax, and the frame
+shared        what both eyes see                     evaluation    all of these, by name
+perceptual    learned distances, optional            trunks        the networks of these
+"""
+
+from stereodiffusion.metrics.accuracy import end_point_error, outlier_rate
+from stereodiffusion.metrics.comfort import parallax_percentile, window_violation
+from stereodiffusion.metrics.evaluation import evaluate_images, evaluate_pair
+from stereodiffusion.metrics.image import ms_ssim, psnr, ssim
+from stereodiffusion.metrics.matching import MatchedPair, Matcher, SemiGlobalMatcher, match_pair
+from stereodiffusion.metrics.perceptual import (
+    PerceptualMetric,
+    PerceptualName,
+    evaluate_perceptual,
+    installed_perceptual,
+    load_perceptual,
+)
+from stereodiffusion.metrics.rivalry import colour_mismatch, sharpness_mismatch, vertical_disparity
+from stereodiffusion.metrics.shared import SharedView, shared_view
+from stereodiffusion.metrics.siou import siou
+
+__all__ = [
+    "MatchedPair",
+    "Matcher",
+    "PerceptualMetric",
+    "PerceptualName",
+    "SemiGlobalMatcher",
+    "SharedView",
+    "colour_mismatch",
+    "end_point_error",
+    "evaluate_images",
+    "evaluate_pair",
+    "evaluate_perceptual",
+    "installed_perceptual",
+    "load_perceptual",
+    "match_pair",
+    "ms_ssim",
+    "outlier_rate",
+    "parallax_percentile",
+    "psnr",
+    "shared_view",
+    "sharpness_mismatch",
+    "siou",
+    "ssim",
+    "vertical_disparity",
+    "window_violation",
+]
