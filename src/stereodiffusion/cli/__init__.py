@@ -1,0 +1,9 @@
+"""The command line: parse, call one function, present.
+
+main      the program: commands, errors in one line, exit codes
+commands  text, depth, photo                    models   the table of models
+options   what every command takes              inputs   depth and disparity maps, photos
+outputs   names of the files that are written   progress a bar on stderr
+
+Nothing here imports torch before a command runs, so that `--help` answers at once.
+"""

@@ -1,0 +1,290 @@
+"""The three modes: `text`, `depth` and `photo`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from stereodiffusion.cards import CARDS, Kind, find_card
+from stereodiffusion.cli import options
+from stereodiffusion.cli.devices import usable_device
+from stereodiffusion.errors import ConfigError, ModelError, PromptError
+
+if TYPE_CHECKING:
+    from stereodiffusion.pair import StereoPair
+    from stereodiffusion.synthesis import StereoDiffusion
+
+
+def text(
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shows.", show_default=False)],
+    output: options.Output = None,
+    formats: options.Formats = ["sbs"],  # noqa: B006 - typer's way to say the default of a list
+    also: options.Also = [],  # noqa: B006
+    model: options.Model = "toybox",
+    preset: options.Preset = "fast",
+    steps: options.Steps = None,
+    seed: options.Seed = 0,
+    guidance: options.Guidance = None,
+    max_disparity: options.MaxDisparity = None,
+    convergence: options.Convergence = None,
+    negative: options.Negative = "",
+    size: options.Size = None,
+    depth_estimator: options.Estimator = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Make a stereo pair from a prompt."""
+    del debug
+    common = options.common(
+        "text",
+        preset_name=preset,
+        steps=steps,
+        guidance=guidance,
+        max_disparity=max_disparity,
+        convergence=convergence,
+        formats=formats,
+        also=also,
+        dtype=dtype,
+        seed=seed,
+    )
+    pixels = options.parse_size(size)
+    _check_prompt(prompt)
+    _check_model(model, "text")
+    _check_estimator(depth_estimator)
+
+    from stereodiffusion.cli.progress import Display
+
+    with Display(quiet=quiet) as display:
+        from stereodiffusion.cli.outputs import settle_output, stem_of
+
+        target = settle_output(output, stem_of(prompt), common)
+        loaded = _prepare(model, device, dtype, depth_estimator)
+        run = display.loading(
+            [model, depth_estimator],
+            lambda: loaded.text_run(prompt, negative=negative, settings=common.config, seed=seed, size=pixels),
+        )
+        pair = display.follow(run)
+    _save(pair, target, common)
+
+
+def depth(
+    map_file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MAP",
+            show_default=False,
+            help="PNG, TIFF, PFM or NPY. A PFM holds disparity in pixels unless --map-kind says otherwise; of other "
+            "files --map-kind has to say what they hold.",
+        ),
+    ],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shows.", show_default=False)],
+    output: options.Output = None,
+    formats: options.Formats = ["sbs"],  # noqa: B006
+    also: options.Also = [],  # noqa: B006
+    map_kind: options.MapKind = None,
+    map_scale: options.MapScale = None,
+    map_unknown: options.MapUnknown = "nonfinite",
+    focal_px: options.FocalPx = None,
+    baseline_m: options.BaselineM = None,
+    model: options.Model = "toybox",
+    preset: options.Preset = "fast",
+    steps: options.Steps = None,
+    seed: options.Seed = 0,
+    guidance: options.Guidance = None,
+    max_disparity: options.MaxDisparity = None,
+    convergence: options.Convergence = None,
+    negative: options.Negative = "",
+    two_step: Annotated[
+        bool,
+        typer.Option(
+            "--two-step",
+            rich_help_panel="Method",
+            help="Make the left picture first, then treat it as a photo (the paper's Fig. 7): slower.",
+        ),
+    ] = False,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Make a stereo pair from a depth map and a prompt."""
+    del debug
+    common = options.common(
+        "depth",
+        preset_name=preset,
+        steps=steps,
+        guidance=guidance,
+        max_disparity=max_disparity,
+        convergence=convergence,
+        formats=formats,
+        also=also,
+        dtype=dtype,
+        seed=seed,
+    )
+    said = options.MapOptions(
+        kind=map_kind, scale=map_scale, unknown=map_unknown, focal_px=focal_px, baseline_m=baseline_m
+    )
+    options.require_file(map_file)
+    _check_prompt(prompt)
+    _check_model(model, "depth")
+    if two_step:
+        _check_two_step(model, common)
+
+    from stereodiffusion.cli.progress import Display
+
+    with Display(quiet=quiet) as display:
+        from stereodiffusion.cli.inputs import read_disparity
+        from stereodiffusion.cli.outputs import settle_output, stem_of
+
+        target = settle_output(output, stem_of(prompt), common, inputs=[map_file])
+        implied = "disparity-px" if map_file.suffix.lower() == ".pfm" else None
+        disparity = read_disparity(map_file, said, common, implied=implied)
+        if said.kind is None:
+            display.note(f"{map_file}: read as disparity in pixels; --map-kind says otherwise")
+        loaded = _prepare(model, device, dtype, None)
+        settings = common.preset if two_step and not common.changed else common.config
+        run = display.loading(
+            [model],
+            lambda: loaded.depth_run(
+                disparity, prompt, negative=negative, settings=settings, seed=seed, two_step=two_step
+            ),
+        )
+        pair = display.follow(run)
+    _save(pair, target, common)
+
+
+def photo(
+    photo_file: Annotated[Path, typer.Argument(metavar="PHOTO", help="The left eye's picture.", show_default=False)],
+    output: options.Output = None,
+    formats: options.Formats = ["sbs"],  # noqa: B006
+    also: options.Also = [],  # noqa: B006
+    disparity_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--disparity",
+            metavar="MAP",
+            rich_help_panel="Map",
+            show_default="estimated",
+            help="The photo's disparity in pixels of the map, or what --map-kind says: PNG, TIFF, PFM or NPY.",
+        ),
+    ] = None,
+    map_kind: options.MapKind = None,
+    map_scale: options.MapScale = None,
+    map_unknown: options.MapUnknown = "nonfinite",
+    focal_px: options.FocalPx = None,
+    baseline_m: options.BaselineM = None,
+    prompt: Annotated[
+        str, typer.Option(metavar="TEXT", rich_help_panel="Method", help="What the photo shows; may be left out.")
+    ] = "",
+    model: options.Model = "toybox",
+    preset: options.Preset = "fast",
+    steps: options.Steps = None,
+    seed: options.Seed = 0,
+    guidance: options.Guidance = None,
+    max_disparity: options.MaxDisparity = None,
+    convergence: options.Convergence = None,
+    depth_estimator: options.Estimator = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Make a stereo pair from a photo."""
+    del debug
+    common = options.common(
+        "photo",
+        preset_name=preset,
+        steps=steps,
+        guidance=guidance,
+        max_disparity=max_disparity,
+        convergence=convergence,
+        formats=formats,
+        also=also,
+        dtype=dtype,
+        seed=seed,
+    )
+    said = options.MapOptions(
+        kind=map_kind, scale=map_scale, unknown=map_unknown, focal_px=focal_px, baseline_m=baseline_m
+    )
+    options.require_file(photo_file)
+    if disparity_file is not None:
+        options.require_file(disparity_file)
+        if depth_estimator is not None:
+            raise ConfigError("--disparity and --depth-estimator exclude each other")
+    elif said != options.MapOptions():
+        raise ConfigError("the options of a map need one: --disparity MAP")
+    _check_model(model, "text")
+    _check_estimator(depth_estimator)
+
+    from stereodiffusion.cli.progress import Display
+
+    with Display(quiet=quiet) as display:
+        from stereodiffusion.cli.inputs import fitted, read_disparity
+        from stereodiffusion.cli.outputs import settle_output
+        from stereodiffusion.formats import read_image
+
+        inputs = [photo_file] if disparity_file is None else [photo_file, disparity_file]
+        target = settle_output(output, f"{photo_file.stem}-stereo", common, inputs=inputs)
+        image = read_image(photo_file)
+        disparity = None
+        if disparity_file is not None:
+            given = read_disparity(disparity_file, said, common, implied="disparity-px")
+            disparity = fitted(given, (image.shape[2], image.shape[3]), map_path=disparity_file, photo_path=photo_file)
+        loaded = _prepare(model, device, dtype, depth_estimator)
+        run = display.loading(
+            [model, depth_estimator],
+            lambda: loaded.photo_run(image, disparity=disparity, prompt=prompt, settings=common.config, seed=seed),
+        )
+        pair = display.follow(run)
+    _save(pair, target, common)
+
+
+def _check_prompt(prompt: str) -> None:
+    if not prompt.strip():
+        raise PromptError("the prompt is empty: say what the picture shows")
+
+
+def _check_model(name: str, wanted: Kind) -> None:
+    """Refuse what is known not to work; what is not known is left to the loading."""
+    card = find_card(name)
+    if card is None:
+        if "/" not in name and not Path(name).exists() and not Path(name).suffix:
+            raise ModelError(f"there is no model {name!r}; there are {_names('text')} and {_names('depth')}")
+    elif card.kind == "depth-estimator":
+        raise ModelError(f"{card.name} estimates depth and draws nothing; it is for --depth-estimator")
+    elif card.kind != wanted and card.name != "toybox":
+        needs = "takes no depth map" if wanted == "depth" else "works from a depth map only"
+        raise ModelError(f"{card.name} {needs}; there are toybox, {_names(wanted)}")
+
+
+def _check_two_step(model: str, common: options.Common) -> None:
+    card = find_card(model)
+    if card is not None and card.kind == "depth":
+        raise ModelError(f"{card.name} cannot treat its picture as a photo; --two-step is for toybox")
+    if common.preset == "paper" and common.changed:
+        # Its settings differ between the two steps; changed ones are the same in both.
+        raise ConfigError("--two-step takes --preset paper as it is, without changes of single settings")
+
+
+def _check_estimator(name: str | None) -> None:
+    card = None if name is None else find_card(name)
+    if card is not None and card.kind != "depth-estimator":
+        raise ModelError(f"{card.name} does not estimate depth; there are {_names('depth-estimator')}")
+
+
+def _names(kind: Kind) -> str:
+    return ", ".join(card.name for card in CARDS if card.kind == kind)
+
+
+def _prepare(model: str, device: str, dtype: str, depth_estimator: str | None) -> "StereoDiffusion":
+    from stereodiffusion.synthesis import load
+
+    device = usable_device(device)
+    return load(model, device=device, dtype=cast(options.Precision, dtype), depth_estimator=depth_estimator)
+
+
+def _save(pair: "StereoPair", target: Path, common: options.Common) -> None:
+    for path in pair.save(target, format=common.formats, also=common.also):
+        typer.echo(path)

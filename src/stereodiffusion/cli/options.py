@@ -1,0 +1,350 @@
+"""What every command takes, as types for typer's signatures.
+
+The choices are spelled out, not imported: the modules that own them import torch, and `--help` does not wait for it. A
+test keeps them equal to their originals.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, cast
+
+import typer
+
+from stereodiffusion.config import Mode, Precision, PresetName, StereoConfig, preset, preset_names
+from stereodiffusion.errors import ConfigError, FormatError
+
+FORMATS = (
+    "sbs",
+    "sbs-half",
+    "cross-eyed",
+    "top-bottom",
+    "top-bottom-half",
+    "anaglyph",
+    "anaglyph-green-magenta",
+    "anaglyph-amber-blue",
+    "anaglyph-color",
+    "anaglyph-half-color",
+    "anaglyph-gray",
+    "anaglyph-true",
+    "mpo",
+    "wiggle-gif",
+    "wiggle-webp",
+    "eyes",
+)
+Extra: TypeAlias = Literal["disparity", "occlusion", "left", "right"]
+EXTRAS: tuple[Extra, ...] = ("disparity", "occlusion", "left", "right")
+MAP_KINDS = ("disparity-px", "depth-m", "near-is-bright", "near-is-dark")
+UNKNOWNS = ("nonfinite", "zero", "none")
+DTYPES: tuple[Precision, ...] = ("float32", "float16", "bfloat16")
+
+_OUTPUT, _METHOD, _RUNNING, _MAP = "Output", "Method", "Running", "Map"
+
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+        help="Where to write; an existing file is replaced. Without it, or with a folder, the name is made from the "
+        "prompt or the photo's name, and numbered if it is taken.",
+    ),
+]
+Formats: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        rich_help_panel=_OUTPUT,
+        help=f"Repeat it, or list several with commas: {', '.join(FORMATS)}. Several are written to FILE-FORMAT.",
+    ),
+]
+Also: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--also",
+        metavar="WHAT",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+        help=f"Write besides: {', '.join(EXTRAS)}. Repeat it, or list several with commas.",
+    ),
+]
+Model: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME",
+        rich_help_panel=_METHOD,
+        help="A name of `stereodiffusion models`, a repository of the hub, a folder or a .safetensors file.",
+    ),
+]
+Estimator: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--depth-estimator",
+        metavar="NAME",
+        rich_help_panel=_METHOD,
+        show_default="the one that suits the model",
+        help="What estimates depth: a name, a repository or a folder.",
+    ),
+]
+Preset: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=_METHOD,
+        help="Settings of the method: fast is the least cost, paper follows the authors' code. The options below "
+        "change single settings of it.",
+    ),
+]
+Steps: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", rich_help_panel=_METHOD, show_default="the preset's", help="Denoising steps, at least 2."
+    ),
+]
+Guidance: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="W",
+        rich_help_panel=_METHOD,
+        show_default="the preset's",
+        help="How strictly to follow the prompt; 1 is the least.",
+    ),
+]
+MaxDisparity: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="F",
+        rich_help_panel=_METHOD,
+        show_default="the preset's",
+        help="Depth of the scene: parallax of its nearest point as a fraction of the width, 0 to 0.5.",
+    ),
+]
+Convergence: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="F",
+        rich_help_panel=_METHOD,
+        show_default="the preset's",
+        help="Parallax that lies on the screen, as a fraction of the width; 0 has everything before the screen.",
+    ),
+]
+Seed: TypeAlias = Annotated[
+    int,
+    typer.Option(metavar="N", rich_help_panel=_METHOD, help="Same command, same seed: same picture."),
+]
+Negative: TypeAlias = Annotated[
+    str, typer.Option(metavar="TEXT", rich_help_panel=_METHOD, show_default=False, help="What to steer away from.")
+]
+Size: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HxW",
+        rich_help_panel=_METHOD,
+        show_default="the model's",
+        help="Height x width of each eye in pixels, as 256x384.",
+    ),
+]
+Device: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", rich_help_panel=_RUNNING, help="auto (cuda if there is one, otherwise cpu), cpu, cuda, mps ..."
+    ),
+]
+Dtype: TypeAlias = Annotated[
+    str, typer.Option(metavar="NAME", rich_help_panel=_RUNNING, help=f"Precision: {', '.join(DTYPES)}.")
+]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", "-q", rich_help_panel=_RUNNING, help="No progress and no notes, errors only.")
+]
+Debug: TypeAlias = Annotated[
+    bool, typer.Option("--debug", rich_help_panel=_RUNNING, help="Show tracebacks and warnings.")
+]
+
+MapKind: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--map-kind",
+        metavar="KIND",
+        rich_help_panel=_MAP,
+        show_default=False,
+        help="What the map's values are: disparity-px (pixels), depth-m (metres), near-is-bright, near-is-dark.",
+    ),
+]
+MapScale: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--map-scale",
+        metavar="N",
+        rich_help_panel=_MAP,
+        show_default=False,
+        help="Value / scale is in pixels or metres; files of whole numbers need it (KITTI 256, millimetres 1000).",
+    ),
+]
+MapUnknown: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--map-unknown",
+        metavar="WHICH",
+        rich_help_panel=_MAP,
+        help="Values that mean 'not known': nonfinite (NaN, inf), zero, none.",
+    ),
+]
+FocalPx: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--focal-px",
+        metavar="N",
+        rich_help_panel=_MAP,
+        show_default=False,
+        help="Of depth-m: focal length in pixels of the map, with --baseline-m.",
+    ),
+]
+BaselineM: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--baseline-m",
+        metavar="M",
+        rich_help_panel=_MAP,
+        show_default=False,
+        help="Of depth-m: distance between the eyes in metres. Without the two the nearest point gets --max-disparity.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """The options that all commands share, checked.
+
+    Attributes:
+        preset: The name of the preset.
+        changed: Whether single settings of it were changed.
+        config: The preset with those changes.
+        deepened: Whether a maximum disparity was asked for.
+        formats: Names of output formats.
+        also: What to write besides.
+    """
+
+    preset: PresetName = "fast"
+    changed: bool = False
+    config: StereoConfig
+    deepened: bool
+    formats: tuple[str, ...]
+    also: tuple[Extra, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapOptions:
+    """What the user says about a map.
+
+    Attributes:
+        kind: What the values are; None if nothing is said.
+        scale: Value / scale is in pixels or metres.
+        unknown: Which values mean "not known".
+        focal_px: Of depth in metres.
+        baseline_m: Of depth in metres.
+    """
+
+    kind: str | None = None
+    scale: float | None = None
+    unknown: str = "nonfinite"
+    focal_px: float | None = None
+    baseline_m: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind is not None and self.kind not in MAP_KINDS:
+            raise ConfigError(f"--map-kind must be one of {', '.join(MAP_KINDS)}, got {self.kind!r}")
+        if self.unknown not in UNKNOWNS:
+            raise ConfigError(f"--map-unknown must be one of {', '.join(UNKNOWNS)}, got {self.unknown!r}")
+        if (self.focal_px is None) != (self.baseline_m is None):
+            raise ConfigError("--focal-px and --baseline-m belong together, got one of them")
+        if self.focal_px is not None and self.kind != "depth-m":
+            raise ConfigError("--focal-px and --baseline-m are for --map-kind depth-m")
+
+
+def common(
+    mode: Mode,
+    *,
+    preset_name: str,
+    steps: int | None,
+    guidance: float | None,
+    max_disparity: float | None,
+    convergence: float | None,
+    formats: Sequence[str],
+    also: Sequence[str],
+    dtype: str,
+    seed: int,
+) -> Common:
+    """Check what can be checked without looking at any file.
+
+    Raises:
+        ConfigError: If a setting is unknown or out of range.
+        FormatError: If an output format is unknown.
+    """
+    asked = {"steps": steps, "guidance": guidance, "max_disparity": max_disparity, "convergence": convergence}
+    changes = cast(dict[str, Any], {name: value for name, value in asked.items() if value is not None})
+    if preset_name not in preset_names():
+        raise ConfigError(f"--preset must be one of {', '.join(preset_names())}, got {preset_name!r}")
+    config = replace(preset(cast(PresetName, preset_name), mode), **changes)
+    if dtype not in DTYPES:
+        raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    if not 0 <= seed < 2**63:
+        raise ConfigError(f"--seed must be a whole number from 0 to 2^63 - 1, got {seed}")
+    return Common(
+        preset=cast(PresetName, preset_name),
+        changed=bool(changes),
+        config=config,
+        deepened=max_disparity is not None,
+        formats=listed(formats, FORMATS, "--format") or ("sbs",),
+        also=cast(tuple[Extra, ...], listed(also, EXTRAS, "--also")),
+    )
+
+
+def parse_size(size: str | None) -> tuple[int, int] | None:
+    """(height, width) of `256x384`.
+
+    Raises:
+        ConfigError: If it is not written so.
+    """
+    if size is None:
+        return None
+    height, _, width = size.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise ConfigError(f"--size must be height x width in pixels, such as 256x384, got {size!r}")
+    return int(height), int(width)
+
+
+def require_file(path: Path) -> Path:
+    """The path, if there is a file.
+
+    Raises:
+        FormatError: If not.
+    """
+    if path.is_dir():
+        raise FormatError(f"{path}: expected a file, got a folder")
+    if not path.exists():
+        raise FormatError(f"{path}: no such file")
+    return path
+
+
+def split(given: Sequence[str]) -> tuple[str, ...]:
+    """The names in repeated options and comma lists, each once."""
+    return tuple(dict.fromkeys(name.strip() for entry in given for name in entry.split(",") if name.strip()))
+
+
+def listed(given: Sequence[str], known: Sequence[str], option: str) -> tuple[str, ...]:
+    """As `split`, of names that are known.
+
+    Raises:
+        FormatError: If one is not.
+    """
+    names = split(given)
+    for name in names:
+        if name not in known:
+            raise FormatError(f"{option} must be one or several of {', '.join(known)}, got {name!r}")
+    return names

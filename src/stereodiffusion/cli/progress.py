@@ -1,0 +1,89 @@
+"""A bar on stderr: the stage, its step, and the time left."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stereodiffusion.cards import find_card, on_disk
+
+if TYPE_CHECKING:
+    from stereodiffusion.pair import StereoPair
+    from stereodiffusion.synthesis import Run
+
+T = TypeVar("T")
+
+
+class Display:
+    """Shows what goes on while it is entered: nothing when `quiet`, and no bar where stderr is no terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            TextColumn("{task.fields[count]:>7}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            refresh_per_second=4,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=None, count="")
+        if quiet:
+            os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+    def __enter__(self) -> "Display":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def note(self, message: str) -> None:
+        """A line that explains what was assumed."""
+        if not self._quiet:
+            self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def loading(self, names: Sequence[str | None], load: Callable[[], T]) -> T:
+        """Load models, under a moving bar; under the hub's own bars if something has to be fetched."""
+        missing = [name for name in names if name is not None and _has_to_be_fetched(name)]
+        if not missing:
+            self._stage(f"loading {names[0]}", None)
+            return load()
+        self._bar.stop()
+        self.note(f"fetching {' and '.join(missing)}")
+        loaded = load()
+        self._bar.start()
+        return loaded
+
+    def follow(self, run: "Run") -> "StereoPair":
+        """Run to the end; gives the pair."""
+        stage = ""
+        for progress in run:
+            if progress.stage != stage:
+                stage = progress.stage
+                self._stage(stage, progress.steps)
+            self._advance(progress.step, progress.steps)
+        return run.result
+
+    def _stage(self, description: str, steps: int | None) -> None:
+        self._bar.reset(self._task, total=steps, description=description, count="")
+        self._bar.refresh()
+
+    def _advance(self, step: int, steps: int) -> None:
+        self._bar.update(self._task, completed=step, count=f"{step}/{steps}", refresh=step == steps)
+
+
+def _has_to_be_fetched(name: str) -> bool:
+    card = find_card(name)
+    if card is None:
+        return not Path(name).expanduser().exists()
+    return card.repository is not None and on_disk(card) is None

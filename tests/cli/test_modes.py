@@ -1,0 +1,149 @@
+"""The three modes from the command line to the files, on a tiny model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.cli.conftest import Run
+
+import stereodiffusion
+from stereodiffusion.formats import read_map, read_metadata, write_map
+from stereodiffusion.geometry import Disparity
+
+FEW = ("--steps", "4", "--quiet")
+
+
+@pytest.fixture
+def tiny_text(model: Path, estimator: Path) -> tuple[str, ...]:
+    return (*FEW, "--model", str(model), "--depth-estimator", str(estimator))
+
+
+def test_text(here: Path, run: Run, tiny_text: tuple[str, ...]) -> None:
+    result = run("text", "a red ball", *tiny_text, "--also", "disparity,left", "--seed", "3", "--max-disparity", "0.1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == ["a-red-ball.png", "a-red-ball-disparity.pfm", "a-red-ball-left.png"]
+    with Image.open(here / "a-red-ball.png") as picture:
+        assert picture.size == (128, 64)
+    disparity = read_map(here / "a-red-ball-disparity.pfm").values
+    assert disparity.shape == (64, 64)
+    assert float(disparity.max()) == pytest.approx(6.4)
+    settings = read_metadata(here / "a-red-ball.png")
+    assert settings["version"] == stereodiffusion.__version__
+    assert settings["mode"] == "text"
+    assert settings["model"] == "tiny"
+    assert settings["prompt"] == ["a red ball"]
+    assert settings["seed"] == 3
+
+
+def test_the_same_command_writes_the_same_bytes(here: Path, run: Run, tiny_text: tuple[str, ...]) -> None:
+    for name in ("one", "two"):
+        result = run("text", "a red ball", *tiny_text, "-o", f"{name}.jpg", "-f", "anaglyph,mpo,wiggle-gif")
+        assert (result.exit_code, result.stderr) == (0, "")
+    for end in ("-anaglyph.jpg", "-mpo.mpo", "-wiggle-gif.gif"):
+        assert (here / f"one{end}").read_bytes() == (here / f"two{end}").read_bytes()
+
+
+def test_another_seed_is_another_picture(here: Path, run: Run, tiny_text: tuple[str, ...]) -> None:
+    run("text", "a red ball", *tiny_text, "-o", "zero.png")
+    run("text", "a red ball", *tiny_text, "-o", "implied.png", "--seed", "0")
+    run("text", "a red ball", *tiny_text, "-o", "one.png", "--seed", "1")
+    assert (here / "zero.png").read_bytes() == (here / "implied.png").read_bytes()
+    assert (here / "zero.png").read_bytes() != (here / "one.png").read_bytes()
+
+
+def test_text_of_another_size(here: Path, run: Run, tiny_text: tuple[str, ...]) -> None:
+    assert run("text", "a box", *tiny_text, "--size", "64x96", "-o", "box.png").exit_code == 0
+    with Image.open(here / "box.png") as picture:
+        assert picture.size == (192, 64)
+    wrong = run("text", "a box", *tiny_text, "--size", "60x96", "-o", "wrong.png")
+    assert wrong.exit_code == 2
+    assert "multiples of 8, got 60x96" in wrong.stderr
+
+
+def test_depth(here: Path, run: Run, model: Path) -> None:
+    ramp = torch.linspace(0, 4, 64).expand(64, 64)
+    write_map(here / "room.pfm", Disparity.from_pixels(ramp))
+    line = ("depth", "room.pfm", "a green cone", "--model", model, "--steps", "4")
+    result = run(*line, "-o", "room.png", "--also", "disparity")
+    assert result.exit_code == 0
+    assert result.stderr == "room.pfm: read as disparity in pixels; --map-kind says otherwise\n"
+    assert result.stdout.splitlines() == ["room.png", "room-disparity.pfm"]
+    torch.testing.assert_close(read_map(here / "room-disparity.pfm").values, ramp)
+    said = run(*line, "-o", "said.png", "--map-kind", "disparity-px")
+    assert (said.exit_code, said.stderr) == (0, "")
+    assert (here / "said.png").read_bytes() == (here / "room.png").read_bytes()
+
+
+def test_depth_in_two_steps(here: Path, run: Run, model: Path) -> None:
+    write_map(here / "room.pfm", Disparity.from_pixels(torch.linspace(0, 4, 64).expand(64, 64)))
+    result = run("depth", "room.pfm", "a green cone", "--two-step", "--model", model, *FEW)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert read_metadata(here / "a-green-cone.png")["mode"] == "photo"
+
+
+def test_photo_with_its_disparity(here: Path, run: Run, model: Path) -> None:
+    Image.fromarray(np.tile(np.arange(96, dtype=np.uint8)[:, None, None] * 2, (1, 128, 3))).save(here / "cat.png")
+    write_map(here / "cat.pfm", Disparity.from_pixels(torch.full((48, 64), 2.0)))
+    result = run("photo", "cat.png", "--disparity", "cat.pfm", "--model", model, *FEW, "--also", "disparity")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == ["cat-stereo.png", "cat-stereo-disparity.pfm"]
+    with Image.open(here / "cat-stereo.png") as picture:
+        assert picture.size == (256, 96)
+    assert read_map(here / "cat-stereo-disparity.pfm").values.unique().tolist() == [4]  # pixels of the photo
+    assert read_metadata(here / "cat-stereo.png")["mode"] == "photo"
+
+
+def test_photo_with_estimated_depth(here: Path, run: Run, tiny_text: tuple[str, ...]) -> None:
+    rows = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(rows).save(here / "cat.png")
+    result = run("photo", "cat.png", *tiny_text, "--max-disparity", "0.05", "--also", "disparity")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert float(read_map(here / "cat-stereo-disparity.pfm").values.max()) == pytest.approx(3.2)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "nonsense"])
+def test_a_device_that_is_not_there(device: str, here: Path, run: Run) -> None:
+    if device != "nonsense" and (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        pytest.skip("the device is there")
+    result = run("text", "a ball", "--device", device)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"stereodiffusion: error: --device {device} cannot be used here: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_prompt_that_the_model_does_not_know(here: Path, run: Run, tiny_text: tuple[str, ...]) -> None:
+    result = run("text", "a zebra", *tiny_text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert list(here.iterdir()) == []
+
+
+def test_the_bar_shows_stage_and_step(
+    here: Path, run: Run, model: Path, estimator: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    result = run("text", "a ball", "--steps", "4", "--model", model, "--depth-estimator", estimator)
+    assert result.exit_code == 0
+    assert result.stdout == "a-ball.png\n"
+    for shown in ("starting", "loading", "left view", "4/4", "depth", "right view", "3/3", "decoding"):
+        assert shown in result.stderr
+    quiet = run("text", "a ball", "--steps", "4", "--model", model, "--depth-estimator", estimator, "--quiet")
+    assert (quiet.stdout, quiet.stderr) == ("a-ball-2.png\n", "")
+
+
+def test_a_model_that_has_to_be_fetched_is_announced(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("STEREODIFFUSION_MODELS", str(tmp_path / "by-hand"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    result = run("text", "a ball", "--model", "sd1.5")
+    assert (result.exit_code, result.stdout) == (2, "")
+    note, error = result.stderr.splitlines()
+    assert note == "fetching sd1.5"
+    assert error.startswith("stereodiffusion: error: ")
+    assert "toybox" in error
+    assert str(tmp_path / "by-hand") in error

@@ -1,0 +1,93 @@
+"""The program in a process of its own: how fast it starts, and how it ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run
+
+import stereodiffusion
+from stereodiffusion.cards import CARDS
+
+PROGRAM = [sys.executable, "-c", "from stereodiffusion.cli.main import main; main()"]
+
+
+def execute(*arguments: str, code: str | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code] if code else PROGRAM
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=alone)
+
+
+def cpu_seconds() -> float:
+    spent = os.times()
+    return spent.children_user + spent.children_system
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["text", "--help"], ["depth", "-h"], ["photo", "--help"]])
+def test_help_answers_at_once(arguments: list[str]) -> None:
+    took: list[float] = []
+    for _ in range(2):
+        before = cpu_seconds()  # not the clock's time, which a busy machine stretches
+        result = execute(*arguments)
+        took.append(cpu_seconds() - before)
+        assert result.returncode == 0
+        assert "Usage: stereodiffusion" in result.stdout
+        assert result.stderr == ""
+    assert min(took) < 0.5
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = (
+        "import sys\n"
+        "from stereodiffusion.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n"
+        "    print({'torch', 'numpy', 'PIL', 'diffusers', 'transformers'} & set(sys.modules))"
+    )
+    assert execute("text", "--help", code=code).stdout.endswith("set()\n")
+
+
+def test_version(run: Run) -> None:
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"stereodiffusion {stereodiffusion.__version__}\n")
+
+
+def test_without_a_command_there_is_help(run: Run) -> None:
+    result = run()
+    assert result.exit_code == 2
+    assert "Usage: stereodiffusion" in result.stdout
+
+
+def test_models_are_listed(run: Run) -> None:
+    result = run("models")
+    assert result.exit_code == 0
+    for card in CARDS:
+        line = next(line for line in result.stdout.splitlines() if line.startswith(f"{card.name} "))
+        assert card.licence in line
+        assert "MB" in line or card.repository is None
+
+
+def test_an_error_in_a_process_of_its_own() -> None:
+    result = execute("photo", "nowhere.jpg")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "stereodiffusion: error: nowhere.jpg: no such file\n"
+
+
+def test_an_interrupt_in_the_middle_leaves_nothing(model: Path, estimator: Path, tmp_path: Path) -> None:
+    code = (
+        "import signal\n"
+        "from stereodiffusion.cli import progress\n"
+        "def interrupt(display, step, steps):\n"
+        "    if step == 2: signal.raise_signal(signal.SIGINT)\n"
+        "progress.Display._advance = interrupt\n"
+        "from stereodiffusion.cli.main import main\n"
+        "main()"
+    )
+    output = tmp_path / "ball.png"
+    result = execute(
+        *("text", "a red ball", "-o", str(output), "--model", str(model), "--depth-estimator", str(estimator)),
+        code=code,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "stereodiffusion: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
