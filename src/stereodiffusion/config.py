@@ -50,6 +50,9 @@ class StereoConfig:
         compose: `decoded` returns both views as the model decodes them. `source` returns the left as it is, at its own
             size, and the right made of the left's own pixels, generated ones in the occlusions alone.
         refine: Snap the borders in `estimated` disparity to the picture's edges. Maps that are given stay as they are.
+        borders: Where pixels are moved: `soft` takes those at depth edges apart, so that each of the two surfaces in
+            them moves on its own; `hard` moves them as they are.
+        frame: Whether a surface that the frame cuts `continues` beyond it and hides what is behind, or `ends` there.
         right_depth: Depth mode: condition the right view on the `warped` map, or on the `same` map as the left.
     """
 
@@ -73,6 +76,8 @@ class StereoConfig:
     inversion: Literal["ddim", "null-text"] = "ddim"
     compose: Literal["decoded", "source"] = "decoded"
     refine: Literal["off", "estimated"] = "off"
+    borders: Literal["hard", "soft"] = "hard"
+    frame: Literal["ends", "continues"] = "ends"
     right_depth: Literal["warped", "same"] = "warped"
 
     def __post_init__(self) -> None:
@@ -159,6 +164,8 @@ def preset(name: PresetName, mode: Mode) -> StereoConfig:
             resync_until=1.0,
             compose="source",
             refine="estimated",
+            borders="soft",
+            frame="continues",
         )
     raise ConfigError(f"preset must be one of {', '.join(preset_names())}, got {name!r}")
 

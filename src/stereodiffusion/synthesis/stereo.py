@@ -73,13 +73,13 @@ def pair_beside(
     known = None
     if config.resync == "pixels":
         picture = resize_image(_drawn(left), *working.size)
-        known = encode_known(backbone, known_view(picture, effective(working, config)))
+        known = encode_known(backbone, known_view(picture, effective(working, config), config))
 
     left_0, right_0 = yield from _both_latents(backbone, left, working, schedule, config, known)
     generated = resize_image(backbone.decode(right_0), *final.size)
     if config.compose == "source":
         picture = _drawn(left)
-        view = known_view(picture, final)
+        view = known_view(picture, final, config)
         right, occlusion = compose(view, generated), ~view.visible
     else:
         decoded = backbone.decode(left_0)
