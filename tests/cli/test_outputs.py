@@ -55,6 +55,7 @@ def test_a_file_that_was_asked_for_is_replaced(here: Path) -> None:
         ("ball.txt", ["sbs", "mpo"], r"ball.txt: sbs, mpo goes into .png, .*, .mpo, got .txt"),
         ("photo.png", ["sbs"], "photo.png is read by this command and would be replaced"),
         ("./link/../photo.png", ["sbs"], "would be replaced"),
+        ("a" * 300 + ".png", ["sbs"], "cannot be used: File name too long"),
     ],
 )
 def test_what_cannot_be_written_is_refused(output: str, formats: list[str], message: str, here: Path) -> None:

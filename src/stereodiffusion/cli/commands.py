@@ -250,13 +250,20 @@ def _check_model(name: str, wanted: Kind) -> None:
     """Refuse what is known not to work; what is not known is left to the loading."""
     card = find_card(name)
     if card is None:
-        if "/" not in name and not Path(name).exists() and not Path(name).suffix:
+        if "/" not in name and not Path(name).suffix and not _is_there(name):
             raise ModelError(f"there is no model {name!r}; there are {_names('text')} and {_names('depth')}")
     elif card.kind == "depth-estimator":
         raise ModelError(f"{card.name} estimates depth and draws nothing; it is for --depth-estimator")
     elif card.kind != wanted and card.name != "toybox":
         needs = "takes no depth map" if wanted == "depth" else "works from a depth map only"
         raise ModelError(f"{card.name} {needs}; there are toybox, {_names(wanted)}")
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # no file can have such a name
+        return False
 
 
 def _check_two_step(model: str, common: options.Common) -> None:

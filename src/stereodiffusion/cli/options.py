@@ -4,7 +4,8 @@ The choices are spelled out, not imported: the modules that own them import torc
 test keeps them equal to their originals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, cast
@@ -325,11 +326,25 @@ def require_file(path: Path) -> Path:
     Raises:
         FormatError: If not.
     """
-    if path.is_dir():
-        raise FormatError(f"{path}: expected a file, got a folder")
-    if not path.exists():
-        raise FormatError(f"{path}: no such file")
+    with usable(path):
+        if path.is_dir():
+            raise FormatError(f"{path}: expected a file, got a folder")
+        if not path.exists():
+            raise FormatError(f"{path}: no such file")
     return path
+
+
+@contextmanager
+def usable(path: Path) -> Generator[None]:
+    """Turns what the system says against a path, such as that its name is too long, into a refusal.
+
+    Raises:
+        FormatError: If it says something.
+    """
+    try:
+        yield
+    except OSError as refused:
+        raise FormatError(f"{path} cannot be used: {refused.strerror}") from refused
 
 
 def split(given: Sequence[str]) -> tuple[str, ...]:
