@@ -80,7 +80,11 @@ def test_depth_in_two_steps(here: Path, run: Run, model: Path) -> None:
     write_map(here / "room.pfm", Disparity.from_pixels(torch.linspace(0, 4, 64).expand(64, 64)))
     result = run("depth", "room.pfm", "a green cone", "--two-step", "--model", model, *FEW)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert read_metadata(here / "a-green-cone.png")["mode"] == "photo"
+    settings = read_metadata(here / "a-green-cone.png")
+    assert (settings["mode"], settings["prompt"]) == ("depth", ["a green cone"])
+    second = settings["second_step"]
+    assert isinstance(second, dict)
+    assert second["mode"] == "photo"
 
 
 def test_photo_with_its_disparity(here: Path, run: Run, model: Path) -> None:
@@ -101,6 +105,7 @@ def test_photo_with_estimated_depth(here: Path, run: Run, tiny_text: tuple[str, 
     result = run("photo", "cat.png", *tiny_text, "--max-disparity", "0.05", "--also", "disparity")
     assert (result.exit_code, result.stderr) == (0, "")
     assert float(read_map(here / "cat-stereo-disparity.pfm").values.max()) == pytest.approx(3.2)
+    assert read_metadata(here / "cat-stereo.png")["depth_estimator"] == "tiny-depth"
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps", "nonsense"])

@@ -11,7 +11,6 @@ from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.synthesis.depth import depth_to_stereo, two_step_to_stereo
-from stereodiffusion.synthesis.parts import estimate
 from stereodiffusion.synthesis.photo import photo_to_stereo
 from stereodiffusion.synthesis.run import Run
 from stereodiffusion.synthesis.text import text_to_stereo
@@ -183,10 +182,9 @@ class StereoDiffusion:
     ) -> Run:
         """`photo`, step by step."""
         config = _resolve(settings, "photo")
-        if disparity is None:
-            disparity = estimate(self.estimator, photo, config)
         prompts = [prompt] * len(photo) if isinstance(prompt, str) else list(prompt)
-        return Run(photo_to_stereo(self.backbone, photo, disparity, prompts=prompts, config=config, seed=seed))
+        source = self.estimator if disparity is None else disparity
+        return Run(photo_to_stereo(self.backbone, photo, source, prompts=prompts, config=config, seed=seed))
 
     def photo(
         self,
