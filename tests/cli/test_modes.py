@@ -1,5 +1,6 @@
 """The three modes from the command line to the files, on a tiny model."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from PIL import Image
 from tests.cli.conftest import Run
 
 import stereodiffusion
+from stereodiffusion.config import preset
 from stereodiffusion.formats import read_map, read_metadata, write_map
 from stereodiffusion.geometry import Disparity
 
+PLACES = ["down", "mid", "up"]
 FEW = ("--steps", "4", "--quiet")
 
 
@@ -85,6 +88,8 @@ def test_depth_in_two_steps(here: Path, run: Run, model: Path) -> None:
     second = settings["second_step"]
     assert isinstance(second, dict)
     assert second["mode"] == "photo"
+    assert settings["config"] == asdict(replace(preset("fast", "depth"), steps=4)) | {"attention_places": PLACES}
+    assert second["config"] == asdict(replace(preset("fast", "photo"), steps=4)) | {"attention_places": PLACES}
 
 
 def test_photo_with_its_disparity(here: Path, run: Run, model: Path) -> None:

@@ -12,7 +12,7 @@ from stereodiffusion.pair import StereoPair
 
 
 def wanted(*formats: str, also: tuple[str, ...] = ()) -> Common:
-    return Common(config=StereoConfig(), deepened=False, formats=formats or ("sbs",), also=also)  # pyright: ignore[reportArgumentType]
+    return Common(config=StereoConfig(), photo=StereoConfig(), deepened=False, formats=formats or ("sbs",), also=also)  # pyright: ignore[reportArgumentType]
 
 
 def test_names_from_prompts() -> None:

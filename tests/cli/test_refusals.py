@@ -7,8 +7,6 @@ import pytest
 from PIL import Image
 from tests.cli.conftest import Run
 
-PAPER_9 = ("--preset", "paper", "--steps", "9")
-
 
 @pytest.fixture(autouse=True)
 def files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,21 +50,6 @@ def files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (
             ["depth", "depth.png", "a cone", "--map-kind", "near-is-dark", "--two-step", "--model", "sd2-depth"],
             "sd2-depth cannot treat its picture as a photo",
-        ),
-        (
-            [
-                "depth",
-                "depth.png",
-                "a",
-                "--map-kind",
-                "near-is-dark",
-                "--two-step",
-                "--preset",
-                "paper",
-                "--steps",
-                "9",
-            ],
-            "--two-step takes --preset paper as it is",
         ),
         (["photo", "dog.jpg"], "dog.jpg: no such file"),
         (["photo", "text.txt"], "text.txt"),

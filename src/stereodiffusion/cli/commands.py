@@ -130,7 +130,7 @@ def depth(
     _check_prompt(prompt)
     _check_model(model, "depth")
     if two_step:
-        _check_two_step(model, common)
+        _check_two_step(model)
 
     from stereodiffusion.cli.progress import Display
 
@@ -144,11 +144,16 @@ def depth(
         if said.kind is None:
             display.note(f"{map_file}: read as disparity in pixels; --map-kind says otherwise")
         loaded = _prepare(model, device, dtype, None)
-        settings = common.preset if two_step and not common.changed else common.config
         run = display.loading(
             [model],
             lambda: loaded.depth_run(
-                disparity, prompt, negative=negative, settings=settings, seed=seed, two_step=two_step
+                disparity,
+                prompt,
+                negative=negative,
+                settings=common.config,
+                seed=seed,
+                two_step=two_step,
+                photo_settings=common.photo,
             ),
         )
         pair = display.follow(run)
@@ -266,13 +271,10 @@ def _is_there(name: str) -> bool:
         return False
 
 
-def _check_two_step(model: str, common: options.Common) -> None:
+def _check_two_step(model: str) -> None:
     card = find_card(model)
     if card is not None and card.kind == "depth":
         raise ModelError(f"{card.name} cannot treat its picture as a photo; --two-step is for toybox")
-    if common.preset == "paper" and common.changed:
-        # Its settings differ between the two steps; changed ones are the same in both.
-        raise ConfigError("--two-step takes --preset paper as it is, without changes of single settings")
 
 
 def _check_estimator(name: str | None) -> None:

@@ -121,11 +121,12 @@ class StereoDiffusion:
         settings: PresetName | StereoConfig = "fast",
         seed: int = 0,
         two_step: bool = False,
+        photo_settings: PresetName | StereoConfig | None = None,
     ) -> Run:
         """`depth`, step by step."""
         config, prompts = _resolve(settings, "depth"), _listed(prompt)
         if two_step:
-            photo_config = _resolve(settings, "photo")
+            photo_config = _resolve(settings if photo_settings is None else photo_settings, "photo")
             return Run(
                 two_step_to_stereo(
                     self.depth_backbone,
@@ -151,6 +152,7 @@ class StereoDiffusion:
         settings: PresetName | StereoConfig = "fast",
         seed: int = 0,
         two_step: bool = False,
+        photo_settings: PresetName | StereoConfig | None = None,
     ) -> StereoPair:
         """A stereo pair whose left view has the given disparity.
 
@@ -161,6 +163,7 @@ class StereoDiffusion:
             settings: A preset or settings of your own.
             seed: Same seed, same picture.
             two_step: Make the left picture first, then treat it as a photo (Fig. 7).
+            photo_settings: Of the second of the two steps; `settings` if None.
 
         Raises:
             ConfigError: If the settings make no sense.
@@ -168,7 +171,13 @@ class StereoDiffusion:
             PromptError: If the prompt cannot be encoded.
         """
         return self.depth_run(
-            disparity, prompt, negative=negative, settings=settings, seed=seed, two_step=two_step
+            disparity,
+            prompt,
+            negative=negative,
+            settings=settings,
+            seed=seed,
+            two_step=two_step,
+            photo_settings=photo_settings,
         ).result
 
     def photo_run(
