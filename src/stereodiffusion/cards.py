@@ -39,9 +39,7 @@ _SDXL_FILES = (
 _ESTIMATOR_FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 _OPENRAIL_M = "CreativeML OpenRAIL-M"
 _OPENRAIL_PP = "CreativeML Open RAIL++-M"
-_RAIL_NOTE = (
-    "commercial use is allowed; the licence lists uses that are not, and they bind whoever gets the model from you"
-)
+_RAIL_NOTE = "the licence lists uses that are not allowed, and they bind whoever gets the model from you"
 _WITHDRAWN = "community mirror, the publisher's own repository was withdrawn"
 
 
