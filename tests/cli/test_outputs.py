@@ -26,19 +26,29 @@ def test_names_from_prompts() -> None:
 
 
 def test_a_name_is_numbered_when_it_is_taken(here: Path) -> None:
-    assert settle_output(None, "ball", wanted()) == Path("ball")
+    assert settle_output(None, "ball", wanted()) == Path("ball.png")
     (here / "ball.png").touch()
-    assert settle_output(None, "ball", wanted()) == Path("ball-2")
-    assert settle_output(None, "ball", wanted("mpo")) == Path("ball")
+    assert settle_output(None, "ball", wanted()) == Path("ball-2.png")
+    assert settle_output(None, "ball", wanted("mpo")) == Path("ball.mpo")
     (here / "ball-2.png").touch()
-    assert settle_output(None, "ball", wanted()) == Path("ball-3")
+    assert settle_output(None, "ball", wanted()) == Path("ball-3.png")
     (here / "box-disparity.pfm").touch()
-    assert settle_output(None, "box", wanted(also=("disparity",))) == Path("box-2")
+    assert settle_output(None, "box", wanted(also=("disparity",))) == Path("box-2.png")
+
+
+@pytest.mark.parametrize("kind", ["anaglyph", "mpo", "wiggle-gif"])
+def test_dots_in_a_name_are_no_suffix(kind: str, here: Path) -> None:
+    """Cameras and people date their photos so."""
+    (file,) = written_files(settle_output(None, "2024.05.17-stereo", wanted(kind)), wanted(kind))
+    assert file.stem == "2024.05.17-stereo"
+    several = wanted("sbs", kind, also=("left",))
+    stems = [file.stem for file in written_files(settle_output(None, "2024.05.17-stereo", several), several)]
+    assert stems == [f"2024.05.17-stereo-{end}" for end in ("sbs", kind, "left")]
 
 
 def test_a_folder_gets_a_name_in_it(here: Path) -> None:
     (here / "results").mkdir()
-    assert settle_output(Path("results"), "ball", wanted()) == Path("results/ball")
+    assert settle_output(Path("results"), "ball", wanted()) == Path("results/ball.png")
 
 
 def test_a_file_that_was_asked_for_is_replaced(here: Path) -> None:

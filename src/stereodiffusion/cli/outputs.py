@@ -34,7 +34,9 @@ def settle_output(output: Path | None, stem: str, common: Common, *, inputs: Seq
 def _free(folder: Path, stem: str, common: Common) -> Path:
     """The first numbered name of which no file is there."""
     _check_folder(folder)
-    numbered = (folder / (stem if number == 1 else f"{stem}-{number}") for number in count(1))
+    # Spelled out, so that what follows a dot in the stem is not taken for a suffix.
+    suffix = OUTPUT_FORMATS[common.formats[0]].suffixes[0] if len(common.formats) == 1 else ".png"
+    numbered = (folder / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}" for number in count(1))
     return next(path for path in numbered if not any(file.exists() for file in written_files(path, common)))
 
 
