@@ -153,7 +153,7 @@ def test_a_model_that_has_to_be_fetched_is_announced(
     result = run("text", "a ball", "--model", "sd1.5")
     assert (result.exit_code, result.stdout) == (2, "")
     note, error = result.stderr.splitlines()
-    assert note == "fetching sd1.5"
+    assert note == "fetching sd1.5 and dpt-hybrid-midas"
     assert error.startswith("stereodiffusion: error: ")
     assert "toybox" in error
     assert str(tmp_path / "by-hand") in error

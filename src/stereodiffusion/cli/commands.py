@@ -62,7 +62,7 @@ def text(
         target = settle_output(output, stem_of(prompt), common)
         loaded = _prepare(model, device, dtype, depth_estimator)
         run = display.loading(
-            [model, depth_estimator],
+            [model, str(loaded.estimator_name)],
             lambda: loaded.text_run(prompt, negative=negative, settings=common.config, seed=seed, size=pixels),
         )
         pair = display.follow(run)
@@ -239,7 +239,7 @@ def photo(
             disparity = fitted(given, (image.shape[2], image.shape[3]), map_path=disparity_file, photo_path=photo_file)
         loaded = _prepare(model, device, dtype, depth_estimator)
         run = display.loading(
-            [model, depth_estimator],
+            [model, None if disparity is not None else str(loaded.estimator_name)],
             lambda: loaded.photo_run(image, disparity=disparity, prompt=prompt, settings=common.config, seed=seed),
         )
         pair = display.follow(run)

@@ -30,6 +30,7 @@ class StereoDiffusion:
         backbone: The text-conditioned model, loaded on first use.
         depth_backbone: The depth-conditioned model, loaded on first use.
         estimator: The monocular depth estimator, loaded on first use.
+        estimator_name: Which one that is.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class StereoDiffusion:
     ) -> None:
         self._model, self._device = model, device
         self._dtype: Precision = dtype
-        self._estimator_name = depth_estimator or ("toybox-depth" if model == "toybox" else "dpt-hybrid-midas")
+        self.estimator_name = depth_estimator or ("toybox-depth" if model == "toybox" else "dpt-hybrid-midas")
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -62,7 +63,7 @@ class StereoDiffusion:
     @cached_property
     def estimator(self) -> DepthEstimator:
         """The monocular depth estimator."""
-        return load_depth_estimator(self._estimator_name, device=self._device, dtype="float32")
+        return load_depth_estimator(self.estimator_name, device=self._device, dtype="float32")
 
     def text_run(
         self,
