@@ -211,7 +211,7 @@ CARDS: tuple[ModelCard, ...] = (
     _embedded(
         "toybox-depth",
         "depth-estimator",
-        ("config.json", "model.safetensors"),
+        _ESTIMATOR_FILES,
         "knows the scenes that toybox draws, and little else",
     ),
     ModelCard(
