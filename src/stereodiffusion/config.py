@@ -7,6 +7,7 @@ fraction of the picture's width.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Literal, TypeAlias, get_args
 
 from stereodiffusion.errors import ConfigError
@@ -83,8 +84,8 @@ class StereoConfig:
     def __post_init__(self) -> None:
         if self.steps < 2:
             raise ConfigError(f"steps must be at least 2, got {self.steps}")
-        if self.guidance < 1:
-            raise ConfigError(f"guidance must be at least 1, got {self.guidance}")
+        if not 1 <= self.guidance < inf:
+            raise ConfigError(f"guidance must be finite and at least 1, got {self.guidance}")
         if not 0 <= self.max_disparity <= 0.5:
             raise ConfigError(f"max_disparity must be a fraction of the width in [0, 0.5], got {self.max_disparity}")
         if not -0.5 <= self.convergence <= 0.5:

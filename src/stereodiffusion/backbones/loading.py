@@ -26,8 +26,6 @@ from stereodiffusion.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
-"""In which floating-point format a model runs."""
-
 _DTYPES: Final[dict[str, torch.dtype]] = {
     "float32": torch.float32,
     "float16": torch.float16,

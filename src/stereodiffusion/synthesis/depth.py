@@ -110,7 +110,9 @@ def two_step_to_stereo(
     given = condition(depth_backbone, prompts, negative, config.guidance, depth=depth)
     clean = yield from advance(_left_only(depth_backbone, start, given, schedule), "left view", config.steps)
     picture = depth_backbone.decode(clean)
-    return (yield from photo_to_stereo(photo_backbone, picture, disparity, config=photo_config, seed=seed))
+    pair = yield from photo_to_stereo(photo_backbone, picture, disparity, config=photo_config, seed=seed)
+    facts = {"prompt": list(prompts), "negative": negative, "seed": seed, "second_step": dict(pair.settings)}
+    return replace(pair, settings=describe("depth", depth_backbone, config, facts))
 
 
 def _left_only(backbone: Backbone, start: Latent, given: Conditioning, schedule: Schedule):

@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from stereodiffusion.config import StereoConfig
+from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.inversion import invert, null_text
@@ -12,7 +13,7 @@ from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder,
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.synthesis.parts import advance, condition, seeded_noise, working_size
+from stereodiffusion.synthesis.parts import advance, condition, estimate, seeded_noise, working_size
 from stereodiffusion.synthesis.run import Progress, Synthesis
 from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
 from stereodiffusion.types import Image, Latent
@@ -21,7 +22,7 @@ from stereodiffusion.types import Image, Latent
 def photo_to_stereo(
     backbone: Backbone,
     photo: Image,
-    disparity: Disparity,
+    disparity: Disparity | DepthEstimator,
     *,
     prompts: Sequence[str] | None = None,
     config: StereoConfig,
@@ -32,7 +33,7 @@ def photo_to_stereo(
     Args:
         backbone: A text-conditioned model.
         photo: Photos of any size; worked on at the model's size, the pair comes back at the photo's.
-        disparity: Of the photo; unknown cells are filled from their surroundings.
+        disparity: Of the photo; unknown cells are filled from their surroundings. Or what estimates it.
         prompts: What the photos show, one per photo; "" for each if None.
         config: The settings.
         seed: For Eq. 8's noise; photo mode draws no other.
@@ -46,6 +47,12 @@ def photo_to_stereo(
     if backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} is conditioned on depth: photo mode needs a text-conditioned model")
     height, width = photo.shape[2:]
+    photo = photo.to(backbone.device)
+    facts: dict[str, object] = {"seed": seed}
+    if not isinstance(disparity, Disparity):
+        facts["depth_estimator"] = disparity.name
+        disparity = estimate(disparity, photo, config)
+        yield Progress(stage="depth", step=1, steps=1)
     if (disparity.size, disparity.batch) != ((height, width), len(photo)):
         raise GeometryError(
             f"the photo is {len(photo)} x {height}x{width}, its disparity {disparity.batch} x "
@@ -57,7 +64,6 @@ def photo_to_stereo(
 
     # 1. At the model's size
     size = working_size(height, width, backbone)
-    photo = photo.to(backbone.device)
     dense = disparity.to(backbone.device).filled()
     z_0 = backbone.encode(resize_image(photo, *size))
     schedule = ddim_schedule(backbone.alphas, config.steps, offset=config.timestep_offset)
@@ -71,7 +77,7 @@ def photo_to_stereo(
         left = yield from _ddim_left(backbone, z_0, given, schedule, config, fresh)
 
     # 3. The right view beside it
-    settings = describe("photo", backbone, config, {"prompt": list(prompts), "seed": seed})
+    settings = describe("photo", backbone, config, {"prompt": list(prompts), **facts})
     left = replace(left, picture=photo, photo=z_0)
     return (yield from pair_beside(backbone, left, dense, schedule, config, settings))
 
