@@ -13,6 +13,8 @@ from stereodiffusion.errors import ConfigError
 
 Mode: TypeAlias = Literal["text", "depth", "photo"]
 PresetName: TypeAlias = Literal["paper", "fast", "best"]
+SolverName: TypeAlias = Literal["ddim", "dpm++", "lcm"]
+SpacingName: TypeAlias = Literal["leading", "trailing"]
 Attention: TypeAlias = Literal["off", "unidirectional", "bidirectional"]
 AttentionPlaces: TypeAlias = tuple[Literal["down", "mid", "up"], ...]
 Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
@@ -24,9 +26,14 @@ class StereoConfig:
     """Every decision of the method, checked on construction.
 
     Attributes:
-        steps: DDIM steps n.
+        steps: Sampling steps n. In photo mode they are also the steps of the inversion.
+        solver: What takes the steps. `ddim` is the paper's; `dpm++` is DPM-Solver++ (2M), which needs fewer; `lcm` is
+            for checkpoints distilled to be latent consistency models. A photo is inverted by DDIM in any case, and
+            the solver takes the right view along the levels that the inversion visited.
+        spacing: Where the steps lie: `leading` begins below the noisiest level, as the paper does, `trailing` at
+            the noisiest, which few steps need and Turbo checkpoints are made for. `lcm` has levels of its own.
         guidance: Classifier-free guidance scale w; 1 evaluates the prompt alone and costs half.
-        timestep_offset: 0 visits t = 980 ... 0 (of 1000, at n = 50), 1 visits t = 981 ... 1.
+        timestep_offset: Of leading spacing: 0 visits t = 980 ... 0 (of 1000, at n = 50), 1 visits t = 981 ... 1.
         parallax: What becomes of a disparity given in pixels: `metric` keeps it, `normalized` maps its range
             to [0, max_disparity] as the paper does. Relative maps are always scaled to `max_disparity`.
         max_disparity: Parallax of the nearest point, as a fraction of the width (Eq. 3's s).
@@ -54,6 +61,8 @@ class StereoConfig:
     """
 
     steps: int = 50
+    solver: SolverName = "ddim"
+    spacing: SpacingName = "leading"
     guidance: float = 7.5
     timestep_offset: Literal[0, 1] = 1
     parallax: Literal["metric", "normalized"] = "metric"
@@ -95,6 +104,10 @@ class StereoConfig:
             raise ConfigError("bidirectional attention changes the left view, so it needs left='joint', got 'recorded'")
         if self.resync == "pixels" and self.left == "joint":
             raise ConfigError("resync='pixels' needs the left's clean latents first, so left='recorded', got 'joint'")
+        if self.resync == "mixed" and self.solver != "ddim":
+            raise ConfigError(f"resync='mixed' takes a step of DDIM again (Eq. 6), got solver={self.solver!r}")
+        if self.inversion == "null-text" and self.solver != "ddim":
+            raise ConfigError(f"null-text inversion optimises steps of DDIM (Eq. 10), got solver={self.solver!r}")
         if self.inversion == "null-text" and self.left == "recorded":
             raise ConfigError("null-text inversion re-denoises the left view, so it needs left='joint', got 'recorded'")
 

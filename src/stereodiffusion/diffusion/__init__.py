@@ -1,7 +1,10 @@
 """The method on latents, readable beside the paper: tensors in, tensors out.
 
 schedule     the noise levels visited                                   Eq. 4
-solver       DDIM, both directions                                      Eq. 1, 9
+solver       DDIM, both directions; what a solver remembers             Eq. 1, 9
+multistep    DPM-Solver++ (2M)
+consistency  latent consistency models, and the noise they add
+sampling     which of these the settings ask for
 denoise      the one loop, a generator; classifier-free guidance
 shift        stereo pixel shift, SPSMD, deblur                          Eq. 3, 6, 7, 8
 attention    uni- and bidirectional self-attention                      Algorithm 1

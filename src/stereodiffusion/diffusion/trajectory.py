@@ -14,6 +14,7 @@ from stereodiffusion.diffusion.attention import LayerTokens, layers_at, recordin
 from stereodiffusion.diffusion.backbone import AttentionTap, Backbone
 from stereodiffusion.diffusion.denoise import Conditioning, Step, denoise, predict_noise
 from stereodiffusion.diffusion.schedule import Schedule
+from stereodiffusion.diffusion.solver import Solver, State, ddim, remembered
 from stereodiffusion.types import Latent
 
 
@@ -24,15 +25,22 @@ class Trajectory:
     Attributes:
         latents: n + 1 latents: `latents[i]` enters step i, `latents[n]` is clean.
         memory: By step index, the tokens of the shared self-attention layers. Steps may be absent.
+        predicted: By step index, the x_0 that was predicted from `latents[i]`. Steps may be absent.
     """
 
     latents: tuple[Latent, ...]
     memory: Mapping[int, LayerTokens]
+    predicted: Mapping[int, Latent] = field(default_factory=dict[int, Latent])
 
     @property
     def clean(self) -> Latent:
         """The denoised latent."""
         return self.latents[-1]
+
+    def after(self, index: int) -> State:
+        """What went on from step `index`."""
+        clean = self.predicted.get(index)
+        return State(latents=self.latents[index + 1], memory=None if clean is None else remembered(clean))
 
 
 @dataclass(slots=True)
@@ -44,12 +52,14 @@ class Recorder:
         indices: Steps in which to record them.
         latents: What was collected so far, by level.
         memory: What was collected so far, by step.
+        predicted: The x_0 that were predicted so far, by step.
     """
 
     layers: Collection[int]
     indices: Collection[int]
     latents: dict[int, Latent] = field(default_factory=dict[int, Latent])
     memory: dict[int, LayerTokens] = field(default_factory=dict[int, LayerTokens])
+    predicted: dict[int, Latent] = field(default_factory=dict[int, Latent])
 
     def tap_at(self, index: int) -> AttentionTap | None:
         """The tap that records step `index`, None if it need not be recorded."""
@@ -59,7 +69,8 @@ class Recorder:
 
     def trajectory(self) -> Trajectory:
         """What was recorded, as a value."""
-        return Trajectory(latents=tuple(self.latents[level] for level in sorted(self.latents)), memory=self.memory)
+        latents = tuple(self.latents[level] for level in sorted(self.latents))
+        return Trajectory(latents=latents, memory=self.memory, predicted=self.predicted)
 
 
 def recorder(backbone: Backbone, config: StereoConfig) -> Recorder:
@@ -70,12 +81,19 @@ def recorder(backbone: Backbone, config: StereoConfig) -> Recorder:
 
 
 def sample_left(
-    backbone: Backbone, x_T: Latent, given: Sequence[Conditioning], schedule: Schedule, into: Recorder
+    backbone: Backbone,
+    x_T: Latent,
+    given: Sequence[Conditioning],
+    schedule: Schedule,
+    into: Recorder,
+    solver: Solver = ddim,
 ) -> Iterator[Step]:
     """Denoise the left view from noise and record its trajectory in `into`."""
     into.latents[0] = x_T
-    for step in denoise(backbone, x_T, given, schedule, tap_at=into.tap_at):
+    for step in denoise(backbone, x_T, given, schedule, solver=solver, tap_at=into.tap_at):
         into.latents[step.index + 1] = step.latents
+        if step.memory is not None:
+            into.predicted[step.index] = step.memory.clean
         yield step
 
 

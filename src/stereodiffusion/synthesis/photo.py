@@ -7,7 +7,8 @@ from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.inversion import invert, null_text
-from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
+from stereodiffusion.diffusion.sampling import schedule_of
+from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
@@ -45,6 +46,8 @@ def photo_to_stereo(
     """
     if backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} is conditioned on depth: photo mode needs a text-conditioned model")
+    if config.solver == "lcm":
+        raise ConfigError("photo mode inverts with DDIM, which consistency models do not follow: got solver='lcm'")
     height, width = photo.shape[2:]
     if (disparity.size, disparity.batch) != ((height, width), len(photo)):
         raise GeometryError(
@@ -60,7 +63,7 @@ def photo_to_stereo(
     photo = photo.to(backbone.device)
     dense = disparity.to(backbone.device).filled()
     z_0 = backbone.encode(resize_image(photo, *size))
-    schedule = ddim_schedule(backbone.alphas, config.steps, offset=config.timestep_offset)
+    schedule = schedule_of(backbone.alphas, config)
     given = condition(backbone, prompts, "", config.guidance)
     _, fresh = seeded_noise(backbone, seed, len(photo), size)
 
