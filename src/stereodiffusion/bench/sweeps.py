@@ -1,4 +1,4 @@
-"""Methods that are in no table of the paper: one setting, gone through (Fig. 3 and 8, and how many steps are needed)."""
+"""Methods that are in no table of the paper: one setting, gone through (Fig. 3, Fig. 8, and the number of steps)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
