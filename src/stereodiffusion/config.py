@@ -19,6 +19,8 @@ Attention: TypeAlias = Literal["off", "unidirectional", "bidirectional"]
 AttentionPlaces: TypeAlias = tuple[Literal["down", "mid", "up"], ...]
 Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
 """In which a network runs."""
+PrecisionChoice: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
+"""The same, or the fastest that the device is good at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,10 @@ class StereoConfig:
         attention_until: First step whose attention is no longer shared; 1 shares to the end.
         attention_places: Which self-attention layers are shared.
         left: `recorded` denoises (or inverts) the left once and replays it; `joint` denoises both together.
+        memory_budget_mb: How much of a recorded left's attention memory may stay where the model runs, in units of 10^6
+            bytes; None takes what it needs. It changes no picture.
+        beyond_budget: What becomes of the rest: `offload` keeps it in main memory, or in files if the model runs there;
+            `recompute` evaluates the left again beside the right.
         inversion: Photo mode: plain DDIM inversion with its trajectory kept, or null-text optimisation (Eq. 10).
         compose: `decoded` returns both views as the model decodes them. `source` returns the left as it is, at its own
             size, and the right made of the left's own pixels, generated ones in the occlusions alone.
@@ -79,6 +85,8 @@ class StereoConfig:
     attention_until: float = 1.0
     attention_places: AttentionPlaces = ("down", "mid", "up")
     left: Literal["recorded", "joint"] = "recorded"
+    memory_budget_mb: float | None = 2000.0
+    beyond_budget: Literal["offload", "recompute"] = "offload"
     inversion: Literal["ddim", "null-text"] = "ddim"
     compose: Literal["decoded", "source"] = "decoded"
     refine: Literal["off", "estimated"] = "off"
@@ -96,6 +104,8 @@ class StereoConfig:
         for field in ("shift_at", "resync_every", "resync_until", "attention_from", "attention_until"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ConfigError(f"{field} must be a fraction of the steps in [0, 1], got {getattr(self, field)}")
+        if self.memory_budget_mb is not None and not self.memory_budget_mb >= 0:
+            raise ConfigError(f"memory_budget_mb must be at least 0, got {self.memory_budget_mb}")
         if self.resync_every == 0:
             raise ConfigError("resync_every must be above 0; set resync to 'off' to leave SPSMD out")
         if self.shift_index >= self.steps - 1:

@@ -33,7 +33,7 @@ def text(
     size: options.Size = None,
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
-    dtype: options.Dtype = "float32",
+    dtype: options.Dtype = "auto",
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -111,7 +111,7 @@ def depth(
         ),
     ] = False,
     device: options.Device = "auto",
-    dtype: options.Dtype = "float32",
+    dtype: options.Dtype = "auto",
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -197,7 +197,7 @@ def photo(
     convergence: options.Convergence = None,
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
-    dtype: options.Dtype = "float32",
+    dtype: options.Dtype = "auto",
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -294,7 +294,7 @@ def _prepare(model: str, device: str, dtype: str, depth_estimator: str | None) -
     from stereodiffusion.synthesis import load
 
     device = usable_device(device)
-    return load(model, device=device, dtype=cast(options.Precision, dtype), depth_estimator=depth_estimator)
+    return load(model, device=device, dtype=cast(options.PrecisionChoice, dtype), depth_estimator=depth_estimator)
 
 
 def _save(pair: "StereoPair", target: Path, common: options.Common) -> None:

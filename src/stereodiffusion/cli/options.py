@@ -13,7 +13,7 @@ import typer
 
 from stereodiffusion.config import (
     Mode,
-    Precision,
+    PrecisionChoice,
     PresetName,
     SolverName,
     SpacingName,
@@ -47,7 +47,7 @@ MAP_KINDS = ("disparity-px", "depth-m", "near-is-bright", "near-is-dark")
 UNKNOWNS = ("nonfinite", "zero", "none")
 SOLVERS: tuple[SolverName, ...] = ("ddim", "dpm++", "lcm")
 SPACINGS: tuple[SpacingName, ...] = ("leading", "trailing")
-DTYPES: tuple[Precision, ...] = ("float32", "float16", "bfloat16")
+DTYPES: tuple[PrecisionChoice, ...] = ("auto", "float32", "float16", "bfloat16")
 
 _OUTPUT, _METHOD, _RUNNING, _MAP = "Output", "Method", "Running", "Map"
 
@@ -186,7 +186,12 @@ Device: TypeAlias = Annotated[
     ),
 ]
 Dtype: TypeAlias = Annotated[
-    str, typer.Option(metavar="NAME", rich_help_panel=_RUNNING, help=f"Precision: {', '.join(DTYPES)}.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=_RUNNING,
+        help=f"Precision: {', '.join(DTYPES)}; auto is the fastest that the device is good at.",
+    ),
 ]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", rich_help_panel=_RUNNING, help="No progress and no notes, errors only.")

@@ -9,6 +9,7 @@ denoise      the one loop, a generator; classifier-free guidance
 shift        stereo pixel shift, SPSMD, deblur                          Eq. 3, 6, 7, 8
 attention    uni- and bidirectional self-attention                      Algorithm 1
 trajectory   the left's path, recorded and replayed
+storage      where the memory of attention is kept
 inversion    DDIM and null-text inversion                               Eq. 9, 10
 views        the right beside a recorded left, or both together         Fig. 2
 backbone     what all this knows of a model

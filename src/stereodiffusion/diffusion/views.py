@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stereodiffusion.config import StereoConfig
-from stereodiffusion.diffusion.attention import joining, layers_at, replaying
+from stereodiffusion.diffusion.attention import joining, layers_at, recording, replaying
 from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, stack_rows
 from stereodiffusion.diffusion.consistency import AddedNoise
 from stereodiffusion.diffusion.denoise import Conditioning, Step, Transition, denoise
@@ -31,7 +31,8 @@ from stereodiffusion.diffusion.shift import (
     shifted_state,
 )
 from stereodiffusion.diffusion.solver import Memory, State, remembered
-from stereodiffusion.diffusion.trajectory import Trajectory
+from stereodiffusion.diffusion.storage import LayerTokens
+from stereodiffusion.diffusion.trajectory import Trajectory, look_again
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.types import Latent
 
@@ -61,12 +62,13 @@ def right_beside(
     fresh: Latent,
     known: KnownRight | None = None,
     added: AddedNoise | None = None,
+    given_left: Sequence[Conditioning] | None = None,
 ) -> Iterator[Step]:
     """The right view alone, beside a recorded left.
 
     Args:
         backbone: The model.
-        left: The left's trajectory, with the memory of every step after the shift whose attention is shared.
+        left: The left's trajectory, with the memory of the steps after the shift whose attention is shared.
         given: One conditioning per step, for the right view.
         schedule: The noise levels.
         cells: Where the left's cells go.
@@ -74,6 +76,7 @@ def right_beside(
         fresh: N(0, 1) in the shape of one view's latents, for Eq. 8 and for cells that come from nowhere.
         known: What is known of the right view; needed to re-synchronise from pixels.
         added: What a stochastic solver adds after each step.
+        given_left: One conditioning per step for the left, for memories that are to be recomputed.
 
     Yields:
         The right's steps after the shift; the first yielded step is the shift itself and costs nothing.
@@ -83,15 +86,25 @@ def right_beside(
             re-synchronise from pixels and nothing is `known`, or the solver adds noise and there is none.
     """
     shift = config.shift_index
+    layers = layers_at(backbone, config.attention_places)
     if (known is None) == (config.resync == "pixels"):
         raise ConfigError("resync='pixels' needs the known part of the right view, other settings do not use it")
 
     def tap_at(index: int) -> AttentionTap | None:
         if index not in config.attention_indices:
             return None
-        if index not in left.memory:
+        if index in left.memory:
+            return replaying(left.memory[index])
+        if config.beyond_budget != "recompute" or given_left is None:
             raise ConfigError(f"the left's trajectory does not remember the attention of step {index}")
-        return replaying(left.memory[index])
+        again: LayerTokens = {}
+        look_again(backbone, left.latents[index], given_left[index], schedule, index, recording(again, layers))
+        return replaying(again)
+
+    def cost_of_looking_again(index: int) -> int:
+        if given_left is None or index in left.memory or index not in config.attention_indices:
+            return 0
+        return given_left[index].branches * len(left.latents[index])
 
     def from_pixels(known: KnownRight, index: int) -> State:
         left_s, alpha_s = left.latents[index + 1], schedule.alphas[index + 1]
@@ -109,7 +122,7 @@ def right_beside(
     yield Step(
         index=shift, timestep=schedule.timesteps[shift], latents=right.latents, evaluations=0, memory=right.memory
     )
-    yield from denoise(
+    for step in denoise(
         backbone,
         right.latents,
         given,
@@ -119,7 +132,8 @@ def right_beside(
         solver=solver_of(config, None if added is None else lambda: added.right(cells)),
         edit=edit,
         tap_at=tap_at,
-    )
+    ):
+        yield replace(step, evaluations=step.evaluations + cost_of_looking_again(step.index))
 
 
 def both_views(

@@ -18,6 +18,7 @@ from stereodiffusion.synthesis.parts import (
     condition,
     depth_condition,
     effective,
+    grid_of,
     seeded_noise,
     working_size,
 )
@@ -63,7 +64,8 @@ def depth_to_stereo(
         given_right = replace(given, depth=warped)
 
     added = added_noise(backbone, seed, len(prompts), disparity.size, config)
-    record, picture = recorder(backbone, config), None
+    record = recorder(backbone, config, rows=given.branches * len(prompts), grid=grid_of(start))
+    picture = None
     if config.left == "recorded":
         solver = solver_of(config, None if added is None else lambda: added.left)
         steps = sample_left(backbone, start, [given] * config.steps, schedule, record, solver)

@@ -62,6 +62,11 @@ def seeded_noise(
     return start, fresh
 
 
+def grid_of(latents: Latent) -> tuple[int, int]:
+    """(height, width) of latents in cells."""
+    return latents.shape[2], latents.shape[3]
+
+
 def added_noise(
     backbone: Backbone, seed: int, count: int, size: tuple[int, int], config: StereoConfig
 ) -> AddedNoise | None:

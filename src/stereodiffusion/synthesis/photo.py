@@ -13,7 +13,7 @@ from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder,
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.synthesis.parts import advance, condition, seeded_noise, working_size
+from stereodiffusion.synthesis.parts import advance, condition, grid_of, seeded_noise, working_size
 from stereodiffusion.synthesis.run import Progress, Synthesis
 from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
 from stereodiffusion.types import Image, Latent
@@ -83,18 +83,22 @@ def _ddim_left(
     backbone: Backbone, z_0: Latent, given: Conditioning, schedule: Schedule, config: StereoConfig, fresh: Latent
 ) -> Generator[Progress, None, Left]:
     """The left is the pivot trajectory itself: nothing is optimised, nothing drifts."""
-    record = recorder(backbone, config)
+    unguided = given.branches == 1
+    record = _recorder(backbone, z_0, given, config) if unguided else Recorder(layers=(), indices=())
     yield from advance(invert(backbone, z_0, given, schedule, record), "inversion", config.steps)
     path = record.trajectory()
-    if record.indices and given.branches == 2:  # inversion remembers the prompt's half of guidance only
-        record = recorder(backbone, config)
-        sequence = [given] * config.steps
-        yield from advance(
-            remember(backbone, path.latents, sequence, schedule, record), "left view", len(record.indices)
-        )
-        path = record.trajectory()
     sequence = [given] * config.steps
+    if not unguided:  # inversion sees the prompt's half of guidance only
+        both_halves = _recorder(backbone, z_0, given, config)
+        again = remember(backbone, path.latents, sequence, schedule, both_halves)
+        if both_halves.indices:
+            yield from advance(again, "left view", len(both_halves.indices))
+        path = replace(path, memory=both_halves.memory)
     return Left(trajectory=path, given=sequence, given_right=sequence, fresh=fresh, pinned=True)
+
+
+def _recorder(backbone: Backbone, z_0: Latent, given: Conditioning, config: StereoConfig) -> Recorder:
+    return recorder(backbone, config, rows=given.branches * len(z_0), grid=grid_of(z_0))
 
 
 def _null_text_left(

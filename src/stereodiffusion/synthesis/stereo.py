@@ -85,7 +85,7 @@ def pair_beside(
         view = known_view(picture, final)
         right, occlusion = compose(view, generated), ~view.visible
     else:
-        decoded = backbone.decode(left_0)
+        decoded = _decoded(backbone, left, left_0, config)
         settings = {**settings, **_reproduction(left, left_0, decoded)}
         picture, right = resize_image(decoded, *final.size), generated
         occlusion = splat(picture, final).occlusion
@@ -105,7 +105,9 @@ def _both_latents(
     cells = cell_map(disparity, config, pixels_per_latent=backbone.pixels_per_latent)
     path = left.trajectory
     if config.left == "recorded":
-        steps = right_beside(backbone, path, left.given_right, schedule, cells, config, left.fresh, known, left.added)
+        steps = right_beside(
+            backbone, path, left.given_right, schedule, cells, config, left.fresh, known, left.added, left.given
+        )
         right = yield from advance(steps, "right view", config.steps - config.shift_index)
         return path.clean, right
     steps = both_views(
@@ -128,6 +130,13 @@ def _drawn(left: Left) -> Image:
     if left.picture is None:
         raise ConfigError("moving pixels needs the left picture before the right is made: set left='recorded'")
     return left.picture
+
+
+def _decoded(backbone: Backbone, left: Left, left_0: Latent, config: StereoConfig) -> Image:
+    """The left view as the model draws it; a recorded one that is not a photo has been decoded already."""
+    if config.left == "recorded" and left.photo is None:
+        return _drawn(left)
+    return backbone.decode(left_0)
 
 
 def _reproduction(left: Left, left_0: Latent, decoded: Image) -> dict[str, float]:
