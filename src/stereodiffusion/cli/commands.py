@@ -23,6 +23,8 @@ def text(
     model: options.Model = "toybox",
     preset: options.Preset = "fast",
     steps: options.Steps = None,
+    solver: options.Solver = None,
+    spacing: options.Spacing = None,
     seed: options.Seed = 0,
     guidance: options.Guidance = None,
     max_disparity: options.MaxDisparity = None,
@@ -31,7 +33,7 @@ def text(
     size: options.Size = None,
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
-    dtype: options.Dtype = "float32",
+    dtype: options.Dtype = "auto",
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -41,6 +43,8 @@ def text(
         "text",
         preset_name=preset,
         steps=steps,
+        solver=solver,
+        spacing=spacing,
         guidance=guidance,
         max_disparity=max_disparity,
         convergence=convergence,
@@ -91,6 +95,8 @@ def depth(
     model: options.Model = "toybox",
     preset: options.Preset = "fast",
     steps: options.Steps = None,
+    solver: options.Solver = None,
+    spacing: options.Spacing = None,
     seed: options.Seed = 0,
     guidance: options.Guidance = None,
     max_disparity: options.MaxDisparity = None,
@@ -105,7 +111,7 @@ def depth(
         ),
     ] = False,
     device: options.Device = "auto",
-    dtype: options.Dtype = "float32",
+    dtype: options.Dtype = "auto",
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -115,6 +121,8 @@ def depth(
         "depth",
         preset_name=preset,
         steps=steps,
+        solver=solver,
+        spacing=spacing,
         guidance=guidance,
         max_disparity=max_disparity,
         convergence=convergence,
@@ -186,13 +194,15 @@ def photo(
     model: options.Model = "toybox",
     preset: options.Preset = "fast",
     steps: options.Steps = None,
+    solver: options.Solver = None,
+    spacing: options.Spacing = None,
     seed: options.Seed = 0,
     guidance: options.Guidance = None,
     max_disparity: options.MaxDisparity = None,
     convergence: options.Convergence = None,
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
-    dtype: options.Dtype = "float32",
+    dtype: options.Dtype = "auto",
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -202,6 +212,8 @@ def photo(
         "photo",
         preset_name=preset,
         steps=steps,
+        solver=solver,
+        spacing=spacing,
         guidance=guidance,
         max_disparity=max_disparity,
         convergence=convergence,
@@ -291,7 +303,7 @@ def _prepare(model: str, device: str, dtype: str, depth_estimator: str | None) -
     from stereodiffusion.synthesis import load
 
     device = usable_device(device)
-    return load(model, device=device, dtype=cast(options.Precision, dtype), depth_estimator=depth_estimator)
+    return load(model, device=device, dtype=cast(options.PrecisionChoice, dtype), depth_estimator=depth_estimator)
 
 
 def _save(pair: "StereoPair", target: Path, common: options.Common) -> None:

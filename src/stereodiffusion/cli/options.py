@@ -12,7 +12,16 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import typer
 
-from stereodiffusion.config import Mode, Precision, PresetName, StereoConfig, preset, preset_names
+from stereodiffusion.config import (
+    Mode,
+    PrecisionChoice,
+    PresetName,
+    SolverName,
+    SpacingName,
+    StereoConfig,
+    preset,
+    preset_names,
+)
 from stereodiffusion.errors import ConfigError, FormatError
 
 FORMATS = (
@@ -37,7 +46,9 @@ Extra: TypeAlias = Literal["disparity", "occlusion", "left", "right"]
 EXTRAS: tuple[Extra, ...] = ("disparity", "occlusion", "left", "right")
 MAP_KINDS = ("disparity-px", "depth-m", "near-is-bright", "near-is-dark")
 UNKNOWNS = ("nonfinite", "zero", "none")
-DTYPES: tuple[Precision, ...] = ("float32", "float16", "bfloat16")
+SOLVERS: tuple[SolverName, ...] = ("ddim", "dpm++", "lcm")
+SPACINGS: tuple[SpacingName, ...] = ("leading", "trailing")
+DTYPES: tuple[PrecisionChoice, ...] = ("auto", "float32", "float16", "bfloat16")
 
 _OUTPUT, _METHOD, _RUNNING, _MAP = "Output", "Method", "Running", "Map"
 
@@ -108,6 +119,24 @@ Steps: TypeAlias = Annotated[
         metavar="N", rich_help_panel=_METHOD, show_default="the preset's", help="Denoising steps, at least 2."
     ),
 ]
+Solver: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=_METHOD,
+        show_default="the preset's",
+        help=f"{', '.join(SOLVERS)}: dpm++ needs fewer steps than ddim; lcm is for checkpoints made for it.",
+    ),
+]
+Spacing: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=_METHOD,
+        show_default="the preset's",
+        help=f"{', '.join(SPACINGS)}: where the steps lie; Turbo checkpoints want trailing.",
+    ),
+]
 Guidance: TypeAlias = Annotated[
     float | None,
     typer.Option(
@@ -158,7 +187,12 @@ Device: TypeAlias = Annotated[
     ),
 ]
 Dtype: TypeAlias = Annotated[
-    str, typer.Option(metavar="NAME", rich_help_panel=_RUNNING, help=f"Precision: {', '.join(DTYPES)}.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=_RUNNING,
+        help=f"Precision: {', '.join(DTYPES)}; auto is the fastest that the device is good at.",
+    ),
 ]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", rich_help_panel=_RUNNING, help="No progress and no notes, errors only.")
@@ -271,6 +305,8 @@ def common(
     *,
     preset_name: str,
     steps: int | None,
+    solver: str | None,
+    spacing: str | None,
     guidance: float | None,
     max_disparity: float | None,
     convergence: float | None,
@@ -285,7 +321,17 @@ def common(
         ConfigError: If a setting is unknown or out of range.
         FormatError: If an output format is unknown.
     """
-    asked = {"steps": steps, "guidance": guidance, "max_disparity": max_disparity, "convergence": convergence}
+    for option, value, known in (("--solver", solver, SOLVERS), ("--spacing", spacing, SPACINGS)):
+        if value is not None and value not in known:
+            raise ConfigError(f"{option} must be one of {', '.join(known)}, got {value!r}")
+    asked = {
+        "steps": steps,
+        "solver": solver,
+        "spacing": spacing,
+        "guidance": guidance,
+        "max_disparity": max_disparity,
+        "convergence": convergence,
+    }
     changes = cast(dict[str, Any], {name: value for name, value in asked.items() if value is not None})
     if preset_name not in preset_names():
         raise ConfigError(f"--preset must be one of {', '.join(preset_names())}, got {preset_name!r}")

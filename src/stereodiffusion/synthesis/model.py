@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stereodiffusion.config import Mode, Precision, PresetName, StereoConfig, preset
+from stereodiffusion.config import Mode, PrecisionChoice, PresetName, StereoConfig, preset
 from stereodiffusion.depth import DepthEstimator, load_depth_estimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
@@ -38,11 +38,11 @@ class StereoDiffusion:
         model: "str | Path | DiffusionPipeline" = "toybox",
         *,
         device: str = "cpu",
-        dtype: Precision = "float32",
+        dtype: PrecisionChoice = "auto",
         depth_estimator: str | Path | None = None,
     ) -> None:
         self._model, self._device = model, device
-        self._dtype: Precision = dtype
+        self._dtype: PrecisionChoice = dtype
         self.estimator_name = depth_estimator or ("toybox-depth" if model == "toybox" else "dpt-hybrid-midas")
 
     @cached_property
@@ -227,7 +227,7 @@ def load(
     model: "str | Path | DiffusionPipeline" = "toybox",
     *,
     device: str = "cpu",
-    dtype: Precision = "float32",
+    dtype: PrecisionChoice = "auto",
     depth_estimator: str | Path | None = None,
 ) -> StereoDiffusion:
     """A model ready to make stereo pairs.
@@ -236,7 +236,8 @@ def load(
         model: `toybox`, the name of a card, a hub id, a folder in diffusers' layout, a `.safetensors` file, or a
             pipeline of diffusers that you already have (its LoRAs, dtype, device and offloading are kept).
         device: Where to compute: `cpu`, `cuda`, `mps`.
-        dtype: `float32`, `float16` or `bfloat16`.
+        dtype: `float32`, `float16`, `bfloat16`, or `auto`: the fastest that the device is good at, bfloat16 on
+            processors that multiply in it, float16 on CUDA, otherwise float32.
         depth_estimator: `toybox-depth`, the name of a card, a hub id or a folder; by default the one that suits
             the model.
 

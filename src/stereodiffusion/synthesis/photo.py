@@ -8,12 +8,13 @@ from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.inversion import invert, null_text
-from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
+from stereodiffusion.diffusion.sampling import schedule_of
+from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.synthesis.parts import advance, condition, estimate, seeded_noise, working_size
+from stereodiffusion.synthesis.parts import advance, condition, estimate, grid_of, seeded_noise, working_size
 from stereodiffusion.synthesis.run import Progress, Synthesis
 from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
 from stereodiffusion.types import Image, Latent
@@ -46,6 +47,8 @@ def photo_to_stereo(
     """
     if backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} is conditioned on depth: photo mode needs a text-conditioned model")
+    if config.solver == "lcm":
+        raise ConfigError("photo mode inverts with DDIM, which consistency models do not follow: got solver='lcm'")
     height, width = photo.shape[2:]
     photo = photo.to(backbone.device)
     facts: dict[str, object] = {"seed": seed}
@@ -66,7 +69,7 @@ def photo_to_stereo(
     size = working_size(height, width, backbone)
     dense = disparity.to(backbone.device).filled()
     z_0 = backbone.encode(resize_image(photo, *size))
-    schedule = ddim_schedule(backbone.alphas, config.steps, offset=config.timestep_offset)
+    schedule = schedule_of(backbone.alphas, config)
     given = condition(backbone, prompts, "", config.guidance)
     _, fresh = seeded_noise(backbone, seed, len(photo), size)
 
@@ -86,18 +89,22 @@ def _ddim_left(
     backbone: Backbone, z_0: Latent, given: Conditioning, schedule: Schedule, config: StereoConfig, fresh: Latent
 ) -> Generator[Progress, None, Left]:
     """The left is the pivot trajectory itself: nothing is optimised, nothing drifts."""
-    record = recorder(backbone, config)
+    unguided = given.branches == 1
+    record = _recorder(backbone, z_0, given, config) if unguided else Recorder(layers=(), indices=())
     yield from advance(invert(backbone, z_0, given, schedule, record), "inversion", config.steps)
     path = record.trajectory()
-    if record.indices and given.branches == 2:  # inversion remembers the prompt's half of guidance only
-        record = recorder(backbone, config)
-        sequence = [given] * config.steps
-        yield from advance(
-            remember(backbone, path.latents, sequence, schedule, record), "left view", len(record.indices)
-        )
-        path = record.trajectory()
     sequence = [given] * config.steps
+    if not unguided:  # inversion sees the prompt's half of guidance only
+        both_halves = _recorder(backbone, z_0, given, config)
+        again = remember(backbone, path.latents, sequence, schedule, both_halves)
+        if both_halves.indices:
+            yield from advance(again, "left view", len(both_halves.indices))
+        path = replace(path, memory=both_halves.memory)
     return Left(trajectory=path, given=sequence, given_right=sequence, fresh=fresh, pinned=True)
+
+
+def _recorder(backbone: Backbone, z_0: Latent, given: Conditioning, config: StereoConfig) -> Recorder:
+    return recorder(backbone, config, rows=given.branches * len(z_0), grid=grid_of(z_0))
 
 
 def _null_text_left(
