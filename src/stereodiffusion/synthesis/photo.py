@@ -82,7 +82,7 @@ def photo_to_stereo(
     # 3. The right view beside it
     settings = describe("photo", backbone, config, {"prompt": list(prompts), **facts})
     left = replace(left, picture=photo, photo=z_0)
-    return (yield from pair_beside(backbone, left, dense, schedule, config, settings))
+    return (yield from pair_beside(backbone, left, dense, (height, width), schedule, config, settings))
 
 
 def _ddim_left(
