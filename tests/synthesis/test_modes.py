@@ -31,7 +31,7 @@ def made(synthesis: Synthesis) -> StereoPair:
     return Run(synthesis).result
 
 
-# --- cost: the counts of network evaluations that the method promises, n = 50 ---------------------------------------
+# --- cost: the counts of network evaluations that the method promises -----------------------------------------------
 
 
 def test_text_costs(text_backbone: StableDiffusion, estimator: MonocularDepth) -> None:
@@ -59,11 +59,11 @@ def test_photo_costs(text_backbone: StableDiffusion, photo: Tensor, disparity_px
     def cost(config: StereoConfig, prompt: str = "") -> int:
         return evaluations(photo_to_stereo(text_backbone, photo, disparity, prompts=[prompt], config=config))
 
-    assert cost(preset("fast", "photo")) == 49 + 39
-    assert cost(preset("fast", "photo")) <= 1.8 * 50
-    assert cost(preset("fast", "photo"), "a red ball") == 49 + 39
+    assert cost(preset("fast", "photo")) == 9 + 7  # ten steps
+    assert cost(preset("fast", "photo"), "a red ball") == 9 + 7
+    assert cost(replace(preset("fast", "photo"), steps=50)) == 49 + 39 <= 1.8 * 50
     guided = replace(preset("fast", "photo"), guidance=3.0)
-    assert cost(guided, "a red ball") == 49 + 2 * 39 + 2 * 39  # the left is evaluated again for its guided attention
+    assert cost(guided, "a red ball") == 9 + 2 * 7 + 2 * 7  # the left is evaluated again for its guided attention
 
 
 # --- repeatability --------------------------------------------------------------------------------------------------

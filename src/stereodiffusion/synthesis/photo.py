@@ -7,7 +7,7 @@ from stereodiffusion.config import StereoConfig
 from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
-from stereodiffusion.diffusion.inversion import invert, null_text
+from stereodiffusion.diffusion.inversion import AUTHORS_NULL_TEXT, NullTextSettings, invert, null_text
 from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember
@@ -28,6 +28,7 @@ def photo_to_stereo(
     prompts: Sequence[str] | None = None,
     config: StereoConfig,
     seed: int = 0,
+    optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
 ) -> Synthesis:
     """Stereo pairs from photos. The left is the photo, or (`compose="decoded"`) the photo as the model reproduces it.
 
@@ -38,6 +39,7 @@ def photo_to_stereo(
         prompts: What the photos show, one per photo; "" for each if None.
         config: The settings.
         seed: For Eq. 8's noise; photo mode draws no other.
+        optimisation: Of null-text inversion, if the settings ask for it.
 
     Raises:
         ConfigError: If the numbers of photos and prompts differ.
@@ -75,7 +77,7 @@ def photo_to_stereo(
 
     # 2. Its trajectory
     if config.inversion == "null-text":
-        left = yield from _null_text_left(backbone, z_0, prompts, schedule, config, fresh)
+        left = yield from _null_text_left(backbone, z_0, prompts, schedule, config, fresh, optimisation)
     else:
         left = yield from _ddim_left(backbone, z_0, given, schedule, config, fresh)
 
@@ -114,6 +116,7 @@ def _null_text_left(
     schedule: Schedule,
     config: StereoConfig,
     fresh: Latent,
+    optimisation: NullTextSettings,
 ) -> Generator[Progress, None, Left]:
     """The left is denoised with embeddings that were optimised to retrace the pivot."""
     record = Recorder(layers=(), indices=())
@@ -125,6 +128,8 @@ def _null_text_left(
     yield from advance(invert(backbone, z_0, given, schedule, record, label="there"), "inversion", config.steps)
     pivot = record.trajectory()
     found: list[Conditioning] = []
-    yield from advance(null_text(backbone, pivot.latents, given, schedule, found), "null-text", config.steps)
+    yield from advance(
+        null_text(backbone, pivot.latents, given, schedule, found, optimisation), "null-text", config.steps
+    )
     path = Trajectory(latents=pivot.latents[:1], memory={})
     return Left(trajectory=path, given=found, given_right=found, fresh=fresh)
