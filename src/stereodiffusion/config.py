@@ -114,7 +114,7 @@ class StereoConfig:
             raise ConfigError(f"memory_budget_mb must be at least 0, got {self.memory_budget_mb}")
         if self.resync_every == 0:
             raise ConfigError("resync_every must be above 0; set resync to 'off' to leave SPSMD out")
-        if self.shift_index >= self.steps - 1:
+        if self.shift_at == 1:
             raise ConfigError(f"shift_at {self.shift_at} leaves no step for the right view at {self.steps} steps")
         if self.attention == "bidirectional" and self.left == "recorded":
             raise ConfigError("bidirectional attention changes the left view, so it needs left='joint', got 'recorded'")
@@ -129,8 +129,8 @@ class StereoConfig:
 
     @property
     def shift_index(self) -> int:
-        """Index of the step after which the left latent is shifted."""
-        return round(self.shift_at * self.steps)
+        """Index of the step after which the left latent is shifted; one step at least is left to the right view."""
+        return min(round(self.shift_at * self.steps), self.steps - 2)
 
     @property
     def resync_indices(self) -> frozenset[int]:
@@ -183,6 +183,8 @@ def preset(name: PresetName, mode: Mode) -> StereoConfig:
     if name == "best":
         return replace(
             preset("fast", mode),
+            shift_at=0.8,
+            attention_from=0.8,
             resync="pixels",
             resync_every=0.02,
             resync_until=1.0,

@@ -1,4 +1,4 @@
-"""Pixels where pixels are known: the left's own, moved; generated ones in the occlusions alone."""
+"""Pixels where pixels are known: the left's own, moved; in the occlusions the background, as the model changed it."""
 
 from dataclasses import dataclass
 
@@ -88,12 +88,13 @@ def encode_known(backbone: Backbone, known: KnownView) -> KnownRight:
     return KnownRight(clean=backbone.encode(known.view), cells=hole == 0)
 
 
-def compose(known: KnownView, generated: Image) -> Image:
-    """The known view with its occlusions taken from a generated one.
+def compose(known: KnownView, change: Image) -> Image:
+    """The known view, with what the model changed in its occlusions.
 
-    Colours are matched at the seam: the difference between both views is continued from where it is known into the
-    occlusions, and added to what was generated there.
+    Args:
+        known: The view before the model has seen it.
+        change: The generated view minus the known one, both decoded from latents: what the autoencoder does to colours
+            and grain is in both and cancels, so that there is no seam, and what the model leaves alone stays sharp.
     """
-    difference = extend_background(known.view - generated, known.seen)
-    filled = torch.where(known.seen.known, known.behind, (generated + difference).clamp(0, 1))
+    filled = torch.where(known.seen.known, known.behind, (known.behind + change).clamp(0, 1))
     return over(known.front, known.opacity, filled)

@@ -80,20 +80,22 @@ def pair_beside(
     # What is normalised as the authors do comes to the latents' grid at once, as theirs does.
     cells = cell_map(disparity if config.parallax == "normalized" else working, config, (rows, columns))
     known = None
-    if config.resync == "pixels":
+    if config.resync == "pixels" or config.compose == "source":
         picture = resize_image(_drawn(left), *working.size)
         known = encode_known(backbone, known_view(picture, effective(working, config), config))
 
-    left_0, right_0 = yield from _both_latents(backbone, left, cells, schedule, config, known)
-    generated = resize_image(backbone.decode(right_0), *final.size)
-    if config.compose == "source":
+    resync = known if config.resync == "pixels" else None
+    left_0, right_0 = yield from _both_latents(backbone, left, cells, schedule, config, resync)
+    generated = backbone.decode(right_0)
+    if known is not None and config.compose == "source":
         picture = _drawn(left)
         view = known_view(picture, final, config)
-        right, occlusion = compose(view, generated), ~view.visible
+        change = resize_image(generated, *size) - resize_image(backbone.decode(known.clean), *size)
+        right, occlusion = compose(view, change), ~view.visible
     else:
         decoded = _decoded(backbone, left, left_0, config)
         settings = {**settings, **_reproduction(left, left_0, decoded)}
-        picture, right = resize_image(decoded, *final.size), generated
+        picture, right = resize_image(decoded, *size), resize_image(generated, *size)
         occlusion = splat(picture, final).occlusion
     yield Progress(stage="decoding", step=1, steps=1)
     return StereoPair(left=picture, right=right, disparity=final, occlusion=occlusion, settings=settings)
