@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Spelled out: the modules that own them import torch, and `--help` does not wait for it.
 MODELS = ("toybox", "sd1")
+_LEAST_WIDTH = 150
 MODES: tuple[Mode, ...] = ("text", "depth", "photo")
 
 
@@ -34,9 +35,9 @@ def speed(
     modes: Annotated[
         list[str], typer.Option("--mode", metavar="NAMES", help=f"{', '.join(MODES)}; several with commas.")
     ] = ["text,depth,photo"],  # noqa: B006
-    presets: Annotated[list[str], typer.Option("--preset", metavar="NAMES", help=f"{', '.join(preset_names())}.")] = [
-        "paper,fast,best"
-    ],  # noqa: B006
+    presets: Annotated[
+        list[str], typer.Option("--preset", metavar="NAMES", help=f"{', '.join(preset_names())}; several with commas.")
+    ] = ["paper,fast,best"],  # noqa: B006
     stretch: Annotated[
         int | None,
         typer.Option(
@@ -90,6 +91,7 @@ def speed(
     for line in lines:
         table.add_row(*cells(line, lines))
     console = Console()
+    console.width = max(console.width, _LEAST_WIDTH)  # a log has 80 columns, which is too few
     console.print(table)
     for note in notes(lines):
         console.print(note, markup=False, highlight=False)
