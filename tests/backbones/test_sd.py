@@ -307,7 +307,7 @@ def consistency_model() -> StableDiffusion:
     pipe = tiny.pipeline()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        pipe.unet = type(pipe.unet).from_config(dict(pipe.unet.config) | {"time_cond_proj_dim": 16}).eval()
+        pipe.unet = cast(Any, type(pipe.unet)).from_config(pipe.unet.config, time_cond_proj_dim=16).eval()
         for weight in pipe.unet.time_embedding.cond_proj.parameters():
             torch.nn.init.normal_(weight)
     return StableDiffusion.from_pipeline(pipe)
