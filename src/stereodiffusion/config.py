@@ -36,6 +36,9 @@ class StereoConfig:
         spacing: Where the steps lie: `leading` begins below the noisiest level, as the paper does, `trailing` at
             the noisiest, which few steps need and Turbo checkpoints are made for. `lcm` has levels of its own.
         guidance: Classifier-free guidance scale w; 1 evaluates the prompt alone and costs half.
+        guidance_from: First step in which guidance is evaluated; before it the prompt alone is, at half the cost.
+        guidance_until: First step in which it no longer is (Kynkäänniemi et al. 2024); 1 guides to the end. Null-text
+            inversion guides every step.
         timestep_offset: Of leading spacing: 0 visits t = 980 ... 0 (of 1000, at n = 50), 1 visits t = 981 ... 1.
         parallax: What becomes of a disparity given in pixels: `metric` keeps it, `normalized` maps its range
             to [0, max_disparity] as the paper does. Relative maps are always scaled to `max_disparity`.
@@ -74,6 +77,8 @@ class StereoConfig:
     solver: SolverName = "ddim"
     spacing: SpacingName = "leading"
     guidance: float = 7.5
+    guidance_from: float = 0.0
+    guidance_until: float = 1.0
     timestep_offset: Literal[0, 1] = 1
     parallax: Literal["metric", "normalized"] = "metric"
     max_disparity: float = 0.08
@@ -107,7 +112,8 @@ class StereoConfig:
             raise ConfigError(f"max_disparity must be a fraction of the width in [0, 0.5], got {self.max_disparity}")
         if not -0.5 <= self.convergence <= 0.5:
             raise ConfigError(f"convergence must be a fraction of the width in [-0.5, 0.5], got {self.convergence}")
-        for field in ("shift_at", "resync_every", "resync_until", "attention_from", "attention_until"):
+        fractions = ("shift_at", "resync_every", "resync_until", "attention_from", "attention_until")
+        for field in (*fractions, "guidance_from", "guidance_until"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ConfigError(f"{field} must be a fraction of the steps in [0, 1], got {getattr(self, field)}")
         if self.memory_budget_mb is not None and not self.memory_budget_mb >= 0:
@@ -140,6 +146,11 @@ class StereoConfig:
         stride = max(1, round(self.resync_every * self.steps))
         last = min(round(self.resync_until * self.steps), self.steps - 1)
         return frozenset(range(self.shift_index + stride, last + 1, stride))
+
+    @property
+    def guidance_indices(self) -> range:
+        """Indices of the steps in which guidance is evaluated."""
+        return range(round(self.guidance_from * self.steps), round(self.guidance_until * self.steps))
 
     @property
     def attention_indices(self) -> range:

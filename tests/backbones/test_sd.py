@@ -1,5 +1,6 @@
 """The backbone against direct calls of diffusers' own parts."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -9,13 +10,14 @@ from diffusers import (
     ControlNetModel,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    LatentConsistencyModelPipeline,
     StableDiffusionControlNetPipeline,
     StableDiffusionPipeline,
 )
 from tests import tiny
 from torch import Tensor
 
-from stereodiffusion.backbones.sd import StableDiffusion
+from stereodiffusion.backbones.sd import StableDiffusion, guidance_embedding
 from stereodiffusion.diffusion.backbone import Backbone, Embedding
 from stereodiffusion.errors import GeometryError, ModelError, PromptError
 
@@ -247,7 +249,6 @@ def test_offloaded_models_run_where_their_hooks_send_them() -> None:
         ({"in_channels": 7}, "U-Net with 7 input channels"),
         ({"cross_attention_dim": 16}, "takes prompt tokens of 16 channels, the text encoder makes 32"),
         ({"class_embed_type": "timestep"}, "class labels"),
-        ({"time_cond_proj_dim": 8}, "LCM"),
         (
             {
                 "addition_embed_type": "text_time",
@@ -299,3 +300,37 @@ def test_pipelines_with_other_parts_are_refused() -> None:
     pipe.unet, pipe.vae = unet, AutoencoderTiny()
     with pytest.raises(ModelError, match="vae AutoencoderTiny instead of AutoencoderKL"):
         StableDiffusion.from_pipeline(pipe)
+
+
+def consistency_model() -> StableDiffusion:
+    """A U-Net that is told the scale of guidance, as latent consistency models are."""
+    pipe = tiny.pipeline()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        pipe.unet = cast(Any, type(pipe.unet)).from_config(pipe.unet.config, time_cond_proj_dim=16).eval()
+        for weight in pipe.unet.time_embedding.cond_proj.parameters():
+            torch.nn.init.normal_(weight)
+    return StableDiffusion.from_pipeline(pipe)
+
+
+@torch.no_grad()
+def test_a_network_with_guidance_built_in_is_told_its_scale() -> None:
+    backbone = consistency_model()
+    assert backbone.guidance_built_in
+    theirs = LatentConsistencyModelPipeline.get_guidance_scale_embedding
+    x_t, embedding = (
+        torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1)),
+        backbone.embed(["a red ball"] * 2),
+    )
+    seen: list[Tensor] = []
+    for w in (1.0, 8.0):
+        told = theirs(cast(Any, None), torch.tensor([w - 1]), embedding_dim=16)
+        torch.testing.assert_close(guidance_embedding(w, 16)[None], told)
+        expected = backbone.unet(
+            x_t, 500, encoder_hidden_states=embedding.tokens, timestep_cond=told.expand(2, 16), return_dict=False
+        )[0]
+        seen.append(backbone.predict(x_t, 500, replace(embedding, guidance=w)))
+        torch.testing.assert_close(seen[-1], expected)
+    assert (seen[0] - seen[1]).abs().max() > 1e-4
+    with pytest.raises(ModelError, match="expected an embedding with its scale"):
+        backbone.predict(x_t, 500, embedding)

@@ -66,6 +66,47 @@ def test_photo_costs(text_backbone: StableDiffusion, photo: Tensor, disparity_px
     assert cost(guided, "a red ball") == 9 + 2 * 7 + 2 * 7  # the left is evaluated again for its guided attention
 
 
+def test_guidance_is_evaluated_in_its_window_alone(
+    text_backbone: StableDiffusion, depth_backbone: StableDiffusion, estimator: MonocularDepth
+) -> None:
+    def text(config: StereoConfig) -> tuple[int, StereoPair]:
+        run = Run(text_to_stereo(text_backbone, estimator, ["a red ball"], config=config, size=(32, 32)))
+        return evaluations(run), run.result
+
+    whole, window = FAST_TEXT, replace(FAST_TEXT, guidance_from=0.2, guidance_until=0.8)
+    none = replace(FAST_TEXT, guidance_until=0.0)
+    (all_cost, _), (some_cost, some), (least_cost, least) = text(whole), text(window), text(none)
+    assert all_cost == 2 * 10 + 2 * 7
+    assert some_cost == all_cost - 4 - 2  # two steps before it, two after it, the latter in both views
+    assert least_cost == 10 + 7
+    unguided = text(replace(FAST_TEXT, guidance=1.0))[1]
+    torch.testing.assert_close(least.right, unguided.right, atol=1e-5, rtol=1e-5)
+    assert (some.left - least.left).abs().max() > 1e-3
+    disparity = Disparity.from_pixels(torch.rand(64, 64))
+    assert evaluations(depth_to_stereo(depth_backbone, disparity, ["a red ball"], config=window)) == some_cost
+
+
+@pytest.mark.parametrize("preset_name", ["fast", "best"])
+def test_few_step_solvers_make_whole_pairs(
+    text_backbone: StableDiffusion, estimator: MonocularDepth, preset_name: str
+) -> None:
+    for solver, steps, cost in (("dpm++", 10, 2 * 10 + 2 * 7), ("lcm", 4, 2 * 4 + 2 * 2)):
+        config = replace(preset(preset_name, "text"), solver=solver, steps=steps)  # type: ignore[arg-type]
+        run = text_to_stereo(text_backbone, estimator, ["a red ball"], config=config, size=(32, 32), seed=3)
+        again = text_to_stereo(text_backbone, estimator, ["a red ball"], config=config, size=(32, 32), seed=3)
+        first, second = Run(run), Run(again)
+        assert evaluations(first) == cost
+        assert torch.equal(first.result.right, second.result.right)  # the noise that is added comes from the seed
+
+
+def test_a_consistency_model_inverts_no_photo(
+    text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
+) -> None:
+    config = replace(FAST_PHOTO, solver="lcm")
+    with pytest.raises(ConfigError, match="consistency models do not follow"):
+        made(photo_to_stereo(text_backbone, photo, Disparity.from_pixels(disparity_px), config=config))
+
+
 # --- repeatability --------------------------------------------------------------------------------------------------
 
 

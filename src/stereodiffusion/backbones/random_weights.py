@@ -61,7 +61,8 @@ def _fill(network: nn.Module, device: torch.device | str, dtype: torch.dtype, se
     """Weights that keep the scale of what goes through, norms that do nothing, biases of zero."""
     if any(parameter.is_meta for parameter in network.parameters()):
         network.to_empty(device=device)
-    network.to(device, dtype).requires_grad_(False).eval()
+    nn.Module.to(network, device, dtype)  # diffusers' own warns about formats it would rather be asked for on loading
+    network.requires_grad_(False).eval()
     drawn = torch.randn(_BLOCK, generator=torch.Generator().manual_seed(seed)).to(device, dtype)
     for name, weight in network.named_parameters():
         if weight.ndim == 1:

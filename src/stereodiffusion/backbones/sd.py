@@ -10,6 +10,7 @@ here, not a black picture. Keep the autoencoder in float32 (`pipe.vae.to(torch.f
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
@@ -157,6 +158,11 @@ class StableDiffusion:
         return self._depth_conditioned
 
     @property
+    def guidance_built_in(self) -> bool:
+        """Whether the network is told the guidance scale and needs no unconditional prompt (LCM)."""
+        return self.unet.config["time_cond_proj_dim"] is not None
+
+    @property
     def attention_places(self) -> Sequence[AttentionPlace]:
         """The self-attention layers in network order, by place."""
         return self._self_attention.places
@@ -241,7 +247,7 @@ class StableDiffusion:
             depth: Relative inverse depth on the latent grid in [-1, 1], near is +1.
 
         Raises:
-            ModelError: If `depth` is missing or not wanted.
+            ModelError: If `depth` is missing or not wanted, or the guidance that the network has built in is missing.
             GeometryError: If `depth` is not on the latent grid.
         """
         if (depth is not None) != self.depth_conditioned:
@@ -258,10 +264,21 @@ class StableDiffusion:
             sample.to(device, dtype),
             timestep,
             encoder_hidden_states=embedding.tokens.to(device, dtype),
+            timestep_cond=self._told_guidance(len(x_t), embedding),
             added_cond_kwargs=self._added(x_t, embedding),
             return_dict=False,
         )[0]
         return prediction.to(x_t.dtype)
+
+    def _told_guidance(self, rows: int, embedding: Embedding) -> Float[Tensor, "rows channels"] | None:
+        """What a network with its guidance built in is told of w."""
+        if not self.guidance_built_in:
+            return None
+        if embedding.guidance is None:
+            raise ModelError(f"{self.name} has its guidance built in: expected an embedding with its scale, got none")
+        channels: int = self.unet.config["time_cond_proj_dim"]
+        told = guidance_embedding(embedding.guidance, channels).to(self.device, self.unet.dtype)
+        return told.expand(rows, channels)
 
     def _added(self, x_t: Latent, embedding: Embedding) -> dict[str, Tensor] | None:
         """What the network takes beside the timestep and the prompt's tokens."""
@@ -281,8 +298,6 @@ class StableDiffusion:
             raise ModelError(_wrong(self.name, f"{kind} additional embeddings"))
         if network["class_embed_type"] is not None or network["num_class_embeds"] is not None:
             raise ModelError(_wrong(self.name, "a U-Net that also needs class labels (unCLIP or an upscaler)"))
-        if network["time_cond_proj_dim"] is not None:
-            raise ModelError(_wrong(self.name, "a U-Net distilled with its guidance built in (LCM)"))
         if channels not in (latent, latent + 1):
             kind = {2 * latent + 1: " for inpainting", 2 * latent: " for editing pictures"}.get(channels, "")
             raise ModelError(_wrong(self.name, f"a U-Net{kind} with {channels} input channels"))
@@ -295,6 +310,19 @@ class StableDiffusion:
     @property
     def _token_channels(self) -> int:
         return self.text_encoder.config.hidden_size
+
+
+def guidance_embedding(guidance: float, channels: int) -> Float[Tensor, "channels"]:
+    """Guidance scale w as latent consistency models are told it (Luo et al. 2023, Sec. 4.2): sines of 1000 (w - 1).
+
+    Args:
+        guidance: Scale w.
+        channels: Even.
+    """
+    half = channels // 2
+    frequencies = torch.exp(-log(10000.0) / (half - 1) * torch.arange(half))
+    angles = 1000.0 * (guidance - 1) * frequencies
+    return torch.cat([angles.sin(), angles.cos()])
 
 
 def _prediction_of(scheduler: Any, name: str) -> Prediction:

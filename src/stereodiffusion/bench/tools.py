@@ -62,6 +62,11 @@ class CountingBackbone:
         return self._backbone.depth_conditioned
 
     @property
+    def guidance_built_in(self) -> bool:
+        """Whether the network is told the guidance scale."""
+        return self._backbone.guidance_built_in
+
+    @property
     def attention_places(self) -> Sequence[AttentionPlace]:
         """The self-attention layers in network order, by place."""
         return self._backbone.attention_places

@@ -37,10 +37,12 @@ class Embedding:
     Attributes:
         tokens: What cross-attention reads.
         pooled: Each prompt as one vector, for models that take it beside the timestep (SDXL); None for the others.
+        guidance: Scale w for models that have guidance built in (LCM); None for the others.
     """
 
     tokens: Tokens
     pooled: Float[Tensor, "_rows _features"] | None = None
+    guidance: float | None = None
 
 
 def stack_rows(*embeddings: Embedding) -> Embedding:
@@ -49,6 +51,7 @@ def stack_rows(*embeddings: Embedding) -> Embedding:
     return Embedding(
         tokens=torch.cat([embedding.tokens for embedding in embeddings]),
         pooled=torch.cat(pooled) if pooled else None,
+        guidance=embeddings[0].guidance,
     )
 
 
@@ -95,6 +98,11 @@ class Backbone(Protocol):
         ...
 
     @property
+    def guidance_built_in(self) -> bool:
+        """Whether the network is told the guidance scale and needs no unconditional prompt (LCM)."""
+        ...
+
+    @property
     def attention_places(self) -> Sequence[AttentionPlace]:
         """The self-attention layers in network order, by place."""
         ...
@@ -136,7 +144,7 @@ class Backbone(Protocol):
                 when `depth_conditioned`, refused otherwise.
 
         Raises:
-            ModelError: If `depth` is missing or not wanted.
+            ModelError: If `depth` is missing or not wanted, or the guidance that a network has built in is missing.
         """
         ...
 

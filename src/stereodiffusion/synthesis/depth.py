@@ -19,6 +19,7 @@ from stereodiffusion.synthesis.parts import (
     depth_condition,
     effective,
     grid_of,
+    over_steps,
     seeded_noise,
     working_size,
 )
@@ -71,14 +72,14 @@ def depth_to_stereo(
     picture = None
     if config.left == "recorded":
         solver = solver_of(config, None if added is None else lambda: added.left)
-        steps = sample_left(backbone, start, [given] * config.steps, schedule, record, solver)
+        steps = sample_left(backbone, start, over_steps(given, config), schedule, record, solver)
         picture = backbone.decode((yield from advance(steps, "left view", config.steps)))
     else:
         record.latents[0] = start
     left = Left(
         trajectory=record.trajectory(),
-        given=[given] * config.steps,
-        given_right=[given_right] * config.steps,
+        given=over_steps(given, config),
+        given_right=over_steps(given_right, config),
         fresh=fresh,
         added=added,
         picture=picture,
@@ -122,15 +123,17 @@ def two_step_to_stereo(
     given = condition(depth_backbone, prompts, negative, config.guidance, depth=depth)
     added = added_noise(depth_backbone, seed, len(prompts), size, config)
     solver = solver_of(config, None if added is None else lambda: added.left)
-    clean = yield from advance(_left_only(depth_backbone, start, given, schedule, solver), "left view", config.steps)
+    clean = yield from advance(
+        _left_only(depth_backbone, start, over_steps(given, config), schedule, solver), "left view", config.steps
+    )
     picture = depth_backbone.decode(clean)
     pair = yield from photo_to_stereo(photo_backbone, picture, disparity, config=photo_config, seed=seed)
     facts = {"prompt": list(prompts), "negative": negative, "seed": seed, "second_step": dict(pair.settings)}
     return replace(pair, settings=describe("depth", depth_backbone, config, facts))
 
 
-def _left_only(backbone: Backbone, start: Latent, given: Conditioning, schedule: Schedule, solver: Solver):
-    return sample_left(backbone, start, [given] * schedule.steps, schedule, Recorder(layers=(), indices=()), solver)
+def _left_only(backbone: Backbone, start: Latent, given: Sequence[Conditioning], schedule: Schedule, solver: Solver):
+    return sample_left(backbone, start, given, schedule, Recorder(layers=(), indices=()), solver)
 
 
 def _prepared(backbone: Backbone, disparity: Disparity, count: int) -> tuple[Disparity, tuple[int, int]]:

@@ -1,6 +1,7 @@
 """What the modes have in common: sizes, noise and conditioning."""
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -91,12 +92,29 @@ def condition(
     *,
     depth: Map | None = None,
 ) -> Conditioning:
-    """Embed prompts. Guidance towards the negative prompt itself, or with w = 1, has no effect and is left out."""
+    """Embed prompts. Guidance towards the negative prompt itself, or with w = 1, has no effect and is left out.
+
+    Raises:
+        ConfigError: If there is a negative prompt for a model that has its guidance built in.
+        PromptError: If a prompt cannot be encoded.
+    """
     embedding = backbone.embed(prompts)
+    if backbone.guidance_built_in:
+        if negative:
+            raise ConfigError(
+                f"{backbone.name} has its guidance built in and takes no negative prompt: got {negative!r}"
+            )
+        return Conditioning(embedding=replace(embedding, guidance=guidance), depth=depth)
     if guidance == 1 or all(prompt == negative for prompt in prompts):
         return Conditioning(embedding=embedding, depth=depth)
     unconditional = backbone.embed([negative] * len(prompts))
     return Conditioning(embedding=embedding, unconditional=unconditional, guidance=guidance, depth=depth)
+
+
+def over_steps(given: Conditioning, config: StereoConfig) -> list[Conditioning]:
+    """One conditioning per step: guided where the settings want guidance, elsewhere by the prompt alone."""
+    unguided = replace(given, unconditional=None, guidance=1.0)
+    return [given if index in config.guidance_indices else unguided for index in range(config.steps)]
 
 
 def effective(disparity: Disparity, config: StereoConfig) -> Disparity:

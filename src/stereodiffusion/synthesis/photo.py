@@ -14,7 +14,15 @@ from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder,
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.synthesis.parts import advance, condition, estimate, grid_of, seeded_noise, working_size
+from stereodiffusion.synthesis.parts import (
+    advance,
+    condition,
+    estimate,
+    grid_of,
+    over_steps,
+    seeded_noise,
+    working_size,
+)
 from stereodiffusion.synthesis.run import Progress, Synthesis
 from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
 from stereodiffusion.types import Image, Latent
@@ -95,7 +103,7 @@ def _ddim_left(
     record = _recorder(backbone, z_0, given, config) if unguided else Recorder(layers=(), indices=())
     yield from advance(invert(backbone, z_0, given, schedule, record), "inversion", config.steps)
     path = record.trajectory()
-    sequence = [given] * config.steps
+    sequence = over_steps(given, config)
     if not unguided:  # inversion sees the prompt's half of guidance only
         both_halves = _recorder(backbone, z_0, given, config)
         again = remember(backbone, path.latents, sequence, schedule, both_halves)

@@ -8,7 +8,16 @@ from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.sampling import schedule_of, solver_of
 from stereodiffusion.diffusion.trajectory import recorder, sample_left
 from stereodiffusion.errors import ModelError
-from stereodiffusion.synthesis.parts import added_noise, advance, check_size, condition, estimate, grid_of, seeded_noise
+from stereodiffusion.synthesis.parts import (
+    added_noise,
+    advance,
+    check_size,
+    condition,
+    estimate,
+    grid_of,
+    over_steps,
+    seeded_noise,
+)
 from stereodiffusion.synthesis.run import Progress, Synthesis
 from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
 
@@ -45,10 +54,11 @@ def text_to_stereo(
     check_size(size, backbone)
     schedule = schedule_of(backbone.alphas, config)
     start, fresh = seeded_noise(backbone, seed, len(prompts), size)
-    given = [condition(backbone, prompts, negative, config.guidance)] * config.steps
+    prompted = condition(backbone, prompts, negative, config.guidance)
+    given = over_steps(prompted, config)
 
     # 1. The left view, remembered
-    record = recorder(backbone, config, rows=given[0].branches * len(prompts), grid=grid_of(start))
+    record = recorder(backbone, config, rows=prompted.branches * len(prompts), grid=grid_of(start))
     added = added_noise(backbone, seed, len(prompts), size, config)
     solver = solver_of(config, None if added is None else lambda: added.left)
     yield from advance(sample_left(backbone, start, given, schedule, record, solver), "left view", config.steps)
