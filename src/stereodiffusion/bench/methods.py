@@ -112,7 +112,9 @@ def stereo_diffusion(config: StereoConfig) -> Callable[[Tools], ViewSynthesizer]
         settings = config if tools.steps is None else replace(config, steps=tools.steps)
 
         def synthesize(left: Image, disparity: Disparity) -> Image:
-            made = photo_to_stereo(tools.backbone, left, disparity, config=settings, seed=tools.seed)
+            made = photo_to_stereo(
+                tools.backbone, left, disparity, config=settings, seed=tools.seed, retrace=tools.inversion
+            )
             return Run(made).result.right.to(left)
 
         return synthesize

@@ -1,7 +1,8 @@
 """Photo to stereo: invert the photo, make the right beside its trajectory (Sec. 3.4 a)."""
 
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import Backbone
@@ -18,6 +19,39 @@ from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
 from stereodiffusion.types import Image, Latent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retraced:
+    """What null-text inversion finds: the way back to a photo.
+
+    Attributes:
+        start: Latents at the noisiest level, (b, c, h, w).
+        given: Conditioning per step with which denoising leads from them to the photo.
+    """
+
+    start: Latent
+    given: Sequence[Conditioning]
+
+
+Retrace: TypeAlias = Callable[[Backbone, Latent, Sequence[str], Schedule, float], Generator[Progress, None, Retraced]]
+"""Null-text inversion of clean latents: model, latents, one prompt for each, noise levels, guidance scale."""
+
+
+def retrace(
+    backbone: Backbone, z_0: Latent, prompts: Sequence[str], schedule: Schedule, guidance: float
+) -> Generator[Progress, None, Retraced]:
+    """Find the pivot trajectory of photos and the embeddings that retrace it (Eq. 9 and 10)."""
+    record = Recorder(layers=(), indices=())
+    given = Conditioning(
+        embedding=backbone.embed(prompts), unconditional=backbone.embed([""] * len(prompts)), guidance=guidance
+    )
+    there = invert(backbone, z_0, given, schedule, record, label="there")
+    yield from advance(there, "inversion", schedule.steps)
+    pivot = record.trajectory()
+    found: list[Conditioning] = []
+    yield from advance(null_text(backbone, pivot.latents, given, schedule, found), "null-text", schedule.steps)
+    return Retraced(start=pivot.latents[0], given=found)
+
+
 def photo_to_stereo(
     backbone: Backbone,
     photo: Image,
@@ -26,6 +60,7 @@ def photo_to_stereo(
     prompts: Sequence[str] | None = None,
     config: StereoConfig,
     seed: int = 0,
+    retrace: Retrace = retrace,
 ) -> Synthesis:
     """Stereo pairs from photos. The left is the photo, or (`compose="decoded"`) the photo as the model reproduces it.
 
@@ -36,6 +71,8 @@ def photo_to_stereo(
         prompts: What the photos show, one per photo; "" for each if None.
         config: The settings.
         seed: For Eq. 8's noise; photo mode draws no other.
+        retrace: Null-text inversion, where `config` asks for it; depends on nothing but photo, prompts and levels,
+            so that whoever makes several pairs of one photo may hand in one that remembers.
 
     Raises:
         ConfigError: If the numbers of photos and prompts differ.
@@ -66,7 +103,9 @@ def photo_to_stereo(
 
     # 2. Its trajectory
     if config.inversion == "null-text":
-        left = yield from _null_text_left(backbone, z_0, prompts, schedule, config, fresh)
+        back = yield from retrace(backbone, z_0, prompts, schedule, config.guidance)
+        path = Trajectory(latents=(back.start,), memory={})
+        left = Left(trajectory=path, given=back.given, given_right=back.given, fresh=fresh)
     else:
         left = yield from _ddim_left(backbone, z_0, given, schedule, config, fresh)
 
@@ -92,26 +131,3 @@ def _ddim_left(
         path = record.trajectory()
     sequence = [given] * config.steps
     return Left(trajectory=path, given=sequence, given_right=sequence, fresh=fresh, pinned=True)
-
-
-def _null_text_left(
-    backbone: Backbone,
-    z_0: Latent,
-    prompts: Sequence[str],
-    schedule: Schedule,
-    config: StereoConfig,
-    fresh: Latent,
-) -> Generator[Progress, None, Left]:
-    """The left is denoised with embeddings that were optimised to retrace the pivot."""
-    record = Recorder(layers=(), indices=())
-    given = Conditioning(
-        embedding=backbone.embed(prompts),
-        unconditional=backbone.embed([""] * len(prompts)),
-        guidance=config.guidance,
-    )
-    yield from advance(invert(backbone, z_0, given, schedule, record, label="there"), "inversion", config.steps)
-    pivot = record.trajectory()
-    found: list[Conditioning] = []
-    yield from advance(null_text(backbone, pivot.latents, given, schedule, found), "null-text", config.steps)
-    path = Trajectory(latents=pivot.latents[:1], memory={})
-    return Left(trajectory=path, given=found, given_right=found, fresh=fresh)
