@@ -71,6 +71,14 @@ def test_lines_are_told_apart_by_the_settings_that_differ() -> None:
     assert "steps" not in found.group
 
 
+def test_what_each_method_decides_for_itself_is_no_setting() -> None:
+    own: dict[str, object] = {"model": "toybox", "steps": None}
+    (alone,) = (one for one in make_tables([row("sd-paper", settings=own)]) if one.name == "Table 1")
+    assert "steps" not in alone.group
+    both = make_tables([row("sd-paper", settings=own), row("sd-paper", settings=own | {"steps": 20})])
+    assert {one.label for one in table(both, "Table 1").lines if one.scenes} == {"sd-paper", "sd-paper (steps 20)"}
+
+
 def test_data_sets_protocols_and_sizes_are_tables_of_their_own() -> None:
     rows = [row(), row(dataset="kitti"), row(protocol="metric"), row(settings={"size": "256"})]
     assert len([one for one in make_tables(rows) if one.name == "Table 1"]) == 4
