@@ -20,7 +20,7 @@ from stereodiffusion.bench.tables import is_ablation
 from stereodiffusion.errors import BenchmarkError
 
 _OURS = ("sd-paper", "sd-paper-ddim", "sd-fast")
-"""Whose worst, average and best scenes Fig. 4 shows: of these the first that was run."""
+"""By whose SSIM scenes are picked for Fig. 4 and 5: of these the first that was run."""
 
 
 def write_figures(results: Path, output: Path) -> Iterator[Path]:
@@ -77,7 +77,8 @@ def _comparison(board: Board, methods: list[str]) -> Picture:
 
 
 def _ablation(board: Board, methods: list[str]) -> Picture:
-    average = board.extremes(methods[0], board.scenes(methods))
+    by = next((method for method in _OURS if method in methods), methods[0])
+    average = board.extremes(by, board.scenes(methods))
     scene = average.get("average") or next(iter(average.values()))
     return _strips(board, methods, {"": scene}, "Fig. 5, ablation")
 

@@ -125,14 +125,14 @@ def stereo_diffusion(config: StereoConfig) -> Callable[[Tools], ViewSynthesizer]
 _TECHNIQUES: Mapping[
     str, tuple[str, tuple[Literal[1, 2], ...], Callable[[Literal["null-text", "ddim"]], StereoConfig]]
 ] = {
+    "-none": ("the shift alone", (2,), lambda inversion: paper_config(inversion=inversion)),
+    "-spsmd": ("SPSMD", (2,), lambda inversion: paper_config(spsmd=True, inversion=inversion)),
+    "-attention": ("attention", (2,), lambda inversion: paper_config(attention="unidirectional", inversion=inversion)),
     "": (
         "attention + SPSMD",
         (1, 2),
         lambda inversion: paper_config(attention="unidirectional", spsmd=True, inversion=inversion),
     ),
-    "-none": ("the shift alone", (2,), lambda inversion: paper_config(inversion=inversion)),
-    "-spsmd": ("SPSMD", (2,), lambda inversion: paper_config(spsmd=True, inversion=inversion)),
-    "-attention": ("attention", (2,), lambda inversion: paper_config(attention="unidirectional", inversion=inversion)),
     "-attention-spsmd-deblur": (
         "attention + SPSMD + deblur",
         (2,),
