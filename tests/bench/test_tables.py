@@ -60,6 +60,13 @@ def test_ablations_are_in_table_2_and_the_method_itself_in_both() -> None:
     assert methods["Table 3"] == {"sd-paper", "sd-paper-spsmd", "telea"}
 
 
+def test_a_method_by_itself_is_no_ablation() -> None:
+    alone = make_tables([row("sd-paper", protocol="metric")])
+    assert {one.name for one in alone} == {"Table 1", "Table 3"}
+    both = make_tables([row("sd-paper", protocol="metric"), row("sd-paper-none", protocol="metric")])
+    assert len(table(both, "Table 2").lines) == 2
+
+
 def test_lines_are_told_apart_by_the_settings_that_differ() -> None:
     base: dict[str, object] = {"model": "toybox", "seed": 0, "steps": 10}
     tables = make_tables(

@@ -152,6 +152,8 @@ def make_tables(rows: Iterable[Row]) -> tuple[Table, ...]:
             lines = _lines(chosen, columns, lambda row: row.metrics)
             if any(line.ours for line in lines):
                 lines = _beside(lines, published_rows(number, protocol), dataset)
+                if number == 2 and len(lines) == 1:
+                    continue  # a method by itself is no ablation
                 group_here = group | _said(_shared(chosen))
                 tables.append(
                     Table(name=name, caption=caption, group=group_here, columns=columns, lines=lines, spread=number > 0)
