@@ -16,7 +16,7 @@ from stereodiffusion.bench.drawing import Cell, Picture, boxes, difference, grid
 from stereodiffusion.bench.methods import METHODS
 from stereodiffusion.bench.results import Row, read_rows
 from stereodiffusion.bench.sweeps import BLANKED, BLANKING_SWEEP, SHIFT_SWEEP, erased_from
-from stereodiffusion.bench.tables import is_ablation
+from stereodiffusion.bench.tables import in_table_1, is_ablation
 from stereodiffusion.errors import BenchmarkError
 
 _OURS = ("sd-paper", "sd-paper-ddim", "sd-fast")
@@ -49,7 +49,7 @@ def write_figures(results: Path, output: Path) -> Iterator[Path]:
 
 def _figures(board: Board) -> dict[str, Callable[[], Picture]]:
     """What can be drawn of a board, by name of the file."""
-    compared = [method for method in board.rows if method in METHODS and not is_ablation(method)]
+    compared = [method for method in board.rows if method in METHODS and in_table_1(method)]
     ablated = [method for method in board.rows if is_ablation(method)]
     shifted = [method for method in board.rows if method in SHIFT_SWEEP]
     blanked = [method for method in board.rows if method in BLANKING_SWEEP]

@@ -174,7 +174,8 @@ def make_tables(rows: Iterable[Row]) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def _in_table_1(method: str) -> bool:
+def in_table_1(method: str) -> bool:
+    """Whether a method is compared with others: all but those of Table 2 alone."""
     return 1 in METHODS[method].tables or not is_ablation(method)
 
 
@@ -188,7 +189,7 @@ def _in_any(method: str) -> bool:
 
 
 _QUALITY_TABLES = (
-    (1, "Table 1", "Quantitative evaluation", QUALITY, _in_table_1),
+    (1, "Table 1", "Quantitative evaluation", QUALITY, in_table_1),
     (0, "Regions", "What the left eye sees as well, and what it does not", REGIONS, _in_any),
     (0, "Pair", "The two eyes together", PAIR, _in_any),
     (2, "Table 2", "Ablation", QUALITY, is_ablation),
