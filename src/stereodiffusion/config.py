@@ -7,16 +7,21 @@ fraction of the picture's width.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Literal, TypeAlias, get_args
 
 from stereodiffusion.errors import ConfigError
 
 Mode: TypeAlias = Literal["text", "depth", "photo"]
 PresetName: TypeAlias = Literal["paper", "fast", "best"]
+SolverName: TypeAlias = Literal["ddim", "dpm++", "lcm"]
+SpacingName: TypeAlias = Literal["leading", "trailing"]
 Attention: TypeAlias = Literal["off", "unidirectional", "bidirectional"]
 AttentionPlaces: TypeAlias = tuple[Literal["down", "mid", "up"], ...]
 Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
 """In which a network runs."""
+PrecisionChoice: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
+"""The same, or the fastest that the device is good at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +29,14 @@ class StereoConfig:
     """Every decision of the method, checked on construction.
 
     Attributes:
-        steps: DDIM steps n.
+        steps: Sampling steps n. In photo mode they are also the steps of the inversion.
+        solver: What takes the steps. `ddim` is the paper's; `dpm++` is DPM-Solver++ (2M), which needs fewer; `lcm` is
+            for checkpoints distilled to be latent consistency models. A photo is inverted by DDIM in any case, and
+            the solver takes the right view along the levels that the inversion visited.
+        spacing: Where the steps lie: `leading` begins below the noisiest level, as the paper does, `trailing` at
+            the noisiest, which few steps need and Turbo checkpoints are made for. `lcm` has levels of its own.
         guidance: Classifier-free guidance scale w; 1 evaluates the prompt alone and costs half.
-        timestep_offset: 0 visits t = 980 ... 0 (of 1000, at n = 50), 1 visits t = 981 ... 1.
+        timestep_offset: Of leading spacing: 0 visits t = 980 ... 0 (of 1000, at n = 50), 1 visits t = 981 ... 1.
         parallax: What becomes of a disparity given in pixels: `metric` keeps it, `normalized` maps its range
             to [0, max_disparity] as the paper does. Relative maps are always scaled to `max_disparity`.
         max_disparity: Parallax of the nearest point, as a fraction of the width (Eq. 3's s).
@@ -46,14 +56,23 @@ class StereoConfig:
         attention_until: First step whose attention is no longer shared; 1 shares to the end.
         attention_places: Which self-attention layers are shared.
         left: `recorded` denoises (or inverts) the left once and replays it; `joint` denoises both together.
+        memory_budget_mb: How much of a recorded left's attention memory may stay where the model runs, in units of 10^6
+            bytes; None takes what it needs. It changes no picture.
+        beyond_budget: What becomes of the rest: `offload` keeps it in main memory, or in files if the model runs there;
+            `recompute` evaluates the left again beside the right.
         inversion: Photo mode: plain DDIM inversion with its trajectory kept, or null-text optimisation (Eq. 10).
         compose: `decoded` returns both views as the model decodes them. `source` returns the left as it is, at its own
             size, and the right made of the left's own pixels, generated ones in the occlusions alone.
         refine: Snap the borders in `estimated` disparity to the picture's edges. Maps that are given stay as they are.
+        borders: Where pixels are moved: `soft` takes those at depth edges apart, so that each of the two surfaces in
+            them moves on its own; `hard` moves them as they are.
+        frame: Whether a surface that the frame cuts `continues` beyond it and hides what is behind, or `ends` there.
         right_depth: Depth mode: condition the right view on the `warped` map, or on the `same` map as the left.
     """
 
     steps: int = 50
+    solver: SolverName = "ddim"
+    spacing: SpacingName = "leading"
     guidance: float = 7.5
     timestep_offset: Literal[0, 1] = 1
     parallax: Literal["metric", "normalized"] = "metric"
@@ -70,16 +89,20 @@ class StereoConfig:
     attention_until: float = 1.0
     attention_places: AttentionPlaces = ("down", "mid", "up")
     left: Literal["recorded", "joint"] = "recorded"
+    memory_budget_mb: float | None = 2000.0
+    beyond_budget: Literal["offload", "recompute"] = "offload"
     inversion: Literal["ddim", "null-text"] = "ddim"
     compose: Literal["decoded", "source"] = "decoded"
     refine: Literal["off", "estimated"] = "off"
+    borders: Literal["hard", "soft"] = "hard"
+    frame: Literal["ends", "continues"] = "ends"
     right_depth: Literal["warped", "same"] = "warped"
 
     def __post_init__(self) -> None:
         if self.steps < 2:
             raise ConfigError(f"steps must be at least 2, got {self.steps}")
-        if self.guidance < 1:
-            raise ConfigError(f"guidance must be at least 1, got {self.guidance}")
+        if not 1 <= self.guidance < inf:
+            raise ConfigError(f"guidance must be finite and at least 1, got {self.guidance}")
         if not 0 <= self.max_disparity <= 0.5:
             raise ConfigError(f"max_disparity must be a fraction of the width in [0, 0.5], got {self.max_disparity}")
         if not -0.5 <= self.convergence <= 0.5:
@@ -87,6 +110,8 @@ class StereoConfig:
         for field in ("shift_at", "resync_every", "resync_until", "attention_from", "attention_until"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ConfigError(f"{field} must be a fraction of the steps in [0, 1], got {getattr(self, field)}")
+        if self.memory_budget_mb is not None and not self.memory_budget_mb >= 0:
+            raise ConfigError(f"memory_budget_mb must be at least 0, got {self.memory_budget_mb}")
         if self.resync_every == 0:
             raise ConfigError("resync_every must be above 0; set resync to 'off' to leave SPSMD out")
         if self.shift_index >= self.steps - 1:
@@ -95,6 +120,10 @@ class StereoConfig:
             raise ConfigError("bidirectional attention changes the left view, so it needs left='joint', got 'recorded'")
         if self.resync == "pixels" and self.left == "joint":
             raise ConfigError("resync='pixels' needs the left's clean latents first, so left='recorded', got 'joint'")
+        if self.resync == "mixed" and self.solver != "ddim":
+            raise ConfigError(f"resync='mixed' takes a step of DDIM again (Eq. 6), got solver={self.solver!r}")
+        if self.inversion == "null-text" and self.solver != "ddim":
+            raise ConfigError(f"null-text inversion optimises steps of DDIM (Eq. 10), got solver={self.solver!r}")
         if self.inversion == "null-text" and self.left == "recorded":
             raise ConfigError("null-text inversion re-denoises the left view, so it needs left='joint', got 'recorded'")
 
@@ -159,6 +188,8 @@ def preset(name: PresetName, mode: Mode) -> StereoConfig:
             resync_until=1.0,
             compose="source",
             refine="estimated",
+            borders="soft",
+            frame="continues",
         )
     raise ConfigError(f"preset must be one of {', '.join(preset_names())}, got {name!r}")
 

@@ -15,7 +15,7 @@ from huggingface_hub.utils import filter_repo_objects
 from tests import tiny
 
 from stereodiffusion import cards
-from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL, load_backbone, locating
+from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL, load_backbone, locating, precision
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError, PromptError
 
 
@@ -167,6 +167,23 @@ def test_precision(folder: Path, dtype: Any) -> None:
     backbone = load_backbone(folder, dtype=dtype)
     expected = torch.bfloat16 if dtype == "bfloat16" else dtype
     assert {backbone.unet.dtype, backbone.vae.dtype, backbone.text_encoder.dtype} == {expected}
+
+
+def test_half_precision_is_laid_out_channels_last_and_float32_is_not(folder: Path) -> None:
+    half, full = load_backbone(folder, dtype="bfloat16"), load_backbone(folder, dtype="float32")
+    for backbone, expected in ((half, True), (full, False)):
+        for network in (backbone.unet, backbone.vae):
+            kernels = [weight for weight in network.parameters() if weight.ndim == 4 and min(weight.shape) > 1]
+            assert all(weight.is_contiguous(memory_format=torch.channels_last) == expected for weight in kernels)
+
+
+def test_auto_keeps_the_autoencoder_out_of_float16(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "fastest_precision", lambda _: "float16")
+    backbone = load_backbone(folder, dtype="auto")
+    assert (backbone.unet.dtype, backbone.text_encoder.dtype) == (torch.float16, torch.float16)
+    assert backbone.vae.dtype == torch.float32
+    expected = tiny.autoencoder().state_dict()  # and its weights have not been rounded on the way
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in backbone.vae.state_dict().items())
 
 
 def test_other_precisions_are_refused(folder: Path) -> None:

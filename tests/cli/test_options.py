@@ -4,8 +4,7 @@ import pytest
 
 from stereodiffusion.cli import options
 from stereodiffusion.cli.options import common, parse_size
-from stereodiffusion.config import preset
-from stereodiffusion.depth.loading import Precision
+from stereodiffusion.config import PrecisionChoice, SolverName, SpacingName, preset
 from stereodiffusion.errors import ConfigError, FormatError
 from stereodiffusion.formats import OUTPUT_FORMATS, MapKind, Unknown
 from stereodiffusion.pair import Extra
@@ -15,6 +14,8 @@ def settled(**changes: object) -> options.Common:
     settings: dict[str, object] = {
         "preset_name": "fast",
         "steps": None,
+        "solver": None,
+        "spacing": None,
         "guidance": None,
         "max_disparity": None,
         "convergence": None,
@@ -31,7 +32,9 @@ def test_the_choices_are_those_of_the_modules_that_own_them() -> None:
     assert get_args(Extra) == options.EXTRAS
     assert get_args(MapKind) == options.MAP_KINDS
     assert get_args(Unknown) == options.UNKNOWNS
-    assert get_args(Precision) == options.DTYPES
+    assert get_args(PrecisionChoice) == options.DTYPES
+    assert get_args(SolverName) == options.SOLVERS
+    assert get_args(SpacingName) == options.SPACINGS
 
 
 def test_a_preset_is_left_as_it_is() -> None:
@@ -56,10 +59,12 @@ def test_lists_come_repeated_and_with_commas() -> None:
     [
         ({"preset_name": "slow"}, ConfigError, "--preset must be one of paper, fast"),
         ({"steps": 1}, ConfigError, "steps must be at least 2, got 1"),
-        ({"guidance": 0.5}, ConfigError, "guidance must be at least 1"),
+        ({"solver": "euler"}, ConfigError, r"--solver must be one of ddim, dpm\+\+, lcm, got 'euler'"),
+        ({"spacing": "even"}, ConfigError, "--spacing must be one of leading, trailing, got 'even'"),
+        ({"guidance": 0.5}, ConfigError, "guidance must be finite and at least 1"),
         ({"max_disparity": 8.0}, ConfigError, r"max_disparity must be a fraction of the width in \[0, 0.5\], got 8.0"),
         ({"convergence": 3.0}, ConfigError, "convergence must be a fraction"),
-        ({"dtype": "float8"}, ConfigError, "--dtype must be one of float32, float16, bfloat16, got 'float8'"),
+        ({"dtype": "float8"}, ConfigError, "--dtype must be one of auto, float32, float16, bfloat16, got 'float8'"),
         ({"seed": -1}, ConfigError, "--seed must be a whole number from 0"),
         ({"formats": ["hologram"]}, FormatError, "--format must be one or several of sbs, .* got 'hologram'"),
         ({"also": ["depth"]}, FormatError, "--also must be one or several of disparity, .* got 'depth'"),

@@ -16,7 +16,7 @@ from stereodiffusion.diffusion.denoise import Conditioning, Step, Transition
 from stereodiffusion.diffusion.inversion import invert, null_text
 from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
 from stereodiffusion.diffusion.shift import CellMap, cell_map, deblur, resync_copy, resync_mixed, stereo_shift
-from stereodiffusion.diffusion.solver import ddim_step
+from stereodiffusion.diffusion.solver import State, ddim_step
 from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember, sample_left
 from stereodiffusion.diffusion.views import both_views, right_beside, split_views
 from stereodiffusion.errors import ConfigError, GeometryError
@@ -293,7 +293,7 @@ def test_a_visible_cell_whose_value_is_zero_is_no_hole(cells: CellMap) -> None:
 
 def test_copy_touches_visible_cells_only(cells: CellMap) -> None:
     left, right = noise(1, (1, 3, 8, 8)), noise(2, (1, 3, 8, 8))
-    synced = resync_copy(left, right, cells)
+    synced = resync_copy(State(latents=left), State(latents=right), cells).latents
     assert torch.equal(synced[..., :-1], left[..., 1:])
     assert torch.equal(synced[..., -1], right[..., -1])
 

@@ -28,8 +28,15 @@ def psnr(one: Tensor, other: Tensor) -> float:
 
 
 def run(folder: Path, *arguments: str) -> Path:
-    """The path that `stereodiffusion ARGUMENTS` prints."""
-    command = [sys.executable, "-m", "stereodiffusion", *arguments, "--quiet"]
+    """The path that `stereodiffusion ARGUMENTS` prints; in float32, for pictures to be compared between machines."""
+    command = [
+        sys.executable,
+        "-m",
+        "stereodiffusion",
+        *(() if "--dtype" in arguments else ("--dtype", "float32")),
+        *arguments,
+        "--quiet",
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / done.stdout.splitlines()[0]
@@ -63,6 +70,13 @@ def test_text(tmp_path: Path) -> None:
     assert read_image(first).shape == (1, 3, 256, 512)
     assert read_metadata(first)["seed"] == 1
     assert run(tmp_path, *command).read_bytes() == content  # the same command line, the same bytes
+
+
+def test_half_precision_draws_the_same_picture(tmp_path: Path) -> None:
+    command = ("text", "a red ball on a wooden table, blue wall", "--seed", "1", "--output")
+    full, half = run(tmp_path, *command, "full.png"), run(tmp_path, *command, "half.png", "--dtype", "bfloat16")
+    assert psnr(read_image(half), read_image(full)) > 25
+    assert run(tmp_path, *command, "again.png", "--dtype", "bfloat16").read_bytes() == half.read_bytes()
 
 
 def test_depth(tmp_path: Path, inputs: Path) -> None:

@@ -17,18 +17,43 @@ from stereodiffusion.synthesis.compose import compose, known_view
 from stereodiffusion.synthesis.run import Run
 
 BEST_PHOTO = replace(preset("best", "photo"), steps=6)
+PLAIN = {"borders": "hard", "frame": "ends"}
 
 
 def test_the_photo_is_the_left_eye_and_the_right_shows_its_pixels(
     text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
 ) -> None:
     disparity = Disparity.from_pixels(disparity_px)
-    pair = Run(photo_to_stereo(text_backbone, photo, disparity, config=BEST_PHOTO)).result
+    pair = Run(photo_to_stereo(text_backbone, photo, disparity, config=replace(BEST_PHOTO, **PLAIN))).result
     assert torch.equal(pair.left, photo)
     warped = splat(photo, disparity)
     assert torch.equal(pair.occlusion, warped.occlusion)
     assert torch.equal(pair.right.masked_select(warped.visible), warped.view.masked_select(warped.visible))
     assert bool(pair.occlusion.any())
+
+
+def test_soft_borders_change_nothing_away_from_depth_edges(photo: Tensor, disparity_px: Tensor) -> None:
+    disparity = Disparity.from_pixels(disparity_px)
+    hard = known_view(photo, disparity, replace(BEST_PHOTO, **PLAIN))
+    soft = known_view(photo, disparity, replace(BEST_PHOTO, frame="ends"))
+    assert torch.equal(soft.opacity > 0, soft.front.sum(1, keepdim=True) > 0)
+    pixels, hole = hard.seen.filled().pixels, (~hard.visible).float()
+    near, far, holes = torch.nn.functional.max_pool2d(torch.cat([pixels, -pixels, hole], 1), 9, 1, 4).split(1, dim=1)
+    calm = (near + far < 1) & (holes == 0)
+    assert float(calm.float().mean()) > 0.2
+    assert torch.equal(soft.view.masked_select(calm), hard.view.masked_select(calm))
+
+
+def test_what_the_frame_hides_is_not_seen() -> None:
+    left = torch.rand((1, 3, 16, 40), generator=torch.Generator().manual_seed(0))
+    pixels = torch.ones((16, 40))
+    pixels[:, 36:] = 12.0  # a near thing that the frame cuts: it comes in further, before what is behind
+    disparity = Disparity.from_pixels(pixels)
+    open_frame = known_view(left, disparity, replace(BEST_PHOTO, **PLAIN)).visible
+    closed = known_view(left, disparity, replace(BEST_PHOTO, borders="hard")).visible
+    assert bool(open_frame[..., 29:35].all())
+    assert not bool(closed[..., 28:].any())
+    assert torch.equal(closed[..., :28], open_frame[..., :28])
 
 
 def test_it_costs_what_fast_costs(text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor) -> None:
@@ -39,8 +64,8 @@ def test_it_costs_what_fast_costs(text_backbone: StableDiffusion, photo: Tensor,
 def test_text_and_depth_show_the_pixels_of_the_left_that_was_drawn(
     text_backbone: StableDiffusion, depth_backbone: StableDiffusion, estimator: MonocularDepth
 ) -> None:
-    text = replace(preset("best", "text"), steps=6)
-    depth = replace(preset("best", "depth"), steps=6)
+    text = replace(preset("best", "text"), steps=6, **PLAIN)
+    depth = replace(preset("best", "depth"), steps=6, **PLAIN)
     relief = Disparity.from_pixels(3 * torch.rand((32, 32), generator=torch.Generator().manual_seed(0)).round())
     for pair in (
         Run(text_to_stereo(text_backbone, estimator, ["a red ball"], config=text, size=(32, 32))).result,
@@ -54,7 +79,7 @@ def test_what_is_generated_in_other_colours_is_matched_at_the_seam() -> None:
     left = torch.full((1, 3, 32, 48), 0.5)
     pixels = torch.zeros((32, 48))
     pixels[8:24, 24:40] = 6.0
-    known = known_view(left, Disparity.from_pixels(pixels))
+    known = known_view(left, Disparity.from_pixels(pixels), BEST_PHOTO)
     assert bool((~known.visible).any())
     composed = compose(known, torch.full_like(left, 0.8))
     assert torch.allclose(composed, left, atol=1e-6)
@@ -64,7 +89,7 @@ def test_texture_that_is_generated_survives() -> None:
     left = torch.full((1, 3, 32, 48), 0.5)
     pixels = torch.zeros((32, 48))
     pixels[8:24, 24:40] = 6.0
-    known = known_view(left, Disparity.from_pixels(pixels))
+    known = known_view(left, Disparity.from_pixels(pixels), BEST_PHOTO)
     checks = 0.1 * (-1.0) ** (torch.arange(48) + torch.arange(32)[:, None]).expand(1, 3, 32, 48)
     hole = (~known.visible).expand_as(left)
     composed = compose(known, torch.where(hole, 0.5 + checks, 0.5))

@@ -15,7 +15,7 @@ from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.synthesis import depth_to_stereo, photo_to_stereo, text_to_stereo, two_step_to_stereo
-from stereodiffusion.synthesis.parts import depth_condition, effective, working_size
+from stereodiffusion.synthesis.parts import depth_condition, effective, estimate, working_size
 from stereodiffusion.synthesis.run import Progress, Run, Synthesis
 
 FAST_TEXT = replace(preset("fast", "text"), steps=10)
@@ -144,6 +144,19 @@ def test_a_photo_pair_has_the_photos_size_and_disparity(
     assert pair.settings["mode"] == "photo"
 
 
+def test_a_photo_without_a_map_is_estimated_on_the_way(
+    text_backbone: StableDiffusion, estimator: MonocularDepth, photo: Tensor
+) -> None:
+    run = Run(photo_to_stereo(text_backbone, photo, estimator, config=FAST_PHOTO))
+    assert next(iter(run)) == Progress(stage="depth", step=1, steps=1)
+    pair, disparity = run.result, estimate(estimator, photo, FAST_PHOTO)
+    assert torch.equal(pair.disparity.pixels, disparity.pixels)
+    assert pair.settings["depth_estimator"] == "tiny-dpt"
+    given = made(photo_to_stereo(text_backbone, photo, disparity, config=FAST_PHOTO))
+    assert torch.equal(given.right, pair.right)
+    assert "depth_estimator" not in given.settings
+
+
 def test_paper_photo_reports_its_reconstruction(
     text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
 ) -> None:
@@ -210,6 +223,10 @@ def test_two_steps_keep_the_left_of_the_depth_model(
     )
     reproduced = text_backbone.decode(text_backbone.encode(direct.left))
     torch.testing.assert_close(two.left, reproduced, atol=1e-4, rtol=1e-4)
+    second = two.settings["second_step"]
+    assert two.settings == {**direct.settings, "second_step": second}
+    assert isinstance(second, dict)
+    assert (second["mode"], second["left_latent_mse"]) == ("photo", 0.0)
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ projection and the residual connection.
 
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from math import ceil
 from typing import Any
 
 from diffusers.models.attention import BasicTransformerBlock
@@ -36,9 +37,14 @@ def self_attention_layers(unet: UNet2DConditionModel) -> list[tuple[AttentionPla
         (place, block.attn1)
         for place, stage in stages
         if stage is not None
-        for block in stage.modules()
-        if isinstance(block, BasicTransformerBlock) and not block.only_cross_attention
+        for block in _blocks_with_self_attention(stage)
     ]
+
+
+def _blocks_with_self_attention(stage: nn.Module) -> list[BasicTransformerBlock]:
+    """In the order in which the stage runs them."""
+    blocks = [module for module in stage.modules() if isinstance(module, BasicTransformerBlock)]
+    return [block for block in blocks if not block.only_cross_attention]
 
 
 class SelfAttention:
@@ -52,6 +58,21 @@ class SelfAttention:
     def places(self) -> tuple[AttentionPlace, ...]:
         """Where each layer sits, in network order."""
         return tuple(place for place, _ in self_attention_layers(self._unet))
+
+    def sizes(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
+        """(tokens, channels) of each layer for latents of `height` x `width` cells, in network order.
+
+        Every level of the U-Net but the last halves the grid; what is left over of an odd length counts whole.
+        """
+        levels = len(self._unet.down_blocks)
+        stages = [*enumerate(self._unet.down_blocks), (levels - 1, getattr(self._unet, "mid_block", None))]
+        stages += [(levels - 1 - n, block) for n, block in enumerate(self._unet.up_blocks)]
+        return tuple(
+            (ceil(height / 2**level) * ceil(width / 2**level), block.attn1.query_dim)
+            for level, stage in stages
+            if stage is not None
+            for block in _blocks_with_self_attention(stage)
+        )
 
     @contextmanager
     def attending(self, tap: AttentionTap) -> Generator[None]:

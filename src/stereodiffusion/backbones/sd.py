@@ -166,6 +166,15 @@ class StableDiffusion:
         """Where the network runs: with offloading not where its weights rest."""
         return _running_device(self.unet)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the network computes."""
+        return self.unet.dtype
+
+    def attention_sizes(self, height: int, width: int) -> Sequence[tuple[int, int]]:
+        """(tokens, channels) that each self-attention layer reads for latents of `height` x `width` cells."""
+        return self._self_attention.sizes(height, width)
+
     @torch.no_grad()
     def encode(self, image: Image) -> Float[Tensor, "b c lh lw"]:
         """Mean of the autoencoder's posterior times the scaling factor.

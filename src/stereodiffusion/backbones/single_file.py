@@ -18,6 +18,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from stereodiffusion.backbones.precision import Formats
 from stereodiffusion.backbones.sd import EXPECTED, StableDiffusion
 from stereodiffusion.backbones.sdxl import family_of
 from stereodiffusion.diffusion.backbone import Prediction
@@ -38,17 +39,22 @@ _PAD_WITH_ZEROS = "!"
 _PAD_WITH_ENDS = "<|endoftext|>"
 
 
-def load_single_file(path: Path, dtype: torch.dtype) -> dict[str, Any]:
+def load_single_file(path: Path, formats: Formats) -> dict[str, Any]:
     """The parts of the model in a file.
 
     Raises:
         ModelError: If the file holds something else.
     """
     settings, channels = SETTINGS / _family_of(path), _shape_of(path, _FIRST_LAYER)[1]
-    checkpoint = {name: tensor.to(dtype) for name, tensor in load_file(path).items()}
+    dtype, stored = formats.network, load_file(path)
+    checkpoint = {name: tensor.to(dtype) for name, tensor in stored.items()}
     common = {"dtype": dtype, "local_files_only": True}
     # Each conversion takes what is its own out of the dictionary.
-    vae = cast(Any, AutoencoderKL).from_single_file(dict(checkpoint), config=str(settings / "vae"), **common)
+    kept = {name: tensor.to(formats.autoencoder) for name, tensor in stored.items()}
+    vae = cast(Any, AutoencoderKL).from_single_file(
+        kept, config=str(settings / "vae"), dtype=formats.autoencoder, local_files_only=True
+    )
+    del stored, kept
     text_encoder = _text_encoder(CLIPTextModel, dict(checkpoint), settings / "text_encoder", dtype)
     second: dict[str, Any] = {}
     if settings.name == "sdxl":

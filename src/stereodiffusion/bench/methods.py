@@ -82,7 +82,7 @@ def _stretch_subpixel(left: Image, disparity: Disparity) -> Image:
 
 
 def _background(left: Image, disparity: Disparity) -> Image:
-    return known_view(left, disparity).view
+    return known_view(left, disparity, preset("best", "photo")).view
 
 
 # --- StereoDiffusion -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from stereodiffusion.bench.protocols import CaseKind, Preparation
 from stereodiffusion.bench.results import Job, Row
 from stereodiffusion.bench.selection import CATALOGUE
-from stereodiffusion.config import Precision
+from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.datasets import StereoDataset
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.metrics import PerceptualName
@@ -35,7 +35,7 @@ class Plan:
     preparation: Preparation
     model: str = "toybox"
     device: str = "cpu"
-    dtype: Precision = "float32"
+    dtype: PrecisionChoice = "float32"
     steps: int | None = None
     seed: int = 0
     perceptual: tuple[PerceptualName, ...] = ()

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from stereodiffusion.bench.methods import METHODS, Method
-from stereodiffusion.bench.sweeps import BLANKING_SWEEP, SHIFT_SWEEP
+from stereodiffusion.bench.sweeps import BLANKING_SWEEP, SHIFT_SWEEP, STEPS_SWEEP
 from stereodiffusion.errors import ConfigError
 
-CATALOGUE: Mapping[str, Method] = MappingProxyType({**METHODS, **SHIFT_SWEEP, **BLANKING_SWEEP})
-"""Every method that can be run: those of the tables, then those of single figures."""
+CATALOGUE: Mapping[str, Method] = MappingProxyType({**METHODS, **SHIFT_SWEEP, **BLANKING_SWEEP, **STEPS_SWEEP})
+"""Every method that can be run: those of the tables, then those of single figures and sweeps."""
 
 GROUPS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
     {
@@ -18,6 +18,7 @@ GROUPS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
         "table2": lambda name: 2 in CATALOGUE[name].tables,
         "figure3": lambda name: name in SHIFT_SWEEP,
         "figure8": lambda name: name in BLANKING_SWEEP,
+        "steps": lambda name: name in STEPS_SWEEP,
     }
 )
 """What several methods can be asked for by at once."""

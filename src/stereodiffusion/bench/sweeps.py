@@ -1,4 +1,4 @@
-"""Methods that are in no table but in figures: one setting, gone through (Fig. 3 and 8)."""
+"""Methods that are in no table of the paper: one setting, gone through (Fig. 3, Fig. 8, and the number of steps)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +15,7 @@ from stereodiffusion.bench.methods import (
     stereo_diffusion,
 )
 from stereodiffusion.bench.tools import Tools
+from stereodiffusion.config import SolverName, SpacingName, preset
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.types import Image
 
@@ -23,6 +24,29 @@ SHIFTS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 BLANKED = (0.1, 0.25, 0.5)
 """How much of the picture is erased, at its right side, as fractions of the width."""
+
+
+STEPS = (5, 8, 10, 15, 20, 25, 50)
+"""Numbers of steps."""
+
+SAMPLERS: tuple[tuple[SolverName, SpacingName], ...] = (
+    ("ddim", "leading"),
+    ("ddim", "trailing"),
+    ("dpm++", "leading"),
+    ("dpm++", "trailing"),
+)
+"""Solvers, and where their steps lie."""
+
+
+def _in_steps(solver: SolverName, spacing: SpacingName, steps: int) -> tuple[str, Method]:
+    config = replace(preset("fast", "photo"), solver=solver, spacing=spacing, steps=steps)
+    method = Method(
+        description=f"preset fast with {steps} steps of {solver}, {spacing}",
+        tables=(),
+        needs_model=True,
+        make=stereo_diffusion(config),
+    )
+    return f"fast-{solver}-{spacing}-{steps}", method
 
 
 def _shifted_at(moment: float) -> Method:
@@ -63,6 +87,16 @@ def erased_from(share: float, width: int) -> int:
 
 SHIFT_SWEEP: Mapping[str, Method] = MappingProxyType({f"shift-at-{at:.1f}": _shifted_at(at) for at in SHIFTS})
 """Fig. 3."""
+
+STEPS_SWEEP: Mapping[str, Method] = MappingProxyType(
+    {
+        name: method
+        for solver, spacing in SAMPLERS
+        for steps in STEPS
+        for name, method in [_in_steps(solver, spacing, steps)]
+    }
+)
+"""Preset `fast` by solver and number of steps."""
 
 BLANKING_SWEEP: Mapping[str, Method] = MappingProxyType({f"blanked-{share:.2f}": _blanked(share) for share in BLANKED})
 """Fig. 8."""

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stereodiffusion.bench.recall import RecalledInversion
-from stereodiffusion.config import Precision
+from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Backbone, Embedding, Prediction
 from stereodiffusion.types import Image, Latent, Map
 
@@ -72,6 +72,15 @@ class CountingBackbone:
         """Where the tensors go."""
         return self._backbone.device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the network computes."""
+        return self._backbone.dtype
+
+    def attention_sizes(self, height: int, width: int) -> Sequence[tuple[int, int]]:
+        """(tokens, channels) that each self-attention layer reads."""
+        return self._backbone.attention_sizes(height, width)
+
     def encode(self, image: Image) -> Latent:
         """As the model does."""
         return self._backbone.encode(image)
@@ -109,7 +118,7 @@ class Tools:
 
     model: str | Backbone = "toybox"
     device: str = "cpu"
-    dtype: Precision = "float32"
+    dtype: PrecisionChoice = "float32"
     steps: int | None = None
     seed: int = 0
 

@@ -49,7 +49,7 @@ def run(
         typer.Option(
             metavar="NAMES",
             rich_help_panel=_WHAT,
-            help="Methods, or all, classical (those without a model), table1, table2, figure3, figure8; repeat it, or "
+            help="Methods, or all, classical (those without a model), table1, table2, figure3, figure8, steps; repeat "
             "list several with commas.",
         ),
     ] = ["classical"],  # noqa: B006 - typer's way to say the default of a list

@@ -8,16 +8,14 @@ view, picture).
 """
 
 from collections.abc import Collection
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import torch
 from einops import rearrange, repeat
 
 from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Backbone, Tokens
+from stereodiffusion.diffusion.storage import LayerTokens
 from stereodiffusion.errors import ConfigError
-
-LayerTokens: TypeAlias = dict[int, Tokens]
-"""What the shared self-attention layers read in one step, by layer number."""
 
 
 def layers_at(backbone: Backbone, places: Collection[AttentionPlace]) -> frozenset[int]:

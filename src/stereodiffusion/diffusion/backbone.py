@@ -104,6 +104,15 @@ class Backbone(Protocol):
         """Where the tensors go."""
         ...
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the network computes, and in which taps see its tokens."""
+        ...
+
+    def attention_sizes(self, height: int, width: int) -> Sequence[tuple[int, int]]:
+        """(tokens, channels) that each self-attention layer reads for latents of `height` x `width` cells."""
+        ...
+
     def encode(self, image: Image) -> Latent:
         """Mean of the autoencoder's posterior times the scaling factor."""
         ...

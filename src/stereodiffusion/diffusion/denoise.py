@@ -14,7 +14,7 @@ import torch
 
 from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Embedding, stack_rows
 from stereodiffusion.diffusion.schedule import Schedule
-from stereodiffusion.diffusion.solver import ddim_step, noise_of
+from stereodiffusion.diffusion.solver import Memory, Solver, State, ddim, noise_of
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.types import Latent, Map
 
@@ -43,7 +43,10 @@ class Conditioning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One step of the solver, before edits: from x_t at level ᾱ_t to x_s at level ᾱ_s, by the predicted noise."""
+    """One step of the solver, before edits: from x_t at level ᾱ_t to x_s at level ᾱ_s, by the predicted noise.
+
+    `memory` is what the solver will remember of it.
+    """
 
     index: int
     x_t: Latent
@@ -51,20 +54,27 @@ class Transition:
     alpha_t: float
     alpha_s: float
     x_s: Latent
+    memory: Memory | None = None
+
+    @property
+    def state(self) -> State:
+        """What goes on if nothing is edited."""
+        return State(latents=self.x_s, memory=self.memory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What the loop yields: the latents after step `index` and its edits, and what they cost."""
+    """What the loop yields: the latents after step `index` and its edits, what is remembered, and what they cost."""
 
     index: int
     timestep: int
     latents: Latent
     evaluations: int
+    memory: Memory | None = None
 
 
-Edit: TypeAlias = Callable[[Transition], Latent]
-"""Gives the latents that go on from a step, `transition.x_s` if it changes nothing."""
+Edit: TypeAlias = Callable[[Transition], State]
+"""Gives what goes on from a step, `transition.state` if it changes nothing."""
 
 TapAt: TypeAlias = Callable[[int], AttentionTap | None]
 """Gives the attention tap of the step with an index, None to leave the network alone."""
@@ -95,6 +105,8 @@ def denoise(
     schedule: Schedule,
     *,
     start: int = 0,
+    memory: Memory | None = None,
+    solver: Solver = ddim,
     edit: Edit | None = None,
     tap_at: TapAt | None = None,
 ) -> Iterator[Step]:
@@ -106,7 +118,9 @@ def denoise(
         given: One conditioning per step of the schedule, so that null-text embeddings are just such a sequence.
         schedule: The noise levels.
         start: Index of the first step to take.
-        edit: What happens to the latents after each step.
+        memory: Of the step before the first.
+        solver: Takes the steps.
+        edit: What happens to the latents, and to the memory beside them, after each step.
         tap_at: What happens to self-attention in each step.
 
     Yields:
@@ -121,8 +135,18 @@ def denoise(
         timestep, (alpha_t, alpha_s) = schedule.timesteps[index], schedule.alphas[index : index + 2]
         with torch.no_grad():
             noise = predict_noise(backbone, x_t, timestep, alpha_t, given[index], tap_at(index) if tap_at else None)
-            x_s = ddim_step(x_t, noise, alpha_t, alpha_s)
+            state = solver(schedule, index, x_t, noise, memory)
             if edit is not None:
-                x_s = edit(Transition(index=index, x_t=x_t, noise=noise, alpha_t=alpha_t, alpha_s=alpha_s, x_s=x_s))
-        yield Step(index=index, timestep=timestep, latents=x_s, evaluations=given[index].branches * len(x_t))
-        x_t = x_s
+                taken = Transition(
+                    index=index,
+                    x_t=x_t,
+                    noise=noise,
+                    alpha_t=alpha_t,
+                    alpha_s=alpha_s,
+                    x_s=state.latents,
+                    memory=state.memory,
+                )
+                state = edit(taken)
+        evaluations = given[index].branches * len(x_t)
+        yield Step(index=index, timestep=timestep, latents=state.latents, evaluations=evaluations, memory=state.memory)
+        x_t, memory = state.latents, state.memory

@@ -15,7 +15,7 @@ from torch.nn.functional import mse_loss
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning, Step, predict_noise
 from stereodiffusion.diffusion.schedule import Schedule
-from stereodiffusion.diffusion.solver import ddim_step, noise_of
+from stereodiffusion.diffusion.solver import clean_of, ddim_step, noise_of
 from stereodiffusion.diffusion.trajectory import Recorder
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.types import Latent
@@ -37,7 +37,7 @@ def invert(
         z_0: Clean latents.
         given: Conditioning; the pivot is found without guidance (w = 1), whatever it says.
         schedule: The noise levels, walked from the last to the first.
-        into: Receives latents and, with `label="here"`, attention.
+        into: Receives latents and, with `label="here"`, attention and predicted x_0.
         label: Which training step the network is told. `here`, the level of its input, is Eq. 9 as printed; its
             evaluations are the very ones that denoising along z* would make, so that their attention can be
             recorded. `there`, the level to be reached, is what diffusers and the null-text authors do.
@@ -59,6 +59,8 @@ def invert(
             with torch.no_grad():
                 noise = predict_noise(backbone, z_t, timestep, alpha_t, unguided, tap)
                 z_s, evaluations = ddim_step(z_t, noise, alpha_t, alpha_s), len(z_t)
+            if label == "here":
+                into.predicted[index + 1] = clean_of(z_t, noise, alpha_t)
         into.latents[index] = z_s
         yield Step(index=index, timestep=here, latents=z_s, evaluations=evaluations)
 

@@ -1,9 +1,10 @@
 """Which noise levels the denoising visits.
 
 Stable Diffusion's training noise levels are ᾱ_t, t = 0 .. 999 (Eq. 4). Sampling with n steps visits n of them, evenly
-spaced ("leading" spacing), from noisy to clean. What follows the last one is ᾱ_0, not 1: the scheduler configuration
-`set_alpha_to_one = False` that Stable Diffusion is published with. With offset 0 the last step is from ᾱ_0
-to ᾱ_0 and hence the identity.
+spaced, from noisy to clean. "Leading" spacing begins below the noisiest; what follows the last one is ᾱ_0, not 1: the
+scheduler configuration `set_alpha_to_one = False` that Stable Diffusion is published with. With offset 0 the last step
+is from ᾱ_0 to ᾱ_0 and hence the identity. "Trailing" spacing begins at the noisiest level and ends at what is
+clean, ᾱ = 1 (Lin et al. 2024); the fewer the steps, the more that matters.
 """
 
 from dataclasses import dataclass
@@ -51,6 +52,42 @@ def ddim_schedule(alphas: Float[Tensor, " t"], steps: int, *, offset: int = 1) -
     levels = alphas.double()
     visited = [float(levels[t]) for t in timesteps]
     return Schedule(timesteps=timesteps, alphas=(*visited, float(levels[0])))
+
+
+def trailing_schedule(alphas: Float[Tensor, " t"], steps: int) -> Schedule:
+    """The schedule with `steps` steps from the last training step to clean: t = 999, ... at 1000 training steps.
+
+    Args:
+        alphas: ᾱ_t of every training step.
+        steps: Number of sampling steps, 1 .. len(alphas).
+
+    Raises:
+        ConfigError: If there are more steps than training steps.
+    """
+    if not 1 <= steps <= len(alphas):
+        raise ConfigError(f"steps must be between 1 and {len(alphas)}, got {steps}")
+    timesteps = tuple(round(len(alphas) - i * len(alphas) / steps) - 1 for i in range(steps))
+    levels = alphas.double()
+    return Schedule(timesteps=timesteps, alphas=(*(float(levels[t]) for t in timesteps), 1.0))
+
+
+def consistency_schedule(alphas: Float[Tensor, " t"], steps: int, *, distilled: int = 50) -> Schedule:
+    """The schedule of a latent consistency model: some of the levels that it was distilled on, the noisiest first.
+
+    Args:
+        alphas: ᾱ_t of every training step.
+        steps: Number of sampling steps, 1 .. distilled.
+        distilled: Number of evenly spaced levels that the model was distilled on (Luo et al. 2023 have 50).
+
+    Raises:
+        ConfigError: If there are more steps than such levels.
+    """
+    if not 1 <= steps <= distilled:
+        raise ConfigError(f"steps of a consistency model must be between 1 and {distilled}, got {steps}")
+    stride = len(alphas) // distilled
+    timesteps = tuple((distilled - distilled * i // steps) * stride - 1 for i in range(steps))
+    levels = alphas.double()
+    return Schedule(timesteps=timesteps, alphas=(*(float(levels[t]) for t in timesteps), 1.0))
 
 
 def scaled_linear_alphas(

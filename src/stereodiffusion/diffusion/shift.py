@@ -15,7 +15,7 @@ import torch
 
 from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.denoise import Transition
-from stereodiffusion.diffusion.solver import ddim_step
+from stereodiffusion.diffusion.solver import Memory, State, ddim_step
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity, paper_disparity, splat
 from stereodiffusion.types import Latent, Region, SourceIndex
@@ -90,9 +90,28 @@ def deblur(right: Latent, cells: CellMap, noise: Latent) -> Latent:
     return torch.where(cells.occlusion, noise, right)
 
 
-def resync_copy(left_s: Latent, right_s: Latent, cells: CellMap) -> Latent:
+def shifted_state(left: State, cells: CellMap) -> State:
+    """Latents and what a solver remembers beside them, moved alike; cells that come from nowhere have no memory."""
+    memory = left.memory
+    if memory is not None:
+        memory = Memory(clean=stereo_shift(memory.clean, cells), known=cells.visible)
+    return State(latents=stereo_shift(left.latents, cells), memory=memory)
+
+
+def resync_copy(left: State, right: State, cells: CellMap) -> State:
     """SPSMD as the authors' code takes it: after a step, visible right cells become the shifted left (Eq. 7)."""
-    return torch.where(cells.visible, stereo_shift(left_s, cells), right_s)
+    return overwrite(right, shifted_state(left, cells), cells.visible)
+
+
+def overwrite(state: State, by: State, where: Region) -> State:
+    """Latents and memory of the cells at `where` replaced."""
+    memory = state.memory
+    if memory is not None and by.memory is not None:
+        memory = Memory(
+            clean=torch.where(where, by.memory.clean, memory.clean),
+            known=torch.where(where, by.memory.known, memory.known),
+        )
+    return State(latents=torch.where(where, by.latents, state.latents), memory=memory)
 
 
 def resync_mixed(left_s: Latent, right: Transition, cells: CellMap) -> Latent:

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 import torch
 
 from stereodiffusion.config import StereoConfig
-from stereodiffusion.diffusion.attention import LayerTokens, layers_at, recording
-from stereodiffusion.diffusion.backbone import AttentionTap, Backbone
+from stereodiffusion.diffusion.attention import layers_at, recording
+from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Tokens
 from stereodiffusion.diffusion.denoise import Conditioning, Step, denoise, predict_noise
 from stereodiffusion.diffusion.schedule import Schedule
+from stereodiffusion.diffusion.solver import Solver, State, ddim, remembered
+from stereodiffusion.diffusion.storage import LayerTokens, Store, bytes_per_step, off_device, steps_within
 from stereodiffusion.types import Latent
 
 
@@ -24,15 +26,22 @@ class Trajectory:
     Attributes:
         latents: n + 1 latents: `latents[i]` enters step i, `latents[n]` is clean.
         memory: By step index, the tokens of the shared self-attention layers. Steps may be absent.
+        predicted: By step index, the x_0 that was predicted from `latents[i]`. Steps may be absent.
     """
 
     latents: tuple[Latent, ...]
     memory: Mapping[int, LayerTokens]
+    predicted: Mapping[int, Latent] = field(default_factory=dict[int, Latent])
 
     @property
     def clean(self) -> Latent:
         """The denoised latent."""
         return self.latents[-1]
+
+    def after(self, index: int) -> State:
+        """What went on from step `index`."""
+        clean = self.predicted.get(index)
+        return State(latents=self.latents[index + 1], memory=None if clean is None else remembered(clean))
 
 
 @dataclass(slots=True)
@@ -42,40 +51,72 @@ class Recorder:
     Attributes:
         layers: Numbers of the self-attention layers to record.
         indices: Steps in which to record them.
+        away: Those of them whose memory does not stay on the device, and where it goes.
         latents: What was collected so far, by level.
         memory: What was collected so far, by step.
+        predicted: The x_0 that were predicted so far, by step.
     """
 
     layers: Collection[int]
     indices: Collection[int]
+    away: Mapping[int, Store] = field(default_factory=dict[int, Store])
     latents: dict[int, Latent] = field(default_factory=dict[int, Latent])
     memory: dict[int, LayerTokens] = field(default_factory=dict[int, LayerTokens])
+    predicted: dict[int, Latent] = field(default_factory=dict[int, Latent])
 
     def tap_at(self, index: int) -> AttentionTap | None:
         """The tap that records step `index`, None if it need not be recorded."""
         if index not in self.indices or not self.layers:
             return None
-        return recording(self.memory.setdefault(index, {}), self.layers)
+        place = self.away.get(index, dict[int, Tokens])
+        return recording(self.memory.setdefault(index, place()), self.layers)
 
     def trajectory(self) -> Trajectory:
         """What was recorded, as a value."""
-        return Trajectory(latents=tuple(self.latents[level] for level in sorted(self.latents)), memory=self.memory)
+        latents = tuple(self.latents[level] for level in sorted(self.latents))
+        return Trajectory(latents=latents, memory=self.memory, predicted=self.predicted)
 
 
-def recorder(backbone: Backbone, config: StereoConfig) -> Recorder:
-    """A recorder of what a right view under `config` will read: tokens of the steps after the shift."""
-    needed = config.left == "recorded"
-    indices = [i for i in config.attention_indices if needed and i > config.shift_index]
-    return Recorder(layers=layers_at(backbone, config.attention_places), indices=indices)
+def recorder(
+    backbone: Backbone, config: StereoConfig, *, rows: int = 1, grid: tuple[int, int] | None = None
+) -> Recorder:
+    """A recorder of what a right view under `config` will read: tokens of the steps after the shift.
+
+    Args:
+        backbone: The model.
+        config: Which steps and layers share attention, and how much of their memory may stay on the device.
+        rows: Latents in the batch of the network: pictures times halves of guidance.
+        grid: (height, width) of the latents in cells; the model's own if None.
+    """
+    if config.left != "recorded":
+        return Recorder(layers=(), indices=())
+    layers = layers_at(backbone, config.attention_places)
+    indices = [i for i in config.attention_indices if i > config.shift_index]
+    if grid is None:
+        height, width = backbone.native_size
+        grid = height // backbone.pixels_per_latent, width // backbone.pixels_per_latent
+    step = bytes_per_step(backbone.attention_sizes(*grid), layers, rows, backbone.dtype)
+    fit = steps_within(config.memory_budget_mb, step, len(indices))
+    if config.beyond_budget == "recompute":
+        return Recorder(layers=layers, indices=indices[:fit])
+    store = off_device(backbone.device)
+    return Recorder(layers=layers, indices=indices, away=dict.fromkeys(indices[fit:], store))
 
 
 def sample_left(
-    backbone: Backbone, x_T: Latent, given: Sequence[Conditioning], schedule: Schedule, into: Recorder
+    backbone: Backbone,
+    x_T: Latent,
+    given: Sequence[Conditioning],
+    schedule: Schedule,
+    into: Recorder,
+    solver: Solver = ddim,
 ) -> Iterator[Step]:
     """Denoise the left view from noise and record its trajectory in `into`."""
     into.latents[0] = x_T
-    for step in denoise(backbone, x_T, given, schedule, tap_at=into.tap_at):
+    for step in denoise(backbone, x_T, given, schedule, solver=solver, tap_at=into.tap_at):
         into.latents[step.index + 1] = step.latents
+        if step.memory is not None:
+            into.predicted[step.index] = step.memory.clean
         yield step
 
 
@@ -88,12 +129,20 @@ def remember(
     """
     into.latents.update(enumerate(latents))
     for index in into.indices:
-        x_t, timestep = latents[index], schedule.timesteps[index]
-        with torch.no_grad():
-            predict_noise(backbone, x_t, timestep, schedule.alphas[index], given[index], into.tap_at(index))
+        tap = into.tap_at(index)
+        if tap is not None:
+            look_again(backbone, latents[index], given[index], schedule, index, tap)
         yield Step(
             index=index,
-            timestep=timestep,
+            timestep=schedule.timesteps[index],
             latents=latents[index + 1],
-            evaluations=given[index].branches * len(x_t),
+            evaluations=given[index].branches * len(latents[index]),
         )
+
+
+@torch.no_grad()
+def look_again(
+    backbone: Backbone, x_t: Latent, given: Conditioning, schedule: Schedule, index: int, tap: AttentionTap
+) -> None:
+    """One evaluation of a step that was taken before, for the sake of what its self-attention reads."""
+    predict_noise(backbone, x_t, schedule.timesteps[index], schedule.alphas[index], given, tap)

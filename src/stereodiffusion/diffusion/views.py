@@ -14,37 +14,42 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stereodiffusion.config import StereoConfig
-from stereodiffusion.diffusion.attention import joining, layers_at, replaying
+from stereodiffusion.diffusion.attention import joining, layers_at, recording, replaying
 from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, stack_rows
+from stereodiffusion.diffusion.consistency import AddedNoise
 from stereodiffusion.diffusion.denoise import Conditioning, Step, Transition, denoise
+from stereodiffusion.diffusion.sampling import solver_of
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.shift import (
     CellMap,
     KnownRight,
     deblur,
+    overwrite,
     resync_copy,
     resync_mixed,
     resync_pixels,
-    stereo_shift,
+    shifted_state,
 )
-from stereodiffusion.diffusion.trajectory import Trajectory
+from stereodiffusion.diffusion.solver import Memory, State, remembered
+from stereodiffusion.diffusion.storage import LayerTokens
+from stereodiffusion.diffusion.trajectory import Trajectory, look_again
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.types import Latent
 
 
-def _shifted(left_s: Latent, cells: CellMap, config: StereoConfig, fresh: Latent) -> Latent:
-    """The right latent as it is born: Eq. 3 and, if wanted, Eq. 8."""
-    right = stereo_shift(left_s, cells)
-    return deblur(right, cells, fresh) if config.deblur else right
+def _shifted(left: State, cells: CellMap, config: StereoConfig, fresh: Latent) -> State:
+    """The right view as it is born: Eq. 3 and, if wanted, Eq. 8."""
+    right = shifted_state(left, cells)
+    return replace(right, latents=deblur(right.latents, cells, fresh)) if config.deblur else right
 
 
-def _resynced(left_s: Latent, right: Transition, cells: CellMap, config: StereoConfig) -> Latent:
-    """The right latent after a step, with SPSMD where the settings want it."""
+def _resynced(left: State, right: Transition, cells: CellMap, config: StereoConfig) -> State:
+    """The right view after a step, with SPSMD where the settings want it."""
     if right.index not in config.resync_indices:
-        return right.x_s
+        return right.state
     if config.resync == "mixed":
-        return resync_mixed(left_s, right, cells)
-    return resync_copy(left_s, right.x_s, cells)
+        return State(latents=resync_mixed(left.latents, right, cells))
+    return resync_copy(left, right.state, cells)
 
 
 def right_beside(
@@ -56,50 +61,79 @@ def right_beside(
     config: StereoConfig,
     fresh: Latent,
     known: KnownRight | None = None,
+    added: AddedNoise | None = None,
+    given_left: Sequence[Conditioning] | None = None,
 ) -> Iterator[Step]:
     """The right view alone, beside a recorded left.
 
     Args:
         backbone: The model.
-        left: The left's trajectory, with the memory of every step after the shift whose attention is shared.
+        left: The left's trajectory, with the memory of the steps after the shift whose attention is shared.
         given: One conditioning per step, for the right view.
         schedule: The noise levels.
         cells: Where the left's cells go.
         config: Moments and switches.
         fresh: N(0, 1) in the shape of one view's latents, for Eq. 8 and for cells that come from nowhere.
         known: What is known of the right view; needed to re-synchronise from pixels.
+        added: What a stochastic solver adds after each step.
+        given_left: One conditioning per step for the left, for memories that are to be recomputed.
 
     Yields:
         The right's steps after the shift; the first yielded step is the shift itself and costs nothing.
 
     Raises:
         ConfigError: If attention is to be shared in a step that the trajectory does not remember, or the settings
-            re-synchronise from pixels and nothing is `known`.
+            re-synchronise from pixels and nothing is `known`, or the solver adds noise and there is none.
     """
     shift = config.shift_index
+    layers = layers_at(backbone, config.attention_places)
     if (known is None) == (config.resync == "pixels"):
         raise ConfigError("resync='pixels' needs the known part of the right view, other settings do not use it")
 
     def tap_at(index: int) -> AttentionTap | None:
         if index not in config.attention_indices:
             return None
-        if index not in left.memory:
+        if index in left.memory:
+            return replaying(left.memory[index])
+        if config.beyond_budget != "recompute" or given_left is None:
             raise ConfigError(f"the left's trajectory does not remember the attention of step {index}")
-        return replaying(left.memory[index])
+        again: LayerTokens = {}
+        look_again(backbone, left.latents[index], given_left[index], schedule, index, recording(again, layers))
+        return replaying(again)
 
-    def from_pixels(known: KnownRight, index: int) -> Latent:
-        return resync_pixels(known, left.clean, left.latents[index + 1], schedule.alphas[index + 1], cells, fresh)
+    def cost_of_looking_again(index: int) -> int:
+        if given_left is None or index in left.memory or index not in config.attention_indices:
+            return 0
+        return given_left[index].branches * len(left.latents[index])
 
-    def edit(right: Transition) -> Latent:
+    def from_pixels(known: KnownRight, index: int) -> State:
+        left_s, alpha_s = left.latents[index + 1], schedule.alphas[index + 1]
+        latents = resync_pixels(known, left.clean, left_s, alpha_s, cells, fresh)
+        return State(latents=latents, memory=remembered(known.clean))  # nothing has to be predicted: x_0 is known
+
+    def edit(right: Transition) -> State:
         if known is None:
-            return _resynced(left.latents[right.index + 1], right, cells, config)
+            return _resynced(left.after(right.index), right, cells, config)
         if right.index not in config.resync_indices:
-            return right.x_s
-        return torch.where(known.cells, from_pixels(known, right.index), right.x_s)
+            return right.state
+        return overwrite(right.state, from_pixels(known, right.index), known.cells)
 
-    right = _shifted(left.latents[shift + 1], cells, config, fresh) if known is None else from_pixels(known, shift)
-    yield Step(index=shift, timestep=schedule.timesteps[shift], latents=right, evaluations=0)
-    yield from denoise(backbone, right, given, schedule, start=shift + 1, edit=edit, tap_at=tap_at)
+    right = _shifted(left.after(shift), cells, config, fresh) if known is None else from_pixels(known, shift)
+    yield Step(
+        index=shift, timestep=schedule.timesteps[shift], latents=right.latents, evaluations=0, memory=right.memory
+    )
+    for step in denoise(
+        backbone,
+        right.latents,
+        given,
+        schedule,
+        start=shift + 1,
+        memory=right.memory,
+        solver=solver_of(config, None if added is None else lambda: added.right(cells)),
+        edit=edit,
+        tap_at=tap_at,
+    ):
+        yield replace(step, evaluations=step.evaluations + cost_of_looking_again(step.index))
 
 
 def both_views(
@@ -113,6 +147,7 @@ def both_views(
     fresh: Latent,
     *,
     pinned: Sequence[Latent] | None = None,
+    added: AddedNoise | None = None,
 ) -> Iterator[Step]:
     """Left and right together, from the same noise.
 
@@ -126,6 +161,7 @@ def both_views(
         config: Moments and switches.
         fresh: N(0, 1) in the shape of one view's latents, for Eq. 8.
         pinned: n + 1 latents which the left is held to: the pivot trajectory of an inverted photo.
+        added: What a stochastic solver adds after each step.
 
     Yields:
         Steps whose latents are (view, picture): the left's b rows, then the right's.
@@ -138,19 +174,47 @@ def both_views(
             return None
         return joining(config.attention, layers, branches=given[index].branches)
 
-    def edit(pair: Transition) -> Latent:
-        left_s, right_s = pair.x_s.chunk(2)
+    def edit(pair: Transition) -> State:
+        left, right = _split(pair)
         if pinned is not None:
-            left_s = pinned[pair.index + 1]
+            left = replace(left, x_s=pinned[pair.index + 1])
+        if pair.index < config.shift_index:
+            return _both(left.state, right.state)
         if pair.index == config.shift_index:
-            right_s = _shifted(left_s, cells, config, fresh)
-        elif pair.index > config.shift_index:
-            right = replace(pair, x_t=pair.x_t.chunk(2)[1], noise=pair.noise.chunk(2)[1], x_s=right_s)
-            right_s = _resynced(left_s, right, cells, config)
-        return torch.cat([left_s, right_s])
+            return _both(left.state, _shifted(left.state, cells, config, fresh))
+        return _both(left.state, _resynced(left.state, right, cells, config))
+
+    def noise() -> Float[Tensor, "n vb c lh lw"]:
+        """The same for both views as long as they are the same."""
+        if added is None:
+            raise ConfigError("expected the noise that the solver adds after every step, got none")
+        before = torch.arange(len(added.left), device=x_T.device)[:, None, None, None, None] < config.shift_index
+        return torch.cat([added.left, torch.where(before, added.left, added.right(cells))], dim=1)
 
     start = repeat(x_T, "b c h w -> (v b) c h w", v=2)
-    yield from denoise(backbone, start, given, schedule, edit=edit, tap_at=tap_at)
+    yield from denoise(backbone, start, given, schedule, solver=solver_of(config, noise), edit=edit, tap_at=tap_at)
+
+
+def _split(pair: Transition) -> tuple[Transition, Transition]:
+    """A step of each view out of a step of both."""
+    memories: Sequence[Memory | None] = (None, None)
+    if pair.memory is not None:
+        halves = zip(pair.memory.clean.chunk(2), pair.memory.known.chunk(2), strict=True)
+        memories = [Memory(clean=clean, known=known) for clean, known in halves]
+    halves = zip(pair.x_t.chunk(2), pair.noise.chunk(2), pair.x_s.chunk(2), memories, strict=True)
+    left, right = (replace(pair, x_t=x_t, noise=noise, x_s=x_s, memory=m) for x_t, noise, x_s, m in halves)
+    return left, right
+
+
+def _both(left: State, right: State) -> State:
+    """The rows of both views."""
+    memory = None
+    if left.memory is not None and right.memory is not None:
+        memory = Memory(
+            clean=torch.cat([left.memory.clean, right.memory.clean]),
+            known=torch.cat([left.memory.known, right.memory.known]),
+        )
+    return State(latents=torch.cat([left.latents, right.latents]), memory=memory)
 
 
 def _paired(left: Conditioning, right: Conditioning) -> Conditioning:

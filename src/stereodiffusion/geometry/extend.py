@@ -15,8 +15,8 @@ from stereodiffusion.geometry.disparity import Disparity
 
 _SAME_SURFACE_PX = 1.0  # neighbours this close in disparity are one surface, and a hole between them is interpolated
 _TAKEN_PX = 2  # cells that are averaged at the edge of what is known
-_SPREAD = 0.5  # standard deviation of the smoothing per distance from what is known
-_LEAST_SPREAD_PX = 3.0
+_SPREAD = 0.4  # standard deviation of the smoothing per distance from what is known
+_LEAST_SPREAD_PX = 1.5
 _COARSEST = 6  # mip-map levels above the finest
 
 

@@ -6,15 +6,19 @@ from dataclasses import replace
 from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
-from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
+from stereodiffusion.diffusion.sampling import schedule_of, solver_of
+from stereodiffusion.diffusion.schedule import Schedule
+from stereodiffusion.diffusion.solver import Solver
 from stereodiffusion.diffusion.trajectory import Recorder, recorder, sample_left
 from stereodiffusion.errors import ConfigError, ModelError
 from stereodiffusion.geometry import Disparity, warp_disparity
 from stereodiffusion.synthesis.parts import (
+    added_noise,
     advance,
     condition,
     depth_condition,
     effective,
+    grid_of,
     seeded_noise,
     working_size,
 )
@@ -50,7 +54,7 @@ def depth_to_stereo(
         PromptError: If a prompt cannot be encoded.
     """
     disparity = _prepared(backbone, disparity, len(prompts))
-    schedule = ddim_schedule(backbone.alphas, config.steps, offset=config.timestep_offset)
+    schedule = schedule_of(backbone.alphas, config)
     start, fresh = seeded_noise(backbone, seed, len(prompts), disparity.size)
     given = condition(backbone, prompts, negative, config.guidance, depth=depth_condition(disparity, backbone))
     given_right = given
@@ -59,9 +63,12 @@ def depth_to_stereo(
         warped = depth_condition(seen_right, backbone, like=effective(disparity, config))
         given_right = replace(given, depth=warped)
 
-    record, picture = recorder(backbone, config), None
+    added = added_noise(backbone, seed, len(prompts), disparity.size, config)
+    record = recorder(backbone, config, rows=given.branches * len(prompts), grid=grid_of(start))
+    picture = None
     if config.left == "recorded":
-        steps = sample_left(backbone, start, [given] * config.steps, schedule, record)
+        solver = solver_of(config, None if added is None else lambda: added.left)
+        steps = sample_left(backbone, start, [given] * config.steps, schedule, record, solver)
         picture = backbone.decode((yield from advance(steps, "left view", config.steps)))
     else:
         record.latents[0] = start
@@ -70,6 +77,7 @@ def depth_to_stereo(
         given=[given] * config.steps,
         given_right=[given_right] * config.steps,
         fresh=fresh,
+        added=added,
         picture=picture,
     )
     settings = describe("depth", backbone, config, {"prompt": list(prompts), "negative": negative, "seed": seed})
@@ -104,17 +112,21 @@ def two_step_to_stereo(
         ModelError: If a model is of the wrong kind.
     """
     disparity = _prepared(depth_backbone, disparity, len(prompts))
-    schedule = ddim_schedule(depth_backbone.alphas, config.steps, offset=config.timestep_offset)
+    schedule = schedule_of(depth_backbone.alphas, config)
     start, _ = seeded_noise(depth_backbone, seed, len(prompts), disparity.size)
     depth = depth_condition(disparity, depth_backbone)
     given = condition(depth_backbone, prompts, negative, config.guidance, depth=depth)
-    clean = yield from advance(_left_only(depth_backbone, start, given, schedule), "left view", config.steps)
+    added = added_noise(depth_backbone, seed, len(prompts), disparity.size, config)
+    solver = solver_of(config, None if added is None else lambda: added.left)
+    clean = yield from advance(_left_only(depth_backbone, start, given, schedule, solver), "left view", config.steps)
     picture = depth_backbone.decode(clean)
-    return (yield from photo_to_stereo(photo_backbone, picture, disparity, config=photo_config, seed=seed))
+    pair = yield from photo_to_stereo(photo_backbone, picture, disparity, config=photo_config, seed=seed)
+    facts = {"prompt": list(prompts), "negative": negative, "seed": seed, "second_step": dict(pair.settings)}
+    return replace(pair, settings=describe("depth", depth_backbone, config, facts))
 
 
-def _left_only(backbone: Backbone, start: Latent, given: Conditioning, schedule: Schedule):
-    return sample_left(backbone, start, [given] * schedule.steps, schedule, Recorder(layers=(), indices=()))
+def _left_only(backbone: Backbone, start: Latent, given: Conditioning, schedule: Schedule, solver: Solver):
+    return sample_left(backbone, start, [given] * schedule.steps, schedule, Recorder(layers=(), indices=()), solver)
 
 
 def _prepared(backbone: Backbone, disparity: Disparity, count: int) -> Disparity:

@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 from stereodiffusion.config import StereoConfig
 from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.consistency import AddedNoise
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.formats import resize_image
@@ -59,6 +60,27 @@ def seeded_noise(
     drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + k)) for k in range(count)]
     start, fresh = torch.cat(drawn, dim=1).to(backbone.device)
     return start, fresh
+
+
+def grid_of(latents: Latent) -> tuple[int, int]:
+    """(height, width) of latents in cells."""
+    return latents.shape[2], latents.shape[3]
+
+
+def added_noise(
+    backbone: Backbone, seed: int, count: int, size: tuple[int, int], config: StereoConfig
+) -> AddedNoise | None:
+    """What a stochastic solver adds after its steps, None for the others.
+
+    It is drawn after `seeded_noise` from the same generators.
+    """
+    if config.solver != "lcm":
+        return None
+    cell = backbone.pixels_per_latent
+    shape = (2 + 2 * config.steps, 1, backbone.latent_channels, size[0] // cell, size[1] // cell)
+    drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + k))[2:] for k in range(count)]
+    left, own = torch.cat(drawn, dim=1).to(backbone.device).chunk(2)
+    return AddedNoise(left=left, own=own)
 
 
 def condition(

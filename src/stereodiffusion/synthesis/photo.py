@@ -5,15 +5,17 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from stereodiffusion.config import StereoConfig
+from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.inversion import invert, null_text
-from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
+from stereodiffusion.diffusion.sampling import schedule_of
+from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.synthesis.parts import advance, condition, seeded_noise, working_size
+from stereodiffusion.synthesis.parts import advance, condition, estimate, grid_of, seeded_noise, working_size
 from stereodiffusion.synthesis.run import Progress, Synthesis
 from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
 from stereodiffusion.types import Image, Latent
@@ -55,7 +57,7 @@ def retrace(
 def photo_to_stereo(
     backbone: Backbone,
     photo: Image,
-    disparity: Disparity,
+    disparity: Disparity | DepthEstimator,
     *,
     prompts: Sequence[str] | None = None,
     config: StereoConfig,
@@ -67,7 +69,7 @@ def photo_to_stereo(
     Args:
         backbone: A text-conditioned model.
         photo: Photos of any size; worked on at the model's size, the pair comes back at the photo's.
-        disparity: Of the photo; unknown cells are filled from their surroundings.
+        disparity: Of the photo; unknown cells are filled from their surroundings. Or what estimates it.
         prompts: What the photos show, one per photo; "" for each if None.
         config: The settings.
         seed: For Eq. 8's noise; photo mode draws no other.
@@ -82,7 +84,15 @@ def photo_to_stereo(
     """
     if backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} is conditioned on depth: photo mode needs a text-conditioned model")
+    if config.solver == "lcm":
+        raise ConfigError("photo mode inverts with DDIM, which consistency models do not follow: got solver='lcm'")
     height, width = photo.shape[2:]
+    photo = photo.to(backbone.device)
+    facts: dict[str, object] = {"seed": seed}
+    if not isinstance(disparity, Disparity):
+        facts["depth_estimator"] = disparity.name
+        disparity = estimate(disparity, photo, config)
+        yield Progress(stage="depth", step=1, steps=1)
     if (disparity.size, disparity.batch) != ((height, width), len(photo)):
         raise GeometryError(
             f"the photo is {len(photo)} x {height}x{width}, its disparity {disparity.batch} x "
@@ -94,10 +104,9 @@ def photo_to_stereo(
 
     # 1. At the model's size
     size = working_size(height, width, backbone)
-    photo = photo.to(backbone.device)
     dense = disparity.to(backbone.device).filled()
     z_0 = backbone.encode(resize_image(photo, *size))
-    schedule = ddim_schedule(backbone.alphas, config.steps, offset=config.timestep_offset)
+    schedule = schedule_of(backbone.alphas, config)
     given = condition(backbone, prompts, "", config.guidance)
     _, fresh = seeded_noise(backbone, seed, len(photo), size)
 
@@ -110,7 +119,7 @@ def photo_to_stereo(
         left = yield from _ddim_left(backbone, z_0, given, schedule, config, fresh)
 
     # 3. The right view beside it
-    settings = describe("photo", backbone, config, {"prompt": list(prompts), "seed": seed})
+    settings = describe("photo", backbone, config, {"prompt": list(prompts), **facts})
     left = replace(left, picture=photo, photo=z_0)
     return (yield from pair_beside(backbone, left, dense, schedule, config, settings))
 
@@ -119,15 +128,19 @@ def _ddim_left(
     backbone: Backbone, z_0: Latent, given: Conditioning, schedule: Schedule, config: StereoConfig, fresh: Latent
 ) -> Generator[Progress, None, Left]:
     """The left is the pivot trajectory itself: nothing is optimised, nothing drifts."""
-    record = recorder(backbone, config)
+    unguided = given.branches == 1
+    record = _recorder(backbone, z_0, given, config) if unguided else Recorder(layers=(), indices=())
     yield from advance(invert(backbone, z_0, given, schedule, record), "inversion", config.steps)
     path = record.trajectory()
-    if record.indices and given.branches == 2:  # inversion remembers the prompt's half of guidance only
-        record = recorder(backbone, config)
-        sequence = [given] * config.steps
-        yield from advance(
-            remember(backbone, path.latents, sequence, schedule, record), "left view", len(record.indices)
-        )
-        path = record.trajectory()
     sequence = [given] * config.steps
+    if not unguided:  # inversion sees the prompt's half of guidance only
+        both_halves = _recorder(backbone, z_0, given, config)
+        again = remember(backbone, path.latents, sequence, schedule, both_halves)
+        if both_halves.indices:
+            yield from advance(again, "left view", len(both_halves.indices))
+        path = replace(path, memory=both_halves.memory)
     return Left(trajectory=path, given=sequence, given_right=sequence, fresh=fresh, pinned=True)
+
+
+def _recorder(backbone: Backbone, z_0: Latent, given: Conditioning, config: StereoConfig) -> Recorder:
+    return recorder(backbone, config, rows=given.branches * len(z_0), grid=grid_of(z_0))

@@ -9,6 +9,7 @@ from torch.nn.functional import mse_loss
 from stereodiffusion import __version__
 from stereodiffusion.config import Mode, StereoConfig
 from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.consistency import AddedNoise
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.shift import KnownRight, cell_map
@@ -33,6 +34,7 @@ class Left:
         given: Conditioning per step for the left.
         given_right: Conditioning per step for the right; differs in depth alone.
         fresh: Noise for Eq. 8.
+        added: Noise of a stochastic solver's steps.
         picture: The view in pixels, at the pair's size; None if a joint run has yet to draw it.
         photo: Clean latents of the photo that the left is to reproduce, None if it was not made from one.
         pinned: Whether a joint run holds the left to the trajectory (an inverted photo) or denoises it again.
@@ -42,6 +44,7 @@ class Left:
     given: Sequence[Conditioning]
     given_right: Sequence[Conditioning]
     fresh: Latent
+    added: AddedNoise | None = None
     picture: Image | None = None
     photo: Latent | None = None
     pinned: bool = False
@@ -73,16 +76,16 @@ def pair_beside(
     known = None
     if config.resync == "pixels":
         picture = resize_image(_drawn(left), *working.size)
-        known = encode_known(backbone, known_view(picture, effective(working, config)))
+        known = encode_known(backbone, known_view(picture, effective(working, config), config))
 
     left_0, right_0 = yield from _both_latents(backbone, left, working, schedule, config, known)
     generated = resize_image(backbone.decode(right_0), *final.size)
     if config.compose == "source":
         picture = _drawn(left)
-        view = known_view(picture, final)
+        view = known_view(picture, final, config)
         right, occlusion = compose(view, generated), ~view.visible
     else:
-        decoded = backbone.decode(left_0)
+        decoded = _decoded(backbone, left, left_0, config)
         settings = {**settings, **_reproduction(left, left_0, decoded)}
         picture, right = resize_image(decoded, *final.size), generated
         occlusion = splat(picture, final).occlusion
@@ -102,7 +105,9 @@ def _both_latents(
     cells = cell_map(disparity, config, pixels_per_latent=backbone.pixels_per_latent)
     path = left.trajectory
     if config.left == "recorded":
-        steps = right_beside(backbone, path, left.given_right, schedule, cells, config, left.fresh, known)
+        steps = right_beside(
+            backbone, path, left.given_right, schedule, cells, config, left.fresh, known, left.added, left.given
+        )
         right = yield from advance(steps, "right view", config.steps - config.shift_index)
         return path.clean, right
     steps = both_views(
@@ -115,6 +120,7 @@ def _both_latents(
         config,
         left.fresh,
         pinned=path.latents if left.pinned else None,
+        added=left.added,
     )
     both = yield from advance(steps, "both views", config.steps)
     return split_views(both)
@@ -124,6 +130,13 @@ def _drawn(left: Left) -> Image:
     if left.picture is None:
         raise ConfigError("moving pixels needs the left picture before the right is made: set left='recorded'")
     return left.picture
+
+
+def _decoded(backbone: Backbone, left: Left, left_0: Latent, config: StereoConfig) -> Image:
+    """The left view as the model draws it; a recorded one that is not a photo has been decoded already."""
+    if config.left == "recorded" and left.photo is None:
+        return _drawn(left)
+    return backbone.decode(left_0)
 
 
 def _reproduction(left: Left, left_0: Latent, decoded: Image) -> dict[str, float]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from stereodiffusion.config import StereoConfig
 from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
-from stereodiffusion.diffusion.schedule import ddim_schedule
+from stereodiffusion.diffusion.sampling import schedule_of, solver_of
 from stereodiffusion.diffusion.trajectory import recorder, sample_left
 from stereodiffusion.errors import ModelError
-from stereodiffusion.synthesis.parts import advance, check_size, condition, estimate, seeded_noise
+from stereodiffusion.synthesis.parts import added_noise, advance, check_size, condition, estimate, grid_of, seeded_noise
 from stereodiffusion.synthesis.run import Progress, Synthesis
 from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
 
@@ -43,13 +43,15 @@ def text_to_stereo(
         raise ModelError(f"{backbone.name} wants a depth map: it cannot work from text alone")
     size = backbone.native_size if size is None else size
     check_size(size, backbone)
-    schedule = ddim_schedule(backbone.alphas, config.steps, offset=config.timestep_offset)
+    schedule = schedule_of(backbone.alphas, config)
     start, fresh = seeded_noise(backbone, seed, len(prompts), size)
     given = [condition(backbone, prompts, negative, config.guidance)] * config.steps
 
     # 1. The left view, remembered
-    record = recorder(backbone, config)
-    yield from advance(sample_left(backbone, start, given, schedule, record), "left view", config.steps)
+    record = recorder(backbone, config, rows=given[0].branches * len(prompts), grid=grid_of(start))
+    added = added_noise(backbone, seed, len(prompts), size, config)
+    solver = solver_of(config, None if added is None else lambda: added.left)
+    yield from advance(sample_left(backbone, start, given, schedule, record, solver), "left view", config.steps)
     path = record.trajectory()
     picture = backbone.decode(path.clean)
 
@@ -58,7 +60,7 @@ def text_to_stereo(
     yield Progress(stage="depth", step=1, steps=1)
 
     # 3. The right view beside it
-    left = Left(trajectory=path, given=given, given_right=given, fresh=fresh, picture=picture)
+    left = Left(trajectory=path, given=given, given_right=given, fresh=fresh, added=added, picture=picture)
     facts = {"prompt": list(prompts), "negative": negative, "seed": seed, "depth_estimator": estimator.name}
     settings = describe("text", backbone, config, facts)
     return (yield from pair_beside(backbone, left, disparity, schedule, config, settings))
