@@ -158,9 +158,9 @@ def preset(name: PresetName, mode: Mode) -> StereoConfig:
     `paper` is the authors' published code, decision by decision: disparity normalised and truncated to whole cells,
     both views denoised together from the first step, null-text inversion for photos, the depth condition
     shared by both views. `fast` is the same method at the least cost: the left is recorded once and replayed,
-    photos are inverted once without optimisation and without guidance, disparity in pixels stays what it is. `best`
-    goes beyond the paper: what the left eye sees of the right view is moved in pixels, and only what it does not see
-    is generated.
+    photos are inverted once, in ten steps, without optimisation and without guidance, disparity in pixels stays what it
+    is. `best` goes beyond the paper: what the left eye sees of the right view is moved in pixels, and only what it does
+    not see is generated.
 
     Raises:
         ConfigError: If there is no such preset or mode.
@@ -179,7 +179,7 @@ def preset(name: PresetName, mode: Mode) -> StereoConfig:
         )
     if name == "fast":
         base = StereoConfig(guidance=_PAPER_GUIDANCE[mode])
-        return replace(base, guidance=1.0, timestep_offset=0) if mode == "photo" else base
+        return replace(base, steps=10, guidance=1.0, timestep_offset=0) if mode == "photo" else base
     if name == "best":
         return replace(
             preset("fast", mode),

@@ -16,7 +16,6 @@ from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import stack_rows
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.schedule import ddim_schedule
-from stereodiffusion.diffusion.shift import cell_map
 from stereodiffusion.diffusion.storage import InMainMemory, LayerTokens, OnDisk, bytes_per_step, steps_within
 from stereodiffusion.diffusion.trajectory import Trajectory, recorder, sample_left
 from stereodiffusion.diffusion.views import right_beside
@@ -42,7 +41,7 @@ def steps_of(backbone: StableDiffusion, config: StereoConfig, relief: Tensor) ->
     for _ in sample_left(backbone, normal(1), given, schedule, record):
         pass
     left = record.trajectory()
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     steps = right_beside(backbone, left, given, schedule, cells, config, normal(2), given_left=given)
     return left, list(steps)
 
@@ -63,11 +62,11 @@ def test_the_right_view_is_the_same_wherever_the_memory_is(
     torch.testing.assert_close(steps[-1].latents, kept[-1].latents, rtol=0, atol=1e-4)
 
     on_device = {index: layers for index, layers in left.memory.items() if isinstance(layers, dict)}
-    assert taken(on_device) == share * taken(whole.memory)
+    shared, fit = len(whole.memory), int(share * len(whole.memory))
+    assert taken(on_device) * shared == taken(whole.memory) * fit
     costs = [step.evaluations for step in steps]
     again = 0 if beyond == "offload" else 4
-    shared = len(whole.memory)
-    assert costs == [0] + [4] * int(share * shared) + [4 + again] * (shared - int(share * shared))
+    assert costs == [0] + [4] * fit + [4 + again] * (shared - fit)
 
 
 @pytest.mark.parametrize("build", [tiny.pipeline, tiny.xl_pipeline])

@@ -58,7 +58,7 @@ def test_what_the_frame_hides_is_not_seen() -> None:
 
 def test_it_costs_what_fast_costs(text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor) -> None:
     steps = photo_to_stereo(text_backbone, photo, Disparity.from_pixels(disparity_px), config=preset("best", "photo"))
-    assert sum(progress.evaluations for progress in steps) == 49 + 39
+    assert sum(progress.evaluations for progress in steps) == 9 + 7
 
 
 def test_text_and_depth_show_the_pixels_of_the_left_that_was_drawn(

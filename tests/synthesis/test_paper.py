@@ -1,6 +1,7 @@
 """The preset `paper`, whole: photo mode from pixels to the last latent, beside the authors' method written out."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -9,13 +10,14 @@ from diffusers import DDIMScheduler
 from tests import tiny
 from tests.diffusion import literal
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.config import preset
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.views import both_views, split_views
-from stereodiffusion.geometry import Disparity
-from stereodiffusion.synthesis import photo_to_stereo, stereo
+from stereodiffusion.geometry import Disparity, paper_disparity, splat
+from stereodiffusion.synthesis import depth_to_stereo, photo_to_stereo, stereo
 from stereodiffusion.synthesis.run import Run
 
 
@@ -25,7 +27,7 @@ def joint(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     seen: dict[str, Any] = {"steps": []}
 
     def watched(backbone: Any, x_T: Tensor, given: Sequence[Conditioning], *rest: Any, **named: Any) -> Iterator[Step]:
-        seen["start"], seen["given"] = x_T, given
+        seen["start"], seen["given"], seen["cells"] = x_T, given, rest[2]
         for step in both_views(backbone, x_T, given, *rest, **named):
             seen["steps"].append(step)
             yield step
@@ -78,3 +80,19 @@ def test_photo_mode_is_the_authors_at_every_step(joint: dict[str, Any]) -> None:
     torch.testing.assert_close(made.left, backbone.decode(reconstruction), rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(theirs[-1][0], theirs[-2][0], rtol=1e-10, atol=1e-10)
     assert made.settings["left_latent_mse"] == pytest.approx(float((reconstruction - z_0).square().mean()), rel=1e-2)
+
+
+@pytest.mark.parametrize("map_size", [(50, 70), (64, 96), (200, 301)])
+def test_a_map_of_another_size_comes_to_the_latents_at_once(joint: dict[str, Any], map_size: tuple[int, int]) -> None:
+    """The authors resize the map itself, not a copy that was brought to the picture's size first."""
+    backbone = StableDiffusion.from_pipeline(tiny.pipeline("depth"), name="tiny")
+    relief = torch.rand(map_size, generator=torch.Generator().manual_seed(1)).square()
+    config = replace(preset("paper", "depth"), steps=3)
+    made = Run(depth_to_stereo(backbone, Disparity.from_pixels(relief), ["a red ball"], config=config)).result
+    grid = made.size[0] // 8, made.size[1] // 8
+    moved = paper_disparity(Disparity.from_pixels(relief), max_disparity=0.08, height=grid[0], width=grid[1])
+    expected = splat(torch.zeros_like(moved.pixels), moved, mode="paper").source
+    assert torch.equal(joint["cells"].source, expected)
+    direct = interpolate(relief[None, None], size=grid, mode="bicubic", align_corners=False)
+    unit = (direct - direct.min()) / (direct.max() - direct.min())
+    torch.testing.assert_close(joint["given"][0].depth[:1], 2 * unit - 1, atol=1e-5, rtol=0)

@@ -12,6 +12,7 @@ import torch
 
 from stereodiffusion.bench.cost import peak_memory_mb
 from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.inversion import AUTHORS_NULL_TEXT, NullTextSettings
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.synthesis.photo import Retraced, retrace
 from stereodiffusion.synthesis.run import Progress
@@ -36,7 +37,7 @@ class Spent:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Known:
     z_0: Latent
-    wanted: tuple[tuple[str, ...], Schedule, float]
+    wanted: tuple[tuple[str, ...], Schedule, float, NullTextSettings]
     found: Retraced
     spent: Spent
 
@@ -53,16 +54,22 @@ class RecalledInversion:
         self.recalled: list[Spent] = []
 
     def __call__(
-        self, backbone: Backbone, z_0: Latent, prompts: Sequence[str], schedule: Schedule, guidance: float
+        self,
+        backbone: Backbone,
+        z_0: Latent,
+        prompts: Sequence[str],
+        schedule: Schedule,
+        guidance: float,
+        optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
     ) -> Generator[Progress, None, Retraced]:
         """As `retrace` does."""
-        wanted = tuple(prompts), schedule, guidance
+        wanted = tuple(prompts), schedule, guidance, optimisation
         known = self._known
         if known is not None and known.wanted == wanted and torch.equal(known.z_0, z_0):
             self.recalled.append(known.spent)
             return known.found
         start = time.perf_counter()
-        found, evaluations = yield from _counted(retrace(backbone, z_0, prompts, schedule, guidance))
+        found, evaluations = yield from _counted(retrace(backbone, z_0, prompts, schedule, guidance, optimisation))
         spent = Spent(
             seconds=time.perf_counter() - start,
             evaluations=evaluations,

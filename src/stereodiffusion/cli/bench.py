@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from stereodiffusion.cli import options
+from stereodiffusion.cli import bench_speed, options
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.errors import BenchmarkError, ConfigError
 
@@ -30,6 +30,9 @@ app = typer.Typer(
     help="Every method on published stereo pairs: the paper's tables and figures. docs/benchmark.md tells how.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
+
+
+app.command("speed")(bench_speed.speed)
 
 
 @app.command("run")

@@ -82,13 +82,17 @@ class NullTextSettings:
     tolerance_growth: float = 2e-5
 
 
+AUTHORS_NULL_TEXT = NullTextSettings()
+"""As published."""
+
+
 def null_text(
     backbone: Backbone,
     pivot: tuple[Latent, ...],
     given: Conditioning,
     schedule: Schedule,
     found: list[Conditioning],
-    settings: NullTextSettings = NullTextSettings(),
+    settings: NullTextSettings = AUTHORS_NULL_TEXT,
 ) -> Iterator[Step]:
     """Null-text optimisation (Eq. 10): one unconditional embedding per step.
 

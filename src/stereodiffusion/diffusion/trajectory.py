@@ -51,6 +51,7 @@ class Recorder:
     Attributes:
         layers: Numbers of the self-attention layers to record.
         indices: Steps in which to record them.
+        step_bytes: What the memory of one step takes.
         away: Those of them whose memory does not stay on the device, and where it goes.
         latents: What was collected so far, by level.
         memory: What was collected so far, by step.
@@ -59,6 +60,7 @@ class Recorder:
 
     layers: Collection[int]
     indices: Collection[int]
+    step_bytes: int = 0
     away: Mapping[int, Store] = field(default_factory=dict[int, Store])
     latents: dict[int, Latent] = field(default_factory=dict[int, Latent])
     memory: dict[int, LayerTokens] = field(default_factory=dict[int, LayerTokens])
@@ -98,9 +100,9 @@ def recorder(
     step = bytes_per_step(backbone.attention_sizes(*grid), layers, rows, backbone.dtype)
     fit = steps_within(config.memory_budget_mb, step, len(indices))
     if config.beyond_budget == "recompute":
-        return Recorder(layers=layers, indices=indices[:fit])
+        return Recorder(layers=layers, indices=indices[:fit], step_bytes=step)
     store = off_device(backbone.device)
-    return Recorder(layers=layers, indices=indices, away=dict.fromkeys(indices[fit:], store))
+    return Recorder(layers=layers, indices=indices, step_bytes=step, away=dict.fromkeys(indices[fit:], store))
 
 
 def sample_left(

@@ -8,7 +8,7 @@ from stereodiffusion.config import StereoConfig
 from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
-from stereodiffusion.diffusion.inversion import invert, null_text
+from stereodiffusion.diffusion.inversion import AUTHORS_NULL_TEXT, NullTextSettings, invert, null_text
 from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember
@@ -34,12 +34,19 @@ class Retraced:
     given: Sequence[Conditioning]
 
 
-Retrace: TypeAlias = Callable[[Backbone, Latent, Sequence[str], Schedule, float], Generator[Progress, None, Retraced]]
-"""Null-text inversion of clean latents: model, latents, one prompt for each, noise levels, guidance scale."""
+Retrace: TypeAlias = Callable[
+    [Backbone, Latent, Sequence[str], Schedule, float, NullTextSettings], Generator[Progress, None, Retraced]
+]
+"""Null-text inversion of clean latents: model, latents, a prompt for each, noise levels, guidance scale, optimiser."""
 
 
 def retrace(
-    backbone: Backbone, z_0: Latent, prompts: Sequence[str], schedule: Schedule, guidance: float
+    backbone: Backbone,
+    z_0: Latent,
+    prompts: Sequence[str],
+    schedule: Schedule,
+    guidance: float,
+    optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
 ) -> Generator[Progress, None, Retraced]:
     """Find the pivot trajectory of photos and the embeddings that retrace it (Eq. 9 and 10)."""
     record = Recorder(layers=(), indices=())
@@ -50,7 +57,9 @@ def retrace(
     yield from advance(there, "inversion", schedule.steps)
     pivot = record.trajectory()
     found: list[Conditioning] = []
-    yield from advance(null_text(backbone, pivot.latents, given, schedule, found), "null-text", schedule.steps)
+    yield from advance(
+        null_text(backbone, pivot.latents, given, schedule, found, optimisation), "null-text", schedule.steps
+    )
     return Retraced(start=pivot.latents[0], given=found)
 
 
@@ -62,6 +71,7 @@ def photo_to_stereo(
     prompts: Sequence[str] | None = None,
     config: StereoConfig,
     seed: int = 0,
+    optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
     retrace: Retrace = retrace,
 ) -> Synthesis:
     """Stereo pairs from photos. The left is the photo, or (`compose="decoded"`) the photo as the model reproduces it.
@@ -73,8 +83,9 @@ def photo_to_stereo(
         prompts: What the photos show, one per photo; "" for each if None.
         config: The settings.
         seed: For Eq. 8's noise; photo mode draws no other.
-        retrace: Null-text inversion, where `config` asks for it; depends on nothing but photo, prompts and levels,
-            so that whoever makes several pairs of one photo may hand in one that remembers.
+        optimisation: Of null-text inversion, if the settings ask for it.
+        retrace: Null-text inversion itself; depends on nothing but what it is given, so that whoever makes several
+            pairs of one photo may hand in one that remembers.
 
     Raises:
         ConfigError: If the numbers of photos and prompts differ.
@@ -112,7 +123,7 @@ def photo_to_stereo(
 
     # 2. Its trajectory
     if config.inversion == "null-text":
-        back = yield from retrace(backbone, z_0, prompts, schedule, config.guidance)
+        back = yield from retrace(backbone, z_0, prompts, schedule, config.guidance, optimisation)
         path = Trajectory(latents=(back.start,), memory={})
         left = Left(trajectory=path, given=back.given, given_right=back.given, fresh=fresh)
     else:
@@ -121,7 +132,7 @@ def photo_to_stereo(
     # 3. The right view beside it
     settings = describe("photo", backbone, config, {"prompt": list(prompts), **facts})
     left = replace(left, picture=photo, photo=z_0)
-    return (yield from pair_beside(backbone, left, dense, schedule, config, settings))
+    return (yield from pair_beside(backbone, left, dense, (height, width), schedule, config, settings))
 
 
 def _ddim_left(

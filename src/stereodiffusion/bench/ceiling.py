@@ -1,0 +1,60 @@
+"""What the machine can do at most, and what a network asks of it."""
+
+import time
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from stereodiffusion.diffusion.backbone import Backbone
+
+_EDGES = (1024, 2048, 4096)
+_SECONDS = 0.5
+_FUSED_ON_THE_PROCESSOR = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+"""Which torch's own counter does not know."""
+
+
+@torch.no_grad()
+def matmul_ceiling(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of square matrix multiplications, of the size that suits the machine best.
+
+    The median of what is measured in about half a second for each size.
+    """
+    reached: list[float] = []
+    for edge in _EDGES:
+        one = torch.randn(edge, edge, device=device).to(dtype)
+        seconds: list[float] = []
+        begun = time.perf_counter()
+        while len(seconds) < 3 or time.perf_counter() - begun < _SECONDS:
+            seconds.append(_timed_product(one))
+        reached.append(2 * edge**3 / median(seconds))
+    return max(reached)
+
+
+def _attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any) -> int:
+    """Of QK^T and of the weights times V, by the shapes (b, heads, tokens, channels)."""
+    rows, heads, queries, channels = query
+    return 2 * rows * heads * queries * key[2] * (channels + value[3])
+
+
+def _timed_product(one: torch.Tensor) -> float:
+    begun = time.perf_counter()
+    torch.mm(one, one)
+    if one.is_cuda:
+        torch.cuda.synchronize(one.device)
+    return time.perf_counter() - begun
+
+
+@torch.no_grad()
+def evaluation_flops(backbone: Backbone) -> int:
+    """Floating-point operations of one evaluation at the model's own size: convolutions, products and attention."""
+    height, width = (length // backbone.pixels_per_latent for length in backbone.native_size)
+    latents = torch.zeros(1, backbone.latent_channels, height, width, device=backbone.device)
+    depth = torch.zeros(1, 1, height, width, device=backbone.device) if backbone.depth_conditioned else None
+    embedding = backbone.embed([""])
+    counter = FlopCounterMode(display=False, custom_mapping={_FUSED_ON_THE_PROCESSOR: _attention_flops})
+    with counter:
+        backbone.predict(latents, 500, embedding, depth)
+    return counter.get_total_flops()

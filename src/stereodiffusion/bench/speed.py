@@ -1,0 +1,222 @@
+"""What a preset costs in a mode: seconds, evaluations, memory, and how near the network comes to the machine's ceiling.
+
+Where a whole run would take hours, a stretch of a few steps is run, from the first to the last stage of the mode, and
+each stage is extrapolated by its number of steps. What is done once (encoding, decoding, estimating depth) is not
+extrapolated. Null-text inversion is stretched as well: one iteration in each step is timed, ten are reported, the most
+that its authors allow, and one, the least.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import torch
+
+from stereodiffusion.bench.ceiling import evaluation_flops, matmul_ceiling
+from stereodiffusion.bench.cost import measured
+from stereodiffusion.bench.tools import CountingBackbone
+from stereodiffusion.config import Mode, PresetName, StereoConfig, preset
+from stereodiffusion.datasets.scenes import render, sample_scene
+from stereodiffusion.depth import DepthEstimator
+from stereodiffusion.diffusion.backbone import Backbone, Embedding
+from stereodiffusion.diffusion.inversion import AUTHORS_NULL_TEXT, NullTextSettings
+from stereodiffusion.diffusion.trajectory import recorder
+from stereodiffusion.geometry import Disparity
+from stereodiffusion.synthesis import depth_to_stereo, photo_to_stereo, text_to_stereo
+from stereodiffusion.synthesis.run import Stage, Synthesis
+from stereodiffusion.types import Image, Latent, Map
+
+SpeedModel: TypeAlias = Literal["toybox", "sd1"]
+"""The embedded model, or networks of Stable Diffusion's size with random weights."""
+
+_PROMPT = "a red ball on a wooden table, blue wall"
+_ONE_ITERATION = NullTextSettings(iterations=1, tolerance=-1.0, tolerance_growth=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """One line of the table.
+
+    Attributes:
+        model: Whose network.
+        mode: What was made.
+        preset: With which settings.
+        dtype: In which precision the network ran.
+        steps: Sampling steps that the numbers stand for.
+        stretch: Steps that were run; equal to `steps` where nothing is extrapolated.
+        seconds: For one pair.
+        seconds_least: The same if null-text inversion stopped after one iteration in every step.
+        evaluations: Of the network, one latent each; a backward pass counts as one.
+        peak_memory_mb: Most that the process held, in units of 10^6 bytes.
+        network_gflops: 10^9 floating-point operations a second of the network, forward, in this very run.
+        ceiling_gflops: Of square matrix multiplications in the same precision, before and after it.
+    """
+
+    model: str
+    mode: Mode
+    preset: PresetName
+    dtype: str
+    steps: int
+    stretch: int
+    seconds: float
+    seconds_least: float
+    evaluations: int
+    peak_memory_mb: float
+    network_gflops: float
+    ceiling_gflops: float
+
+    @property
+    def share(self) -> float:
+        """Of the ceiling that the network reaches."""
+        return self.network_gflops / self.ceiling_gflops
+
+
+class _Watched(CountingBackbone):
+    """Knows besides how long the network took, and the autoencoder and the text encoder."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__(backbone)
+        self.network_s, self.network_rows, self.once_s = 0.0, 0, 0.0
+
+    def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:
+        """As the model does, timed."""
+        begun = self._now()
+        output = super().predict(x_t, timestep, embedding, depth)
+        self.network_s += self._now() - begun
+        self.network_rows += len(x_t)
+        return output
+
+    def encode(self, image: Image) -> Latent:
+        """As the model does, timed."""
+        begun = self._now()
+        latents = super().encode(image)
+        self.once_s += self._now() - begun
+        return latents
+
+    def decode(self, latents: Latent) -> Image:
+        """As the model does, timed."""
+        begun = self._now()
+        image = super().decode(latents)
+        self.once_s += self._now() - begun
+        return image
+
+    def _now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+@dataclass(slots=True)
+class _StageCost:
+    """What a stage took: seconds that grow with its steps, seconds that do not, steps that cost, evaluations."""
+
+    repeated_s: float = 0.0
+    once_s: float = 0.0
+    steps: int = 0
+    evaluations: int = 0
+
+
+def measure(
+    model: SpeedModel,
+    backbone: Backbone,
+    estimator: DepthEstimator,
+    mode: Mode,
+    name: PresetName,
+    *,
+    stretch: int | None = None,
+) -> Speed:
+    """Make a pair, or a stretch of one, and say what it costs.
+
+    Args:
+        model: What the backbone is called in the table.
+        backbone: Depth-conditioned for the depth mode.
+        estimator: For the text mode.
+        mode: What to make.
+        name: The preset.
+        stretch: Steps to run; all if None.
+    """
+    whole = preset(name, mode)
+    config = whole if stretch is None else replace(whole, steps=min(stretch, whole.steps))
+    stretched = config.steps < whole.steps
+    watched = _Watched(backbone)
+    ceilings = [matmul_ceiling(backbone.device, backbone.dtype)]
+    optimisation = _ONE_ITERATION if stretched else AUTHORS_NULL_TEXT
+    with measured(str(backbone.device)) as cost:
+        stages = _stages(watched, _synthesis(watched, estimator, mode, config, optimisation))
+    ceilings.append(matmul_ceiling(backbone.device, backbone.dtype))
+
+    seconds = least = sum(stage.once_s for stage in stages.values())
+    evaluations = 0
+    for stage, taken in stages.items():
+        repeat = _steps_that_cost(stage, whole, mode) / taken.steps if taken.steps else 1.0
+        most, fewest, counted = taken.repeated_s, taken.repeated_s, float(taken.evaluations)
+        if stage == "null-text" and stretched:
+            forward = stages["inversion"].repeated_s / stages["inversion"].steps * taken.steps
+            iterations = AUTHORS_NULL_TEXT.iterations
+            most = 2 * forward + iterations * (taken.repeated_s - 2 * forward)
+            counted = (2 + 2 * iterations) * taken.steps
+        seconds, least, evaluations = seconds + most * repeat, least + fewest * repeat, evaluations + counted * repeat
+    flops = evaluation_flops(backbone) * watched.network_rows
+    return Speed(
+        model=model,
+        mode=mode,
+        preset=name,
+        dtype=str(backbone.dtype).removeprefix("torch."),
+        steps=whole.steps,
+        stretch=config.steps,
+        seconds=seconds,
+        seconds_least=least,
+        evaluations=round(evaluations),
+        peak_memory_mb=cost.peak_memory_mb + _kept_mb(backbone, whole, mode) - _kept_mb(backbone, config, mode),
+        network_gflops=flops / watched.network_s / 1e9,
+        ceiling_gflops=sum(ceilings) / len(ceilings) / 1e9,
+    )
+
+
+def _stages(watched: _Watched, synthesis: Synthesis) -> dict[Stage, _StageCost]:
+    """Run to the end and book every second on the stage it was spent in."""
+    stages: dict[Stage, _StageCost] = {}
+    last, once = time.perf_counter(), watched.once_s
+    for progress in synthesis:
+        stage = stages.setdefault(progress.stage, _StageCost())
+        now = time.perf_counter()
+        apart = watched.once_s - once
+        stage.once_s += apart
+        if progress.evaluations:
+            stage.repeated_s += now - last - apart
+            stage.steps += 1
+        else:  # a shift, an estimate of depth: it happens once
+            stage.once_s += now - last - apart
+        stage.evaluations += progress.evaluations
+        last, once = now, watched.once_s
+    return stages
+
+
+def _steps_that_cost(stage: Stage, config: StereoConfig, mode: Mode) -> int:
+    """Steps of a stage in which the network is evaluated."""
+    if stage == "right view":
+        return config.steps - config.shift_index - 1
+    if stage == "inversion" and mode == "photo" and config.timestep_offset == 0 and config.spacing == "leading":
+        return config.steps - 1  # the last level is reached twice
+    return config.steps
+
+
+def _kept_mb(backbone: Backbone, config: StereoConfig, mode: Mode) -> float:
+    """What is remembered of the left's attention on the device, in units of 10^6 bytes."""
+    rows = 1 if mode == "photo" or config.guidance == 1 else 2
+    kept = recorder(backbone, config, rows=rows)
+    return kept.step_bytes * (len(kept.indices) - len(kept.away)) / 1e6
+
+
+def _synthesis(
+    backbone: Backbone, estimator: DepthEstimator, mode: Mode, config: StereoConfig, optimisation: NullTextSettings
+) -> Synthesis:
+    """The mode's work, on a procedural scene of the model's own size."""
+    if mode == "text":
+        return text_to_stereo(backbone, estimator, [_PROMPT], config=config)
+    scene = render(sample_scene(0), backbone.native_size).left
+    disparity = Disparity.from_pixels(torch.from_numpy(scene.disparity).float())
+    if mode == "depth":
+        return depth_to_stereo(backbone, disparity, [_PROMPT], config=config)
+    photo = torch.from_numpy(scene.image).float().permute(2, 0, 1)[None].contiguous()
+    return photo_to_stereo(backbone, photo, disparity, config=config, optimisation=optimisation)

@@ -1,0 +1,87 @@
+"""The lines of `bench speed` as a file of JSON and as one of Markdown."""
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from stereodiffusion import __version__
+from stereodiffusion.bench.speed import Speed
+from stereodiffusion.formats.files import write_files
+
+COLUMNS = (
+    "model", "mode", "preset", "precision", "seconds", "times faster", "evaluations", "peak memory, MB",
+    "network, GFLOP/s", "of the ceiling",
+)  # fmt: skip
+"""What the table shows."""
+
+
+def cells(speed: Speed, lines: Sequence[Speed]) -> tuple[str, ...]:
+    """One line of the table; factors are against `paper` in the same mode and run."""
+    about = "about " if speed.stretch < speed.steps else ""
+    seconds = f"{about}{speed.seconds:.1f}"
+    if speed.seconds_least < speed.seconds:
+        seconds += f" (least {speed.seconds_least:.1f})"
+    return (
+        speed.model,
+        speed.mode,
+        speed.preset,
+        speed.dtype,
+        seconds,
+        _faster(speed, lines),
+        str(speed.evaluations),
+        f"{speed.peak_memory_mb:.0f}",
+        f"{speed.network_gflops:.0f} of {speed.ceiling_gflops:.0f}",
+        f"{speed.share:.0%}",
+    )
+
+
+def _faster(speed: Speed, lines: Sequence[Speed]) -> str:
+    for paper in lines:
+        if (paper.model, paper.mode, paper.preset) == (speed.model, speed.mode, "paper") and paper is not speed:
+            least = paper.seconds_least / speed.seconds
+            most = paper.seconds / speed.seconds
+            return f"{most:.1f}" if paper.seconds_least == paper.seconds else f"{most:.1f} (least {least:.1f})"
+    return ""
+
+
+def notes(lines: Sequence[Speed]) -> list[str]:
+    """What a reader has to know."""
+    said = [
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}.",
+        "The ceiling is that of square matrix multiplications in the same precision, before and after each line.",
+    ]
+    stretches = sorted({line.stretch for line in lines if line.stretch < line.steps})
+    if stretches:
+        ran = ", ".join(map(str, stretches))
+        said.append(f"Lines with 'about' are extrapolated from a stretch of {ran} steps, stage by stage.")
+    if any(line.seconds_least < line.seconds for line in lines):
+        said.append("Null-text inversion: ten iterations in every step; 'least' is one, where it stops early at once.")
+    return said
+
+
+def markdown(lines: Sequence[Speed]) -> str:
+    """The table for GitHub and the like."""
+    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *(cells(line, lines) for line in lines)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"{table}\n\n" + "\n".join(f"- {note}" for note in notes(lines)) + "\n"
+
+
+def write_report(folder: Path, lines: Sequence[Speed]) -> list[Path]:
+    """`speed.json` and `speed.md` in a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "stereodiffusion": __version__,
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "lines": [asdict(line) | {"share": line.share} for line in lines],
+    }
+    files = {
+        folder / "speed.json": (json.dumps(content, indent=2, allow_nan=False) + "\n").encode(),
+        folder / "speed.md": markdown(lines).encode(),
+    }
+    return write_files(files)
