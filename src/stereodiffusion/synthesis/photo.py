@@ -1,7 +1,8 @@
 """Photo to stereo: invert the photo, make the right beside its trajectory (Sec. 3.4 a)."""
 
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from stereodiffusion.config import StereoConfig
 from stereodiffusion.depth import DepthEstimator
@@ -28,6 +29,48 @@ from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
 from stereodiffusion.types import Image, Latent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retraced:
+    """What null-text inversion finds: the way back to a photo.
+
+    Attributes:
+        start: Latents at the noisiest level, (b, c, h, w).
+        given: Conditioning per step with which denoising leads from them to the photo.
+    """
+
+    start: Latent
+    given: Sequence[Conditioning]
+
+
+Retrace: TypeAlias = Callable[
+    [Backbone, Latent, Sequence[str], Schedule, float, NullTextSettings], Generator[Progress, None, Retraced]
+]
+"""Null-text inversion of clean latents: model, latents, a prompt for each, noise levels, guidance scale, optimiser."""
+
+
+def retrace(
+    backbone: Backbone,
+    z_0: Latent,
+    prompts: Sequence[str],
+    schedule: Schedule,
+    guidance: float,
+    optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
+) -> Generator[Progress, None, Retraced]:
+    """Find the pivot trajectory of photos and the embeddings that retrace it (Eq. 9 and 10)."""
+    record = Recorder(layers=(), indices=())
+    given = Conditioning(
+        embedding=backbone.embed(prompts), unconditional=backbone.embed([""] * len(prompts)), guidance=guidance
+    )
+    there = invert(backbone, z_0, given, schedule, record, label="there")
+    yield from advance(there, "inversion", schedule.steps)
+    pivot = record.trajectory()
+    found: list[Conditioning] = []
+    yield from advance(
+        null_text(backbone, pivot.latents, given, schedule, found, optimisation), "null-text", schedule.steps
+    )
+    return Retraced(start=pivot.latents[0], given=found)
+
+
 def photo_to_stereo(
     backbone: Backbone,
     photo: Image,
@@ -37,6 +80,7 @@ def photo_to_stereo(
     config: StereoConfig,
     seed: int = 0,
     optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
+    retrace: Retrace = retrace,
 ) -> Synthesis:
     """Stereo pairs from photos. The left is the photo, or (`compose="decoded"`) the photo as the model reproduces it.
 
@@ -48,6 +92,8 @@ def photo_to_stereo(
         config: The settings.
         seed: For Eq. 8's noise; photo mode draws no other.
         optimisation: Of null-text inversion, if the settings ask for it.
+        retrace: Null-text inversion itself; depends on nothing but what it is given, so that whoever makes several
+            pairs of one photo may hand in one that remembers.
 
     Raises:
         ConfigError: If the numbers of photos and prompts differ.
@@ -85,7 +131,9 @@ def photo_to_stereo(
 
     # 2. Its trajectory
     if config.inversion == "null-text":
-        left = yield from _null_text_left(backbone, z_0, prompts, schedule, config, fresh, optimisation)
+        back = yield from retrace(backbone, z_0, prompts, schedule, config.guidance, optimisation)
+        path = Trajectory(latents=(back.start,), memory={})
+        left = Left(trajectory=path, given=back.given, given_right=back.given, fresh=fresh)
     else:
         left = yield from _ddim_left(backbone, z_0, given, schedule, config, fresh)
 
@@ -115,29 +163,3 @@ def _ddim_left(
 
 def _recorder(backbone: Backbone, z_0: Latent, given: Conditioning, config: StereoConfig) -> Recorder:
     return recorder(backbone, config, rows=given.branches * len(z_0), grid=grid_of(z_0))
-
-
-def _null_text_left(
-    backbone: Backbone,
-    z_0: Latent,
-    prompts: Sequence[str],
-    schedule: Schedule,
-    config: StereoConfig,
-    fresh: Latent,
-    optimisation: NullTextSettings,
-) -> Generator[Progress, None, Left]:
-    """The left is denoised with embeddings that were optimised to retrace the pivot."""
-    record = Recorder(layers=(), indices=())
-    given = Conditioning(
-        embedding=backbone.embed(prompts),
-        unconditional=backbone.embed([""] * len(prompts)),
-        guidance=config.guidance,
-    )
-    yield from advance(invert(backbone, z_0, given, schedule, record, label="there"), "inversion", config.steps)
-    pivot = record.trajectory()
-    found: list[Conditioning] = []
-    yield from advance(
-        null_text(backbone, pivot.latents, given, schedule, found, optimisation), "null-text", config.steps
-    )
-    path = Trajectory(latents=pivot.latents[:1], memory={})
-    return Left(trajectory=path, given=found, given_right=found, fresh=fresh)
