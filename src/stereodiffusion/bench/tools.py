@@ -11,7 +11,14 @@ from torch import Tensor
 
 from stereodiffusion.bench.recall import RecalledInversion
 from stereodiffusion.config import PrecisionChoice
-from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Backbone, Embedding, Prediction
+from stereodiffusion.diffusion.backbone import (
+    AttentionPlace,
+    AttentionTap,
+    Backbone,
+    DeepFeatures,
+    Embedding,
+    Prediction,
+)
 from stereodiffusion.types import Image, Latent, Map
 
 
@@ -103,6 +110,10 @@ class CountingBackbone:
         output = self._backbone.predict(x_t, timestep, embedding, depth)
         self.evaluations += len(x_t) * (2 if output.requires_grad else 1)
         return output
+
+    def caching(self, features: DeepFeatures, *, reuse: bool) -> AbstractContextManager[None]:
+        """As the model does."""
+        return self._backbone.caching(features, reuse=reuse)
 
     def attending(self, tap: AttentionTap) -> AbstractContextManager[None]:
         """As the model does."""

@@ -132,6 +132,7 @@ def right_beside(
         solver=solver_of(config, None if added is None else lambda: added.right(cells)),
         edit=edit,
         tap_at=tap_at,
+        cached=config.cached_indices,
     ):
         yield replace(step, evaluations=step.evaluations + cost_of_looking_again(step.index))
 
@@ -192,7 +193,16 @@ def both_views(
         return torch.cat([added.left, torch.where(before, added.left, added.right(cells))], dim=1)
 
     start = repeat(x_T, "b c h w -> (v b) c h w", v=2)
-    yield from denoise(backbone, start, given, schedule, solver=solver_of(config, noise), edit=edit, tap_at=tap_at)
+    yield from denoise(
+        backbone,
+        start,
+        given,
+        schedule,
+        solver=solver_of(config, noise),
+        edit=edit,
+        tap_at=tap_at,
+        cached=config.cached_indices,
+    )
 
 
 def _split(pair: Transition) -> tuple[Transition, Transition]:

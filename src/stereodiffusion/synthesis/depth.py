@@ -72,7 +72,7 @@ def depth_to_stereo(
     picture = None
     if config.left == "recorded":
         solver = solver_of(config, None if added is None else lambda: added.left)
-        steps = sample_left(backbone, start, over_steps(given, config), schedule, record, solver)
+        steps = sample_left(backbone, start, over_steps(given, config), schedule, record, solver, config.cached_indices)
         picture = backbone.decode((yield from advance(steps, "left view", config.steps)))
     else:
         record.latents[0] = start

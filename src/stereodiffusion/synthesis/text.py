@@ -61,7 +61,9 @@ def text_to_stereo(
     record = recorder(backbone, config, rows=prompted.branches * len(prompts), grid=grid_of(start))
     added = added_noise(backbone, seed, len(prompts), size, config)
     solver = solver_of(config, None if added is None else lambda: added.left)
-    yield from advance(sample_left(backbone, start, given, schedule, record, solver), "left view", config.steps)
+    yield from advance(
+        sample_left(backbone, start, given, schedule, record, solver, config.cached_indices), "left view", config.steps
+    )
     path = record.trajectory()
     picture = backbone.decode(path.clean)
 
