@@ -45,11 +45,8 @@ def test_drawn_one_over_the_other_they_are_the_picture(seed: int) -> None:
     picture = 0.3 + 0.4 * torch.rand((1, 3, 20, 30), generator=generator)
     layers = split_at_borders(picture, disparity)
     assert bool(((layers.opacity >= 0) & (layers.opacity <= 1)).all())
-    whole = layers.front + (1 - layers.opacity) * layers.behind
-    unclipped_front = ((layers.front > 0) & (layers.front < layers.opacity)) | (layers.opacity == 0)
-    inside = (unclipped_front & (layers.behind > 0) & (layers.behind < 1)).all(1, keepdim=True)
-    assert torch.allclose(whole.masked_select(inside), picture.masked_select(inside), atol=1e-5)
-    assert float(inside.float().mean()) > 0.5
+    assert bool((layers.opacity > 0).any())
+    assert torch.allclose(layers.front + (1 - layers.opacity) * layers.behind, picture, atol=1e-6)
 
 
 def test_one_surface_is_not_taken_apart() -> None:

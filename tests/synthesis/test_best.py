@@ -36,7 +36,6 @@ def test_soft_borders_change_nothing_away_from_depth_edges(photo: Tensor, dispar
     disparity = Disparity.from_pixels(disparity_px)
     hard = known_view(photo, disparity, replace(BEST_PHOTO, **PLAIN))
     soft = known_view(photo, disparity, replace(BEST_PHOTO, frame="ends"))
-    assert torch.equal(soft.opacity > 0, soft.front.sum(1, keepdim=True) > 0)
     pixels, hole = hard.seen.filled().pixels, (~hard.visible).float()
     near, far, holes = torch.nn.functional.max_pool2d(torch.cat([pixels, -pixels, hole], 1), 9, 1, 4).split(1, dim=1)
     calm = (near + far < 1) & (holes == 0)

@@ -29,7 +29,8 @@ class Layers:
     Attributes:
         behind: The picture with nothing of nearer surfaces in the cells of borders, (b, 3, h, w).
         behind_disparity: Its disparity, dense.
-        front: Nearer surfaces along borders, colours times `opacity`, (b, 3, h, w).
+        front: Nearer surfaces along borders, colours times `opacity`, (b, 3, h, w); drawn over `behind` it gives the
+            picture exactly.
         opacity: α in [0, 1]; 0 where there is nothing in front, (b, 1, h, w).
         front_disparity: Of what is in front, known where there is something.
     """
@@ -66,9 +67,9 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
 
     own = picture.movedim(1, -1)[at]
     alpha = _mixture(own, front, behind, pixels.squeeze(1)[at], near_px, far_px)
-    # Of a mixture that is mostly one of the two, that one's own colour can be had exactly.
-    of_front = torch.where(alpha > 0.5, (own - (1 - alpha) * behind) / alpha.clamp(min=0.5), front).clamp(0, 1)
-    of_behind = torch.where(alpha < 0.5, (own - alpha * front) / (1 - alpha).clamp(min=0.5), behind).clamp(0, 1)
+    # α F as what is left of the mixture without the background: dividing by α or 1 - α would blow up small errors.
+    of_behind = torch.where(alpha > 0, behind, own)
+    of_front = own - (1 - alpha) * of_behind
 
     # The nearer surface beside the edge is in front as well, so that it and the border move as one piece.
     split = torch.zeros_like(edge).index_put((at[0], at[0] * 0, at[1], at[2]), torch.ones_like(at[0], dtype=torch.bool))
@@ -78,7 +79,7 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
     return Layers(
         behind=_put(picture, at, of_behind),
         behind_disparity=Disparity(pixels=_put(pixels, at, far_px), known=everywhere),
-        front=_put(picture, at, of_front) * opacity,
+        front=_put(picture * beside, at, of_front),
         opacity=opacity,
         front_disparity=Disparity(pixels=torch.where(opacity > 0, _put(pixels, at, near_px), 0.0), known=opacity > 0),
     )

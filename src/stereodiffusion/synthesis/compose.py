@@ -40,7 +40,7 @@ class KnownView:
     @property
     def view(self) -> Image:
         """Both layers, one over the other."""
-        return over(self.front, self.opacity, self.behind)
+        return over(self.front, self.opacity, self.behind).clamp(0, 1)
 
     @property
     def visible(self) -> Region:
@@ -97,4 +97,4 @@ def compose(known: KnownView, change: Image) -> Image:
             and grain is in both and cancels, so that there is no seam, and what the model leaves alone stays sharp.
     """
     filled = torch.where(known.seen.known, known.behind, (known.behind + change).clamp(0, 1))
-    return over(known.front, known.opacity, filled)
+    return over(known.front, known.opacity, filled).clamp(0, 1)
