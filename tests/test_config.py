@@ -45,6 +45,8 @@ def test_moments_scale_with_the_steps(steps: int, name: Any) -> None:
         ({"attention_from": 2}, "attention_from must be a fraction"),
         ({"attention": "bidirectional"}, "needs left='joint'"),
         ({"inversion": "null-text"}, "needs left='joint'"),
+        ({"right_every": 3}, "right_every must be a fraction"),
+        ({"right_every": 0.06, "left": "joint"}, "right_every needs left='recorded'"),
     ],
     ids=str,
 )

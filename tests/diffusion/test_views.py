@@ -244,6 +244,39 @@ def test_one_left_serves_several_right_views(backbone: StableDiffusion, relief: 
     assert not torch.equal(rights[0], rights[1])
 
 
+@pytest.mark.parametrize("resync", ["copy", "off"])
+def test_coarse_right_steps_are_those_of_a_left_that_was_coarse(
+    backbone: StableDiffusion, relief: Tensor, resync: Any
+) -> None:
+    """Of a left that was denoised in 20 steps, a right view that takes two at once needs every second level alone."""
+    config = StereoConfig(steps=20, guidance=3.0, resync=resync, right_every=0.1, shift_at=0.25)
+    schedule = ddim_schedule(backbone.alphas, 20)
+    given, fresh = prompted(backbone, 3.0), noise(2)
+    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    left = sampled(backbone, noise(1), given, schedule, config)
+    steps = list(right_beside(backbone, left, [given] * 20, schedule, cells, config, fresh))
+    assert [step.index for step in steps] == [5, 7, 9, 11, 13, 15, 17, 19]
+    assert sorted(left.memory) == [6, 8, 10, 12, 14, 16, 18]
+
+    # The same by hand: levels 0, 2, 4 ... of the left are a left of ten steps, shifted after its step 2.
+    halved = Schedule(timesteps=schedule.timesteps[::2], alphas=schedule.alphas[::2])
+    coarse_left = Trajectory(
+        latents=left.latents[::2], memory={index // 2: layers for index, layers in left.memory.items()}
+    )
+    coarse = replace(config, steps=10, right_every=0.0)
+    by_hand = list(right_beside(backbone, coarse_left, [given] * 10, halved, cells, coarse, fresh))
+    assert coarse.shift_index == 2
+
+    if resync == "off":
+        torch.testing.assert_close(steps[-1].latents, by_hand[-1].latents, rtol=1e-5, atol=1e-5)
+        return
+    for step in steps[1:]:
+        there = stereo_shift(left.latents[step.index + 1], cells)
+        synced = bool(torch.where(cells.visible, step.latents == there, True).all())
+        assert synced == (step.index in config.resync_indices)
+    assert config.resync_indices == {9, 13}
+
+
 @pytest.mark.parametrize("stop_after", [1, 4, 8])
 def test_breaking_off_leaves_the_model_unpatched(backbone: StableDiffusion, relief: Tensor, stop_after: int) -> None:
     config = StereoConfig(steps=10, guidance=3.0, left="joint")

@@ -195,7 +195,7 @@ def _stages(watched: _Watched, synthesis: Synthesis) -> dict[Stage, _StageCost]:
 def _steps_that_cost(stage: Stage, config: StereoConfig, mode: Mode) -> int:
     """Steps of a stage in which the network is evaluated."""
     if stage == "right view":
-        return config.steps - config.shift_index - 1
+        return len(config.right_indices)
     if stage == "inversion" and mode == "photo" and config.timestep_offset == 0 and config.spacing == "leading":
         return config.steps - 1  # the last level is reached twice
     return config.steps

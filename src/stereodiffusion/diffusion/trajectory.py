@@ -38,9 +38,9 @@ class Trajectory:
         """The denoised latent."""
         return self.latents[-1]
 
-    def after(self, index: int) -> State:
-        """What went on from step `index`."""
-        clean = self.predicted.get(index)
+    def after(self, index: int, begun: int | None = None) -> State:
+        """What went on from step `index`, for a view whose step there `begun` at an earlier one."""
+        clean = self.predicted.get(index if begun is None else begun)
         return State(latents=self.latents[index + 1], memory=None if clean is None else remembered(clean))
 
 
@@ -93,7 +93,7 @@ def recorder(
     if config.left != "recorded":
         return Recorder(layers=(), indices=())
     layers = layers_at(backbone, config.attention_places)
-    indices = [i for i in config.attention_indices if i > config.shift_index]
+    indices = [i for i in config.right_indices if i in config.attention_indices]
     if grid is None:
         height, width = backbone.native_size
         grid = height // backbone.pixels_per_latent, width // backbone.pixels_per_latent

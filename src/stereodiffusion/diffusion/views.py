@@ -44,9 +44,7 @@ def _shifted(left: State, cells: CellMap, config: StereoConfig, fresh: Latent) -
 
 
 def _resynced(left: State, right: Transition, cells: CellMap, config: StereoConfig) -> State:
-    """The right view after a step, with SPSMD where the settings want it."""
-    if right.index not in config.resync_indices:
-        return right.state
+    """The right view after SPSMD."""
     if config.resync == "mixed":
         return State(latents=resync_mixed(left.latents, right, cells))
     return resync_copy(left, right.state, cells)
@@ -90,7 +88,16 @@ def right_beside(
     if (known is None) == (config.resync == "pixels"):
         raise ConfigError("resync='pixels' needs the known part of the right view, other settings do not use it")
 
-    def tap_at(index: int) -> AttentionTap | None:
+    # The right's own steps: those of the left up to the shift, then `right_every` at once. Step j goes from level
+    # begins[j] to level begins[j + 1].
+    begins = [*range(shift + 1), *config.right_indices, schedule.steps]
+    coarse = Schedule(
+        timesteps=tuple(schedule.timesteps[level] for level in begins[:-1]),
+        alphas=tuple(schedule.alphas[level] for level in begins),
+    )
+
+    def tap_at(own: int) -> AttentionTap | None:
+        index = begins[own]
         if index not in config.attention_indices:
             return None
         if index in left.memory:
@@ -112,11 +119,17 @@ def right_beside(
         return State(latents=latents, memory=remembered(known.clean))  # nothing has to be predicted: x_0 is known
 
     def edit(right: Transition) -> State:
-        if known is None:
-            return _resynced(left.after(right.index), right, cells, config)
-        if right.index not in config.resync_indices:
+        begun, finished = begins[right.index], begins[right.index + 1] - 1
+        if config.resync_indices.isdisjoint(range(begun, finished + 1)):
             return right.state
-        return overwrite(right.state, from_pixels(known, right.index), known.cells)
+        if known is None:
+            return _resynced(left.after(finished, begun), right, cells, config)
+        return overwrite(right.state, from_pixels(known, finished), known.cells)
+
+    def noise() -> Float[Tensor, "n b c lh lw"]:
+        if added is None:
+            raise ConfigError("expected the noise that the solver adds after every step, got none")
+        return added.right(cells)[[level - 1 for level in begins[1:]]]
 
     right = _shifted(left.after(shift), cells, config, fresh) if known is None else from_pixels(known, shift)
     yield Step(
@@ -125,16 +138,17 @@ def right_beside(
     for step in denoise(
         backbone,
         right.latents,
-        given,
-        schedule,
+        [given[level] for level in begins[:-1]],
+        coarse,
         start=shift + 1,
         memory=right.memory,
-        solver=solver_of(config, None if added is None else lambda: added.right(cells)),
+        solver=solver_of(config, noise),
         edit=edit,
         tap_at=tap_at,
-        cached=config.cached_indices,
+        cached=[own for own, level in enumerate(begins) if level in config.cached_indices],
     ):
-        yield replace(step, evaluations=step.evaluations + cost_of_looking_again(step.index))
+        evaluations = step.evaluations + cost_of_looking_again(begins[step.index])
+        yield replace(step, index=begins[step.index + 1] - 1, evaluations=evaluations)
 
 
 def both_views(
@@ -183,6 +197,8 @@ def both_views(
             return _both(left.state, right.state)
         if pair.index == config.shift_index:
             return _both(left.state, _shifted(left.state, cells, config, fresh))
+        if pair.index not in config.resync_indices:
+            return _both(left.state, right.state)
         return _both(left.state, _resynced(left.state, right, cells, config))
 
     def noise() -> Float[Tensor, "n vb c lh lw"]:

@@ -115,7 +115,7 @@ def _both_latents(
         steps = right_beside(
             backbone, path, left.given_right, schedule, cells, config, left.fresh, known, left.added, left.given
         )
-        right = yield from advance(steps, "right view", config.steps - config.shift_index)
+        right = yield from advance(steps, "right view", 1 + len(config.right_indices))
         return path.clean, right
     steps = both_views(
         backbone,
