@@ -191,10 +191,10 @@ def preset(name: PresetName, mode: Mode) -> StereoConfig:
 
     `paper` is the authors' published code, decision by decision: disparity normalised and truncated to whole cells,
     both views denoised together from the first step, null-text inversion for photos, the depth condition
-    shared by both views. `fast` is the same method at the least cost: the left is recorded once and replayed, the right
-    takes three of its fifty steps at once, photos are inverted once, in ten steps, without optimisation and without
-    guidance, disparity in pixels stays what it is. `best` goes beyond the paper: what the left eye sees of the right
-    view is moved in pixels, and only what it does not see is generated.
+    shared by both views. `fast` is the same method at the least cost: the left is recorded once and replayed, photos
+    are inverted once, in ten steps, without optimisation and without guidance, disparity in pixels stays what it is.
+    `best` goes beyond the paper: what the left eye sees of the right view is moved in pixels, and only what it does not
+    see is generated, late and three of the left's steps at once.
 
     Raises:
         ConfigError: If there is no such preset or mode.
@@ -212,12 +212,13 @@ def preset(name: PresetName, mode: Mode) -> StereoConfig:
             right_depth="same",
         )
     if name == "fast":
-        base = StereoConfig(guidance=_PAPER_GUIDANCE[mode], right_every=0.06)
-        return replace(base, steps=10, right_every=0.0, guidance=1.0, timestep_offset=0) if mode == "photo" else base
+        base = StereoConfig(guidance=_PAPER_GUIDANCE[mode])
+        return replace(base, steps=10, guidance=1.0, timestep_offset=0) if mode == "photo" else base
     if name == "best":
         return replace(
             preset("fast", mode),
             shift_at=0.8,
+            right_every=0.06,
             attention_from=0.8,
             resync="pixels",
             resync_every=0.02,
