@@ -34,7 +34,9 @@ def test_moments_scale_with_the_steps(steps: int, name: Any) -> None:
     ("wrong", "says"),
     [
         ({"steps": 1}, "steps must be at least 2, got 1"),
-        ({"guidance": 0.5}, "guidance must be at least 1"),
+        ({"guidance": 0.5}, "guidance must be finite and at least 1"),
+        ({"guidance": float("nan")}, "guidance must be finite and at least 1, got nan"),
+        ({"guidance": float("inf")}, "guidance must be finite and at least 1, got inf"),
         ({"max_disparity": 8.0}, "fraction of the width"),
         ({"convergence": 5}, "fraction of the width"),
         ({"shift_at": 1.0}, "leaves no step"),

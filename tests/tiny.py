@@ -35,6 +35,16 @@ from transformers import (
     DPTImageProcessorPil,
 )
 
+from stereodiffusion.config import StereoConfig
+from stereodiffusion.diffusion.shift import CellMap, cell_map
+from stereodiffusion.geometry import Disparity
+
+
+def cells(disparity: Disparity, config: StereoConfig) -> CellMap:
+    """Where the cells of eight pixels go, as all these models have them."""
+    return cell_map(disparity, config, (disparity.height // 8, disparity.width // 8))
+
+
 Kind: TypeAlias = Literal["epsilon", "v_prediction", "depth"]
 """The network predicts the noise, the velocity, or the noise given a depth map as its fifth channel."""
 

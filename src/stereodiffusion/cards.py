@@ -15,6 +15,9 @@ Kind: TypeAlias = Literal["text", "depth", "depth-estimator"]
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of the embedded models."""
 
+UNREACHABLE_S = 10
+"""Seconds after which a hub that does not answer counts as out of reach."""
+
 _DIFFUSION_FILES = (
     "model_index.json",
     "scheduler/scheduler_config.json",
@@ -39,9 +42,7 @@ _SDXL_FILES = (
 _ESTIMATOR_FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 _OPENRAIL_M = "CreativeML OpenRAIL-M"
 _OPENRAIL_PP = "CreativeML Open RAIL++-M"
-_RAIL_NOTE = (
-    "commercial use is allowed; the licence lists uses that are not, and they bind whoever gets the model from you"
-)
+_RAIL_NOTE = "the licence lists uses that are not allowed, and they bind whoever gets the model from you"
 _WITHDRAWN = "community mirror, the publisher's own repository was withdrawn"
 
 
@@ -210,7 +211,7 @@ CARDS: tuple[ModelCard, ...] = (
     _embedded(
         "toybox-depth",
         "depth-estimator",
-        ("config.json", "model.safetensors"),
+        _ESTIMATOR_FILES,
         "knows the scenes that toybox draws, and little else",
     ),
     ModelCard(

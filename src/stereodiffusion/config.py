@@ -7,6 +7,7 @@ fraction of the picture's width.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Literal, TypeAlias, get_args
 
 from stereodiffusion.errors import ConfigError
@@ -70,6 +71,9 @@ class StereoConfig:
         compose: `decoded` returns both views as the model decodes them. `source` returns the left as it is, at its own
             size, and the right made of the left's own pixels, generated ones in the occlusions alone.
         refine: Snap the borders in `estimated` disparity to the picture's edges. Maps that are given stay as they are.
+        borders: Where pixels are moved: `soft` takes those at depth edges apart, so that each of the two surfaces in
+            them moves on its own; `hard` moves them as they are.
+        frame: Whether a surface that the frame cuts `continues` beyond it and hides what is behind, or `ends` there.
         right_depth: Depth mode: condition the right view on the `warped` map, or on the `same` map as the left.
     """
 
@@ -101,13 +105,15 @@ class StereoConfig:
     inversion: Literal["ddim", "null-text"] = "ddim"
     compose: Literal["decoded", "source"] = "decoded"
     refine: Literal["off", "estimated"] = "off"
+    borders: Literal["hard", "soft"] = "hard"
+    frame: Literal["ends", "continues"] = "ends"
     right_depth: Literal["warped", "same"] = "warped"
 
     def __post_init__(self) -> None:
         if self.steps < 2:
             raise ConfigError(f"steps must be at least 2, got {self.steps}")
-        if self.guidance < 1:
-            raise ConfigError(f"guidance must be at least 1, got {self.guidance}")
+        if not 1 <= self.guidance < inf:
+            raise ConfigError(f"guidance must be finite and at least 1, got {self.guidance}")
         if not 0 <= self.max_disparity <= 0.5:
             raise ConfigError(f"max_disparity must be a fraction of the width in [0, 0.5], got {self.max_disparity}")
         if not -0.5 <= self.convergence <= 0.5:
@@ -126,7 +132,7 @@ class StereoConfig:
             raise ConfigError("a step that reused its deep half cannot be recomputed: set beyond_budget='offload'")
         if self.resync_every == 0:
             raise ConfigError("resync_every must be above 0; set resync to 'off' to leave SPSMD out")
-        if self.shift_index >= self.steps - 1:
+        if self.shift_at == 1:
             raise ConfigError(f"shift_at {self.shift_at} leaves no step for the right view at {self.steps} steps")
         if self.attention == "bidirectional" and self.left == "recorded":
             raise ConfigError("bidirectional attention changes the left view, so it needs left='joint', got 'recorded'")
@@ -141,8 +147,8 @@ class StereoConfig:
 
     @property
     def shift_index(self) -> int:
-        """Index of the step after which the left latent is shifted."""
-        return round(self.shift_at * self.steps)
+        """Index of the step after which the left latent is shifted; one step at least is left to the right view."""
+        return min(round(self.shift_at * self.steps), self.steps - 2)
 
     @property
     def right_indices(self) -> range:
@@ -185,10 +191,10 @@ def preset(name: PresetName, mode: Mode) -> StereoConfig:
 
     `paper` is the authors' published code, decision by decision: disparity normalised and truncated to whole cells,
     both views denoised together from the first step, null-text inversion for photos, the depth condition
-    shared by both views. `fast` is the same method at the least cost: the left is recorded once and replayed, the right
-    takes three of its fifty steps at once, photos are inverted once, in ten steps, without optimisation and without
-    guidance, disparity in pixels stays what it is. `best` goes beyond the paper: what the left eye sees of the right
-    view is moved in pixels, and only what it does not see is generated.
+    shared by both views. `fast` is the same method at the least cost: the left is recorded once and replayed, photos
+    are inverted once, in ten steps, without optimisation and without guidance, disparity in pixels stays what it is.
+    `best` goes beyond the paper: what the left eye sees of the right view is moved in pixels, and only what it does not
+    see is generated, late and three of the left's steps at once.
 
     Raises:
         ConfigError: If there is no such preset or mode.
@@ -206,16 +212,21 @@ def preset(name: PresetName, mode: Mode) -> StereoConfig:
             right_depth="same",
         )
     if name == "fast":
-        base = StereoConfig(guidance=_PAPER_GUIDANCE[mode], right_every=0.06)
-        return replace(base, steps=10, right_every=0.0, guidance=1.0, timestep_offset=0) if mode == "photo" else base
+        base = StereoConfig(guidance=_PAPER_GUIDANCE[mode])
+        return replace(base, steps=10, guidance=1.0, timestep_offset=0) if mode == "photo" else base
     if name == "best":
         return replace(
             preset("fast", mode),
+            shift_at=0.8,
+            right_every=0.06,
+            attention_from=0.8,
             resync="pixels",
             resync_every=0.02,
             resync_until=1.0,
             compose="source",
             refine="estimated",
+            borders="soft",
+            frame="continues",
         )
     raise ConfigError(f"preset must be one of {', '.join(preset_names())}, got {name!r}")
 

@@ -103,6 +103,12 @@ def test_figures_are_drawn_of_what_there_is(tmp_path: Path) -> None:
         "sd-paper",
         "sd-paper-spsmd",
     }
+    for figure, shown in (("figure4", {"stretch", "telea", "sd-paper"}), ("figure5", {"sd-paper", "sd-paper-spsmd"})):
+        with Image.open(tmp_path / "out" / f"{figure}-{board}.png") as drawn:
+            greys = np.asarray(drawn.convert("RGB"))
+        levels = {"stretch": 0, "telea": 20, "sd-paper": 40, "sd-paper-spsmd": 60}
+        large = {name for name, level in levels.items() if (greys == level).all(axis=2).sum() > 208**2}
+        assert large == shown, figure
     with Image.open(tmp_path / "out" / f"figure8-{board}.png") as figure:
         levels = np.asarray(figure.convert("RGB")).astype(int)
     columns = np.flatnonzero((levels[..., 0] - levels[..., 1] > 100).any(axis=0))

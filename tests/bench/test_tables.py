@@ -60,6 +60,13 @@ def test_ablations_are_in_table_2_and_the_method_itself_in_both() -> None:
     assert methods["Table 3"] == {"sd-paper", "sd-paper-spsmd", "telea"}
 
 
+def test_a_method_by_itself_is_no_ablation() -> None:
+    alone = make_tables([row("sd-paper", protocol="metric")])
+    assert {one.name for one in alone} == {"Table 1", "Table 3"}
+    both = make_tables([row("sd-paper", protocol="metric"), row("sd-paper-none", protocol="metric")])
+    assert len(table(both, "Table 2").lines) == 2
+
+
 def test_lines_are_told_apart_by_the_settings_that_differ() -> None:
     base: dict[str, object] = {"model": "toybox", "seed": 0, "steps": 10}
     tables = make_tables(
@@ -69,6 +76,14 @@ def test_lines_are_told_apart_by_the_settings_that_differ() -> None:
     assert [one.label for one in found.lines if one.scenes] == ["telea", "sd-paper (steps 10)", "sd-paper (steps 50)"]
     assert found.group["model"] == "toybox"
     assert "steps" not in found.group
+
+
+def test_what_each_method_decides_for_itself_is_no_setting() -> None:
+    own: dict[str, object] = {"model": "toybox", "steps": None}
+    (alone,) = (one for one in make_tables([row("sd-paper", settings=own)]) if one.name == "Table 1")
+    assert "steps" not in alone.group
+    both = make_tables([row("sd-paper", settings=own), row("sd-paper", settings=own | {"steps": 20})])
+    assert {one.label for one in table(both, "Table 1").lines if one.scenes} == {"sd-paper", "sd-paper (steps 20)"}
 
 
 def test_data_sets_protocols_and_sizes_are_tables_of_their_own() -> None:

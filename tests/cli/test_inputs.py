@@ -14,7 +14,9 @@ from stereodiffusion.formats import write_map
 from stereodiffusion.geometry import Disparity
 
 RAMP = np.linspace(1, 4, 40, dtype=np.float32).reshape(5, 8)
-COMMON = Common(config=preset("fast", "depth"), deepened=False, formats=("sbs",), also=())
+COMMON = Common(
+    config=preset("fast", "depth"), photo=preset("fast", "photo"), deepened=False, formats=("sbs",), also=()
+)
 
 
 @pytest.fixture
@@ -87,11 +89,15 @@ def test_what_does_not_fit_together_is_refused(said: dict[str, Any], message: st
 
 
 def test_a_maximum_disparity_for_a_map_in_pixels_is_not_silently_ignored(maps: Path) -> None:
-    asked = Common(config=preset("fast", "depth"), deepened=True, formats=("sbs",), also=())
+    asked = Common(
+        config=preset("fast", "depth"), photo=preset("fast", "photo"), deepened=True, formats=("sbs",), also=()
+    )
     with pytest.raises(ConfigError, match="--max-disparity has nothing to scale"):
         pixels(maps / "ramp.pfm", asked, kind="disparity-px")
     pixels(maps / "ramp.pfm", asked, kind="near-is-bright")
-    normalizing = Common(config=preset("paper", "depth"), deepened=True, formats=("sbs",), also=())
+    normalizing = Common(
+        config=preset("paper", "depth"), photo=preset("paper", "photo"), deepened=True, formats=("sbs",), also=()
+    )
     pixels(maps / "ramp.pfm", normalizing, kind="disparity-px")
 
 

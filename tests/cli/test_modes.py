@@ -1,5 +1,6 @@
 """The three modes from the command line to the files, on a tiny model."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from PIL import Image
 from tests.cli.conftest import Run
 
 import stereodiffusion
+from stereodiffusion.config import preset
 from stereodiffusion.formats import read_map, read_metadata, write_map
 from stereodiffusion.geometry import Disparity
 
+PLACES = ["down", "mid", "up"]
 FEW = ("--steps", "4", "--quiet")
 
 
@@ -80,7 +83,13 @@ def test_depth_in_two_steps(here: Path, run: Run, model: Path) -> None:
     write_map(here / "room.pfm", Disparity.from_pixels(torch.linspace(0, 4, 64).expand(64, 64)))
     result = run("depth", "room.pfm", "a green cone", "--two-step", "--model", model, *FEW)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert read_metadata(here / "a-green-cone.png")["mode"] == "photo"
+    settings = read_metadata(here / "a-green-cone.png")
+    assert (settings["mode"], settings["prompt"]) == ("depth", ["a green cone"])
+    second = settings["second_step"]
+    assert isinstance(second, dict)
+    assert second["mode"] == "photo"
+    assert settings["config"] == asdict(replace(preset("fast", "depth"), steps=4)) | {"attention_places": PLACES}
+    assert second["config"] == asdict(replace(preset("fast", "photo"), steps=4)) | {"attention_places": PLACES}
 
 
 def test_photo_with_its_disparity(here: Path, run: Run, model: Path) -> None:
@@ -101,6 +110,7 @@ def test_photo_with_estimated_depth(here: Path, run: Run, tiny_text: tuple[str, 
     result = run("photo", "cat.png", *tiny_text, "--max-disparity", "0.05", "--also", "disparity")
     assert (result.exit_code, result.stderr) == (0, "")
     assert float(read_map(here / "cat-stereo-disparity.pfm").values.max()) == pytest.approx(3.2)
+    assert read_metadata(here / "cat-stereo.png")["depth_estimator"] == "tiny-depth"
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps", "nonsense"])
@@ -143,7 +153,7 @@ def test_a_model_that_has_to_be_fetched_is_announced(
     result = run("text", "a ball", "--model", "sd1.5")
     assert (result.exit_code, result.stdout) == (2, "")
     note, error = result.stderr.splitlines()
-    assert note == "fetching sd1.5"
+    assert note == "fetching sd1.5 and dpt-hybrid-midas"
     assert error.startswith("stereodiffusion: error: ")
     assert "toybox" in error
     assert str(tmp_path / "by-hand") in error

@@ -61,7 +61,7 @@ def test_lists_come_repeated_and_with_commas() -> None:
         ({"steps": 1}, ConfigError, "steps must be at least 2, got 1"),
         ({"solver": "euler"}, ConfigError, r"--solver must be one of ddim, dpm\+\+, lcm, got 'euler'"),
         ({"spacing": "even"}, ConfigError, "--spacing must be one of leading, trailing, got 'even'"),
-        ({"guidance": 0.5}, ConfigError, "guidance must be at least 1"),
+        ({"guidance": 0.5}, ConfigError, "guidance must be finite and at least 1"),
         ({"max_disparity": 8.0}, ConfigError, r"max_disparity must be a fraction of the width in \[0, 0.5\], got 8.0"),
         ({"convergence": 3.0}, ConfigError, "convergence must be a fraction"),
         ({"dtype": "float8"}, ConfigError, "--dtype must be one of auto, float32, float16, bfloat16, got 'float8'"),

@@ -12,7 +12,7 @@ from stereodiffusion.pair import StereoPair
 
 
 def wanted(*formats: str, also: tuple[str, ...] = ()) -> Common:
-    return Common(config=StereoConfig(), deepened=False, formats=formats or ("sbs",), also=also)  # pyright: ignore[reportArgumentType]
+    return Common(config=StereoConfig(), photo=StereoConfig(), deepened=False, formats=formats or ("sbs",), also=also)  # pyright: ignore[reportArgumentType]
 
 
 def test_names_from_prompts() -> None:
@@ -26,19 +26,29 @@ def test_names_from_prompts() -> None:
 
 
 def test_a_name_is_numbered_when_it_is_taken(here: Path) -> None:
-    assert settle_output(None, "ball", wanted()) == Path("ball")
+    assert settle_output(None, "ball", wanted()) == Path("ball.png")
     (here / "ball.png").touch()
-    assert settle_output(None, "ball", wanted()) == Path("ball-2")
-    assert settle_output(None, "ball", wanted("mpo")) == Path("ball")
+    assert settle_output(None, "ball", wanted()) == Path("ball-2.png")
+    assert settle_output(None, "ball", wanted("mpo")) == Path("ball.mpo")
     (here / "ball-2.png").touch()
-    assert settle_output(None, "ball", wanted()) == Path("ball-3")
+    assert settle_output(None, "ball", wanted()) == Path("ball-3.png")
     (here / "box-disparity.pfm").touch()
-    assert settle_output(None, "box", wanted(also=("disparity",))) == Path("box-2")
+    assert settle_output(None, "box", wanted(also=("disparity",))) == Path("box-2.png")
+
+
+@pytest.mark.parametrize("kind", ["anaglyph", "mpo", "wiggle-gif"])
+def test_dots_in_a_name_are_no_suffix(kind: str, here: Path) -> None:
+    """Cameras and people date their photos so."""
+    (file,) = written_files(settle_output(None, "2024.05.17-stereo", wanted(kind)), wanted(kind))
+    assert file.stem == "2024.05.17-stereo"
+    several = wanted("sbs", kind, also=("left",))
+    stems = [file.stem for file in written_files(settle_output(None, "2024.05.17-stereo", several), several)]
+    assert stems == [f"2024.05.17-stereo-{end}" for end in ("sbs", kind, "left")]
 
 
 def test_a_folder_gets_a_name_in_it(here: Path) -> None:
     (here / "results").mkdir()
-    assert settle_output(Path("results"), "ball", wanted()) == Path("results/ball")
+    assert settle_output(Path("results"), "ball", wanted()) == Path("results/ball.png")
 
 
 def test_a_file_that_was_asked_for_is_replaced(here: Path) -> None:
@@ -55,6 +65,7 @@ def test_a_file_that_was_asked_for_is_replaced(here: Path) -> None:
         ("ball.txt", ["sbs", "mpo"], r"ball.txt: sbs, mpo goes into .png, .*, .mpo, got .txt"),
         ("photo.png", ["sbs"], "photo.png is read by this command and would be replaced"),
         ("./link/../photo.png", ["sbs"], "would be replaced"),
+        ("a" * 300 + ".png", ["sbs"], "cannot be used: File name too long"),
     ],
 )
 def test_what_cannot_be_written_is_refused(output: str, formats: list[str], message: str, here: Path) -> None:

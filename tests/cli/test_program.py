@@ -59,13 +59,23 @@ def test_without_a_command_there_is_help(run: Run) -> None:
     assert "Usage: stereodiffusion" in result.stdout
 
 
-def test_models_are_listed(run: Run) -> None:
+def test_models_are_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     result = run("models")
     assert result.exit_code == 0
-    for card in CARDS:
-        line = next(line for line in result.stdout.splitlines() if line.startswith(f"{card.name} "))
-        assert card.licence in line
-        assert "MB" in line or card.repository is None
+    lines = result.stdout.splitlines()
+    starts = [number for number, line in enumerate(lines) if line and not line.startswith(" ")]
+    listed = ["\n".join(lines[start:end]) for start, end in zip(starts, [*starts[1:], None], strict=True)]
+    for card, shown in zip(CARDS, listed, strict=False):
+        flowing = " ".join(shown.split())
+        assert shown.startswith(f"{card.name} ")
+        assert "on disk" in shown or "with the package" in shown
+        assert f"{card.licence}, {'commercial use allowed' if card.commercial_use else 'no commercial use'}" in flowing
+        assert card.note in flowing
+        if card.repository is not None:
+            assert f"{card.download_mb} MB" in shown
+            assert f"{card.repository} at {card.revision}" in flowing
+        assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_an_error_in_a_process_of_its_own() -> None:

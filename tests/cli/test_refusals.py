@@ -7,8 +7,6 @@ import pytest
 from PIL import Image
 from tests.cli.conftest import Run
 
-PAPER_9 = ("--preset", "paper", "--steps", "9")
-
 
 @pytest.fixture(autouse=True)
 def files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,23 +51,13 @@ def files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ["depth", "depth.png", "a cone", "--map-kind", "near-is-dark", "--two-step", "--model", "sd2-depth"],
             "sd2-depth cannot treat its picture as a photo",
         ),
-        (
-            [
-                "depth",
-                "depth.png",
-                "a",
-                "--map-kind",
-                "near-is-dark",
-                "--two-step",
-                "--preset",
-                "paper",
-                "--steps",
-                "9",
-            ],
-            "--two-step takes --preset paper as it is",
-        ),
         (["photo", "dog.jpg"], "dog.jpg: no such file"),
         (["photo", "text.txt"], "text.txt"),
+        (["photo", "a" * 300], "cannot be used: File name too long"),
+        (["photo", "cat.png", "-o", "a" * 300], "cannot be used: File name too long"),
+        (["photo", "cat.png", "--disparity", "a" * 300], "cannot be used: File name too long"),
+        (["text", "a ball", "--model", "a" * 300], "there is no model"),
+        (["text", "a ball", "--guidance", "nan"], "guidance must be finite and at least 1, got nan"),
         (["photo", "cat.png", "-o", "cat.png"], "cat.png is read by this command and would be replaced"),
         (["photo", "cat.png", "--disparity", "cat.pfm"], "cat.pfm: no such file"),
         (["photo", "cat.png", "--disparity", "depth.png"], "depth.png holds whole numbers: say with --map-scale"),

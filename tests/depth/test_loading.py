@@ -4,8 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from jaxtyping import TypeCheckError
 from safetensors.torch import load_file, save_file
 
@@ -49,6 +51,23 @@ def test_offline_says_where_to_put_it_and_what_to_use_instead(offline: Path) -> 
     assert str(offline / "Intel" / "dpt-large") in message
     assert message.endswith("or use the embedded toybox-depth")
     assert "\n" not in message
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Downloads would try again for half a minute, and print each time."""
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise ConnectionError("Name or service not known")
+
+    def cached_only(*_: object, local_files_only: bool = False, **__: object) -> str:
+        assert local_files_only, "a download was begun"
+        raise LocalEntryNotFoundError("nothing there")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", unreachable)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", cached_only)
+    with pytest.raises(ModelUnavailableError, match=r"cannot be fetched \(Name or service not known\); put"):
+        load_depth_estimator("Intel/dpt-large")
 
 
 def test_offline_by_the_name_of_a_card(offline: Path) -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from tests import tiny
 
 from stereodiffusion.config import StereoConfig
-from stereodiffusion.diffusion.shift import CellMap, cell_map
+from stereodiffusion.diffusion.shift import CellMap
 from stereodiffusion.geometry import Disparity
 
 CELL = 8
@@ -19,7 +20,7 @@ def near_box(cells: int) -> torch.Tensor:
 
 
 def shifted(cells: int, config: StereoConfig, unit_px: float) -> CellMap:
-    return cell_map(Disparity.from_pixels(unit_px * near_box(cells)), config, pixels_per_latent=CELL)
+    return tiny.cells(Disparity.from_pixels(unit_px * near_box(cells)), config)
 
 
 def farthest(found: CellMap) -> int:

@@ -14,7 +14,7 @@ from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.inversion import invert, null_text
 from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
-from stereodiffusion.diffusion.shift import CellMap, cell_map
+from stereodiffusion.diffusion.shift import CellMap
 from stereodiffusion.diffusion.trajectory import Recorder, recorder, sample_left
 from stereodiffusion.diffusion.views import both_views, right_beside, split_views
 from stereodiffusion.geometry import Disparity
@@ -35,7 +35,7 @@ def schedule(xl: StableDiffusion) -> Schedule:
 @pytest.fixture
 def moved(relief: Tensor) -> CellMap:
     """Where the cells of two pictures of 64 x 128 pixels go."""
-    return cell_map(Disparity.from_pixels(relief * 24), StereoConfig(), pixels_per_latent=8)
+    return tiny.cells(Disparity.from_pixels(relief * 24), StereoConfig())
 
 
 def noise(seed: int) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, LCMScheduler
+from tests import tiny
 from torch import Tensor
 
 from stereodiffusion.backbones.sd import StableDiffusion
@@ -17,7 +18,7 @@ from stereodiffusion.diffusion.inversion import invert
 from stereodiffusion.diffusion.multistep import dpm_solver
 from stereodiffusion.diffusion.sampling import schedule_of, solver_of
 from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule, scaled_linear_alphas, trailing_schedule
-from stereodiffusion.diffusion.shift import CellMap, KnownRight, cell_map, shifted_state
+from stereodiffusion.diffusion.shift import CellMap, KnownRight, shifted_state
 from stereodiffusion.diffusion.solver import Memory, State, ddim, ddim_step, noise_of
 from stereodiffusion.diffusion.trajectory import Trajectory, recorder, sample_left
 from stereodiffusion.diffusion.views import both_views, right_beside, split_views
@@ -215,7 +216,7 @@ def test_recorded_and_joint_give_the_same_right_view(
 ) -> None:
     config = StereoConfig(steps=12, solver=solver, spacing=spacing, resync=resync, deblur=True)
     schedule = schedule_of(backbone.alphas, config)
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     given, x, fresh, added = prompted(backbone), normal(1), normal(2), noise_of_steps(config)
     left = sampled(backbone, given, schedule, config, x)
     right = last(right_beside(backbone, left, [given] * 12, schedule, cells, config, fresh, added=added))
@@ -229,7 +230,7 @@ def test_recorded_and_joint_give_the_same_right_view(
 def test_recorded_and_joint_agree_on_an_inverted_photo(backbone: StableDiffusion, relief: Tensor) -> None:
     config = replace(preset("fast", "photo"), steps=12, solver="dpm++")
     schedule = schedule_of(backbone.alphas, config)
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     given, fresh, record = prompted(backbone, 1.0), normal(2), recorder(backbone, config)
     last(invert(backbone, normal(1) * 0.8, given, schedule, record))
     left = record.trajectory()

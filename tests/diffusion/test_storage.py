@@ -16,7 +16,6 @@ from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import stack_rows
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.schedule import ddim_schedule
-from stereodiffusion.diffusion.shift import cell_map
 from stereodiffusion.diffusion.storage import InMainMemory, LayerTokens, OnDisk, bytes_per_step, steps_within
 from stereodiffusion.diffusion.trajectory import Trajectory, recorder, sample_left
 from stereodiffusion.diffusion.views import right_beside
@@ -42,7 +41,7 @@ def steps_of(backbone: StableDiffusion, config: StereoConfig, relief: Tensor) ->
     for _ in sample_left(backbone, normal(1), given, schedule, record):
         pass
     left = record.trajectory()
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     steps = right_beside(backbone, left, given, schedule, cells, config, normal(2), given_left=given)
     return left, list(steps)
 

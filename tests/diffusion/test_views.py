@@ -15,7 +15,7 @@ from stereodiffusion.config import StereoConfig, preset
 from stereodiffusion.diffusion.denoise import Conditioning, Step, Transition
 from stereodiffusion.diffusion.inversion import invert, null_text
 from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
-from stereodiffusion.diffusion.shift import CellMap, cell_map, deblur, resync_copy, resync_mixed, stereo_shift
+from stereodiffusion.diffusion.shift import CellMap, deblur, resync_copy, resync_mixed, stereo_shift
 from stereodiffusion.diffusion.solver import State, ddim_step
 from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember, sample_left
 from stereodiffusion.diffusion.views import both_views, right_beside, split_views
@@ -71,7 +71,7 @@ def test_paper_preset_is_the_authors_method_at_every_step(
     given = prompted(backbone, config.guidance, depth=depth)
     x, fresh = noise(1), noise(2)
 
-    cells = cell_map(disparity, config, pixels_per_latent=8)
+    cells = tiny.cells(disparity, config)
     ours = list(both_views(backbone, x, [given] * 50, [given] * 50, schedule, cells, config, fresh))
 
     pipe.scheduler.set_timesteps(50)
@@ -107,7 +107,7 @@ def test_recorded_and_joint_give_the_same_right_view(
     config = StereoConfig(steps=20, guidance=guidance, resync=resync, deblur=True)
     joint = replace(config, left="joint")
     schedule = ddim_schedule(backbone.alphas, 20)
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     depths = literal.unit(noise(3, (2, 2, 1, 8, 16)).flatten(0, 1)).mul(2).sub(1).chunk(2) if kind == "depth" else None
     left_given = prompted(backbone, guidance, depth=depths[0] if depths else None)
     right_given = prompted(backbone, guidance, depth=depths[1] if depths else None)
@@ -124,7 +124,7 @@ def test_recorded_and_joint_give_the_same_right_view(
 def test_recorded_and_joint_agree_on_an_inverted_photo(backbone: StableDiffusion, relief: Tensor) -> None:
     config = replace(preset("fast", "photo"), steps=20)
     schedule = ddim_schedule(backbone.alphas, 20, offset=0)
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     given = prompted(backbone, 1.0)
     record = recorder(backbone, config)
     z_0 = noise(1) * 0.8
@@ -168,7 +168,7 @@ def test_unidirectional_attention_leaves_the_left_unchanged(backbone: StableDiff
     config = StereoConfig(steps=10, guidance=3.0, left="joint")
     schedule = ddim_schedule(backbone.alphas, 10)
     given, x = prompted(backbone, 3.0), noise(1)
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     alone = sampled(backbone, x, given, schedule, replace(config, left="recorded")).clean
     both = {
         direction: split_views(
@@ -214,7 +214,7 @@ def test_every_switch_matters_on_its_own(backbone: StableDiffusion, relief: Tens
     given = prompted(backbone, 3.0)
 
     def right(config: StereoConfig) -> Tensor:
-        cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+        cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
         left = sampled(backbone, noise(1), given, schedule, config)
         return last(right_beside(backbone, left, [given] * 10, schedule, cells, config, noise(2)))
 
@@ -233,7 +233,7 @@ def test_one_left_serves_several_right_views(backbone: StableDiffusion, relief: 
                 left,
                 [given] * 10,
                 schedule,
-                cell_map(Disparity.from_pixels(relief * px), config, pixels_per_latent=8),
+                tiny.cells(Disparity.from_pixels(relief * px), config),
                 config,
                 noise(2),
             )
@@ -252,7 +252,7 @@ def test_coarse_right_steps_are_those_of_a_left_that_was_coarse(
     config = StereoConfig(steps=20, guidance=3.0, resync=resync, right_every=0.1, shift_at=0.25)
     schedule = ddim_schedule(backbone.alphas, 20)
     given, fresh = prompted(backbone, 3.0), noise(2)
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     left = sampled(backbone, noise(1), given, schedule, config)
     steps = list(right_beside(backbone, left, [given] * 20, schedule, cells, config, fresh))
     assert [step.index for step in steps] == [5, 7, 9, 11, 13, 15, 17, 19]
@@ -282,7 +282,7 @@ def test_breaking_off_leaves_the_model_unpatched(backbone: StableDiffusion, reli
     config = StereoConfig(steps=10, guidance=3.0, left="joint")
     schedule = ddim_schedule(backbone.alphas, 10)
     given, x = prompted(backbone, 3.0), noise(1)
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     before = backbone.predict(x, 500, given.embedding)
     steps = both_views(backbone, x, [given] * 10, [given] * 10, schedule, cells, config, noise(2))
     for _ in range(stop_after):
@@ -296,7 +296,7 @@ def test_a_trajectory_that_does_not_remember_is_refused(backbone: StableDiffusio
     schedule = ddim_schedule(backbone.alphas, 10)
     given = prompted(backbone, 3.0)
     left = sampled(backbone, noise(1), given, schedule, config)
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     forgetful = Trajectory(latents=left.latents, memory={})
     with pytest.raises(ConfigError, match="does not remember the attention of step 3"):
         last(right_beside(backbone, forgetful, [given] * 10, schedule, cells, config, noise(2)))

@@ -33,8 +33,8 @@ def run(folder: Path, *arguments: str) -> Path:
         sys.executable,
         "-m",
         "stereodiffusion",
-        *(() if "--dtype" in arguments else ("--dtype", "float32")),
         *arguments,
+        *(() if "--dtype" in arguments else ("--dtype", "float32")),
         "--quiet",
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

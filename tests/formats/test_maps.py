@@ -151,7 +151,7 @@ def bad_maps(encode_png: EncodePng) -> dict[str, tuple[bytes, str]]:
         "text": (b"depth", "this is none of them"),
         "half a pfm": (encode_pfm(np.zeros((4, 4), np.float32))[:40], "4 x 4 has 64 bytes of values, got 28"),
         "half an npy": (npy(np.zeros((4, 4)))[:150], "damaged or truncated"),
-        "pickle": (npy(np.array([[Opener()]], dtype=object)), "allow_pickle=False"),
+        "pickle": (npy(np.array([[Opener()]], dtype=object)), "real numbers, got pickled objects, which are refused"),
         "bare pickle": (pickle.dumps(Opener()), "this is none of them"),
         "complex": (npy(np.zeros((4, 4), complex)), "real numbers, got an array of complex128"),
         "bool": (npy(np.zeros((4, 4), bool)), "real numbers, got an array of bool"),

@@ -13,17 +13,18 @@ from stereodiffusion.diffusion.shift import CellMap, KnownRight, resync_pixels
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity, splat
 from stereodiffusion.synthesis import depth_to_stereo, photo_to_stereo, text_to_stereo
-from stereodiffusion.synthesis.compose import compose, known_view
+from stereodiffusion.synthesis.compose import KnownView, compose, known_view
 from stereodiffusion.synthesis.run import Run
 
 BEST_PHOTO = replace(preset("best", "photo"), steps=6)
+PLAIN = {"borders": "hard", "frame": "ends"}
 
 
 def test_the_photo_is_the_left_eye_and_the_right_shows_its_pixels(
     text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
 ) -> None:
     disparity = Disparity.from_pixels(disparity_px)
-    pair = Run(photo_to_stereo(text_backbone, photo, disparity, config=BEST_PHOTO)).result
+    pair = Run(photo_to_stereo(text_backbone, photo, disparity, config=replace(BEST_PHOTO, **PLAIN))).result
     assert torch.equal(pair.left, photo)
     warped = splat(photo, disparity)
     assert torch.equal(pair.occlusion, warped.occlusion)
@@ -31,16 +32,39 @@ def test_the_photo_is_the_left_eye_and_the_right_shows_its_pixels(
     assert bool(pair.occlusion.any())
 
 
-def test_it_costs_what_fast_costs(text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor) -> None:
+def test_soft_borders_change_nothing_away_from_depth_edges(photo: Tensor, disparity_px: Tensor) -> None:
+    disparity = Disparity.from_pixels(disparity_px)
+    hard = known_view(photo, disparity, replace(BEST_PHOTO, **PLAIN))
+    soft = known_view(photo, disparity, replace(BEST_PHOTO, frame="ends"))
+    pixels, hole = hard.seen.filled().pixels, (~hard.visible).float()
+    near, far, holes = torch.nn.functional.max_pool2d(torch.cat([pixels, -pixels, hole], 1), 9, 1, 4).split(1, dim=1)
+    calm = (near + far < 1) & (holes == 0)
+    assert float(calm.float().mean()) > 0.2
+    assert torch.equal(soft.view.masked_select(calm), hard.view.masked_select(calm))
+
+
+def test_what_the_frame_hides_is_not_seen() -> None:
+    left = torch.rand((1, 3, 16, 40), generator=torch.Generator().manual_seed(0))
+    pixels = torch.ones((16, 40))
+    pixels[:, 36:] = 12.0  # a near thing that the frame cuts: it comes in further, before what is behind
+    disparity = Disparity.from_pixels(pixels)
+    open_frame = known_view(left, disparity, replace(BEST_PHOTO, **PLAIN)).visible
+    closed = known_view(left, disparity, replace(BEST_PHOTO, borders="hard")).visible
+    assert bool(open_frame[..., 29:35].all())
+    assert not bool(closed[..., 28:].any())
+    assert torch.equal(closed[..., :28], open_frame[..., :28])
+
+
+def test_it_costs_the_inversion_and_a_step(text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor) -> None:
     steps = photo_to_stereo(text_backbone, photo, Disparity.from_pixels(disparity_px), config=preset("best", "photo"))
-    assert sum(progress.evaluations for progress in steps) == 9 + 7
+    assert sum(progress.evaluations for progress in steps) == 9 + 1
 
 
 def test_text_and_depth_show_the_pixels_of_the_left_that_was_drawn(
     text_backbone: StableDiffusion, depth_backbone: StableDiffusion, estimator: MonocularDepth
 ) -> None:
-    text = replace(preset("best", "text"), steps=6)
-    depth = replace(preset("best", "depth"), steps=6)
+    text = replace(preset("best", "text"), steps=6, **PLAIN)
+    depth = replace(preset("best", "depth"), steps=6, **PLAIN)
     relief = Disparity.from_pixels(3 * torch.rand((32, 32), generator=torch.Generator().manual_seed(0)).round())
     for pair in (
         Run(text_to_stereo(text_backbone, estimator, ["a red ball"], config=text, size=(32, 32))).result,
@@ -50,25 +74,26 @@ def test_text_and_depth_show_the_pixels_of_the_left_that_was_drawn(
         assert torch.equal(pair.right.masked_select(warped.visible), warped.view.masked_select(warped.visible))
 
 
-def test_what_is_generated_in_other_colours_is_matched_at_the_seam() -> None:
+def hidden_wall() -> KnownView:
     left = torch.full((1, 3, 32, 48), 0.5)
     pixels = torch.zeros((32, 48))
     pixels[8:24, 24:40] = 6.0
-    known = known_view(left, Disparity.from_pixels(pixels))
+    known = known_view(left, Disparity.from_pixels(pixels), BEST_PHOTO)
     assert bool((~known.visible).any())
-    composed = compose(known, torch.full_like(left, 0.8))
-    assert torch.allclose(composed, left, atol=1e-6)
+    return known
 
 
-def test_texture_that_is_generated_survives() -> None:
-    left = torch.full((1, 3, 32, 48), 0.5)
-    pixels = torch.zeros((32, 48))
-    pixels[8:24, 24:40] = 6.0
-    known = known_view(left, Disparity.from_pixels(pixels))
+def test_a_model_that_changes_nothing_changes_nothing() -> None:
+    known = hidden_wall()
+    assert torch.equal(compose(known, torch.zeros_like(known.behind)), known.view)
+
+
+def test_what_the_model_draws_is_in_the_occlusions_and_nowhere_else() -> None:
+    known = hidden_wall()
     checks = 0.1 * (-1.0) ** (torch.arange(48) + torch.arange(32)[:, None]).expand(1, 3, 32, 48)
-    hole = (~known.visible).expand_as(left)
-    composed = compose(known, torch.where(hole, 0.5 + checks, 0.5))
+    composed, hole = compose(known, checks), (~known.visible).expand(1, 3, -1, -1)
     assert torch.allclose(composed[hole], (0.5 + checks)[hole], atol=1e-6)
+    assert torch.equal(composed[~hole], known.view[~hole])
 
 
 def test_the_noise_of_the_known_part_is_the_left_s_own() -> None:

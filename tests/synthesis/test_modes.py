@@ -15,7 +15,7 @@ from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.synthesis import depth_to_stereo, photo_to_stereo, text_to_stereo, two_step_to_stereo
-from stereodiffusion.synthesis.parts import depth_condition, effective, working_size
+from stereodiffusion.synthesis.parts import depth_condition, effective, estimate, working_size
 from stereodiffusion.synthesis.run import Progress, Run, Synthesis
 
 FAST_TEXT = replace(preset("fast", "text"), steps=10)
@@ -39,9 +39,9 @@ def test_text_costs(text_backbone: StableDiffusion, estimator: MonocularDepth) -
         return evaluations(text_to_stereo(text_backbone, estimator, ["a red ball"], config=config, size=(16, 16)))
 
     assert cost(preset("paper", "text")) == 6 * 50
-    assert cost(preset("fast", "text")) == 2 * 50 + 2 * 13  # from step index 11 on, three steps at once
-    every = replace(preset("fast", "text"), right_every=0.0)
-    assert cost(every) == 2 * 50 + 2 * 39 <= 3.6 * 50
+    assert cost(preset("fast", "text")) == 2 * 50 + 2 * 39 <= 3.6 * 50
+    assert cost(replace(preset("fast", "text"), right_every=0.06)) == 2 * 50 + 2 * 13  # three steps at once
+    assert cost(preset("best", "text")) == 2 * 50 + 2 * 3
 
 
 def test_depth_costs(depth_backbone: StableDiffusion) -> None:
@@ -51,7 +51,8 @@ def test_depth_costs(depth_backbone: StableDiffusion) -> None:
         return evaluations(depth_to_stereo(depth_backbone, disparity, ["a red ball"], config=config))
 
     assert cost(preset("paper", "depth")) == 4 * 50
-    assert cost(preset("fast", "depth")) == 2 * 50 + 2 * 13
+    assert cost(preset("fast", "depth")) == 2 * 50 + 2 * 39 <= 3.6 * 50
+    assert cost(preset("best", "depth")) == 2 * 50 + 2 * 3
 
 
 def test_photo_costs(text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor) -> None:
@@ -87,11 +88,11 @@ def test_guidance_is_evaluated_in_its_window_alone(
     assert evaluations(depth_to_stereo(depth_backbone, disparity, ["a red ball"], config=window)) == some_cost
 
 
-@pytest.mark.parametrize("preset_name", ["fast", "best"])
+@pytest.mark.parametrize(("preset_name", "of_ten", "of_four"), [("fast", 7, 2), ("best", 1, 1)])
 def test_few_step_solvers_make_whole_pairs(
-    text_backbone: StableDiffusion, estimator: MonocularDepth, preset_name: str
+    text_backbone: StableDiffusion, estimator: MonocularDepth, preset_name: str, of_ten: int, of_four: int
 ) -> None:
-    for solver, steps, cost in (("dpm++", 10, 2 * 10 + 2 * 7), ("lcm", 4, 2 * 4 + 2 * 2)):
+    for solver, steps, cost in (("dpm++", 10, 2 * 10 + 2 * of_ten), ("lcm", 4, 2 * 4 + 2 * of_four)):
         config = replace(preset(preset_name, "text"), solver=solver, steps=steps)  # type: ignore[arg-type]
         run = text_to_stereo(text_backbone, estimator, ["a red ball"], config=config, size=(32, 32), seed=3)
         again = text_to_stereo(text_backbone, estimator, ["a red ball"], config=config, size=(32, 32), seed=3)
@@ -186,6 +187,19 @@ def test_a_photo_pair_has_the_photos_size_and_disparity(
     assert pair.settings["mode"] == "photo"
 
 
+def test_a_photo_without_a_map_is_estimated_on_the_way(
+    text_backbone: StableDiffusion, estimator: MonocularDepth, photo: Tensor
+) -> None:
+    run = Run(photo_to_stereo(text_backbone, photo, estimator, config=FAST_PHOTO))
+    assert next(iter(run)) == Progress(stage="depth", step=1, steps=1)
+    pair, disparity = run.result, estimate(estimator, photo, FAST_PHOTO)
+    assert torch.equal(pair.disparity.pixels, disparity.pixels)
+    assert pair.settings["depth_estimator"] == "tiny-dpt"
+    given = made(photo_to_stereo(text_backbone, photo, disparity, config=FAST_PHOTO))
+    assert torch.equal(given.right, pair.right)
+    assert "depth_estimator" not in given.settings
+
+
 def test_paper_photo_reports_its_reconstruction(
     text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
 ) -> None:
@@ -224,13 +238,13 @@ def test_the_right_view_is_conditioned_on_what_it_sees(depth_backbone: StableDif
     assert (warped.right - same.right).abs().max() > 1e-4
 
 
-def test_depth_condition_is_near_bright_in_minus_one_to_one(depth_backbone: StableDiffusion) -> None:
+def test_depth_condition_is_near_bright_in_minus_one_to_one() -> None:
     disparity = Disparity.from_pixels(torch.linspace(3, 9, 64).expand(64, 64))
-    condition = depth_condition(disparity, depth_backbone)
+    condition = depth_condition(disparity, (8, 8))
     assert condition.shape == (1, 1, 8, 8)
     assert (float(condition.min()), float(condition.max())) == (-1.0, 1.0)
     assert bool((condition[..., 1:] > condition[..., :-1]).all())
-    flat = depth_condition(Disparity.from_pixels(torch.full((64, 64), 2.0)), depth_backbone)
+    flat = depth_condition(Disparity.from_pixels(torch.full((64, 64), 2.0)), (8, 8))
     assert bool(flat.isfinite().all())
 
 
@@ -252,6 +266,10 @@ def test_two_steps_keep_the_left_of_the_depth_model(
     )
     reproduced = text_backbone.decode(text_backbone.encode(direct.left))
     torch.testing.assert_close(two.left, reproduced, atol=1e-4, rtol=1e-4)
+    second = two.settings["second_step"]
+    assert two.settings == {**direct.settings, "second_step": second}
+    assert isinstance(second, dict)
+    assert (second["mode"], second["left_latent_mse"]) == ("photo", 0.0)
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

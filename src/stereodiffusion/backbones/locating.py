@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from stereodiffusion.backbones.sd import EXPECTED
-from stereodiffusion.cards import WEIGHTS, find_card, models_folder
+from stereodiffusion.cards import UNREACHABLE_S, WEIGHTS, find_card, models_folder
 from stereodiffusion.errors import ModelError, ModelUnavailableError
 
 EMBEDDED: Final = "toybox"
@@ -35,7 +35,6 @@ _WEIGHTS = (
     "text_encoder_2/model",
 )
 _SETTINGS = ["model_index.json", "*/config.json", "scheduler/*.json", "tokenizer*/*.json", "tokenizer*/*.txt"]
-_UNREACHABLE_S = 10
 
 
 def locate(model: str | Path) -> tuple[str, Path]:
@@ -153,7 +152,8 @@ def _fetch(repository: str, revision: str | None, by_hand: Path, *, half: bool) 
         if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
             raise ConnectionError("HF_HUB_OFFLINE is set")
         # Asked first and once, because downloads try again for half a minute before they give up.
-        files = {file.rfilename for file in HfApi().model_info(repository, revision=revision).siblings or ()}
+        answer = HfApi().model_info(repository, revision=revision, timeout=UNREACHABLE_S)
+        files = {file.rfilename for file in answer.siblings or ()}
         wanted = [*_SETTINGS, *(pattern for weights in _WEIGHTS for pattern in _weight_patterns(weights, files, half))]
         return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
     except Exception as error:  # Whatever the network, the hub or its client raise, the model is not to be had.

@@ -78,9 +78,9 @@ def make_boards(folder: Path, rows: Iterable[Row]) -> tuple[Board, ...]:
     boards: list[Board] = []
     for (dataset, protocol, disparity, size), inside in places.items():
         runs = tuple(dict.fromkeys(_run(row) for row in inside if CATALOGUE[row.job.method].needs_model))
-        for run in runs or ("",):
-            parts = (dataset, protocol, disparity, size, *((run,) if len(runs) > 1 else ()))
-            titled = (dataset, f"{protocol} protocol", _DISPARITIES[disparity], size, *((run,) if run else ()))
+        for run in runs or ((),):
+            parts = (dataset, protocol, disparity, size, *(run if len(runs) > 1 else ()))
+            titled = (dataset, f"{protocol} protocol", _DISPARITIES[disparity], size, *run)
             chosen = [row for row in inside if _run(row) == run or not CATALOGUE[row.job.method].needs_model]
             boards.append(
                 Board(
@@ -108,13 +108,13 @@ def telling_window(truth: Picture, pictures: Sequence[Picture], border: int) -> 
     return int(left), int(top), edge
 
 
-def _run(row: Row) -> str:
-    """The model and what it was run with, for a file name; "" for methods without one."""
+def _run(row: Row) -> tuple[str, ...]:
+    """The model and what it was run with; nothing for methods without one."""
     settings = row.job.settings
     if "model" not in settings:
-        return ""
-    words = [Path(str(settings["model"])).name, str(settings["dtype"]), f"seed {settings['seed']}"]
-    return " ".join(words if settings["steps"] is None else [*words, f"{settings['steps']} steps"])
+        return ()
+    words = (Path(str(settings["model"])).name, str(settings["dtype"]), f"seed {settings['seed']}")
+    return words if settings["steps"] is None else (*words, f"{settings['steps']} steps")
 
 
 def _table(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:

@@ -42,10 +42,13 @@ def measured(device: str = "cpu") -> Generator[Cost]:
     if on_card:
         torch.cuda.synchronize(device)
     cost.seconds = time.perf_counter() - start
-    cost.peak_memory_mb = torch.cuda.max_memory_allocated(device) / 1e6 if on_card else _peak_of_process_mb()
+    cost.peak_memory_mb = peak_memory_mb(device)
 
 
-def _peak_of_process_mb() -> float:
+def peak_memory_mb(device: str | torch.device = "cpu") -> float:
+    """The most that was held since the innermost `measured` began, see `Cost`."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
     if _STATUS.exists():
         found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())
         if found is not None:

@@ -118,17 +118,19 @@ class Evaluator:
         if method.needs_model:
             _ = self._tools.backbone  # loading is not the method's time
         synthesize, evaluations = method(self._tools), self._tools.evaluations
+        recalled = len(self._tools.inversion.recalled)
         with measured(self._plan.device if method.needs_model else "cpu") as cost:
             generated = synthesize(case.left, case.disparity)
+        spared = self._tools.inversion.recalled[recalled:]
         path.parent.mkdir(parents=True, exist_ok=True)
         write_picture(path, generated)
         return Row(
             job=job,
             metrics={},
             facts=case.facts,
-            seconds=cost.seconds,
-            evaluations=self._tools.evaluations - evaluations,
-            peak_memory_mb=cost.peak_memory_mb,
+            seconds=cost.seconds + sum(spent.seconds for spent in spared),
+            evaluations=self._tools.evaluations - evaluations + sum(spent.evaluations for spent in spared),
+            peak_memory_mb=max([cost.peak_memory_mb, *(spent.peak_memory_mb for spent in spared)]),
             versions=_versions(),
         )
 

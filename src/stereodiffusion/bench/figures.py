@@ -16,11 +16,11 @@ from stereodiffusion.bench.drawing import Cell, Picture, boxes, difference, grid
 from stereodiffusion.bench.methods import METHODS
 from stereodiffusion.bench.results import Row, read_rows
 from stereodiffusion.bench.sweeps import BLANKED, BLANKING_SWEEP, SHIFT_SWEEP, erased_from
-from stereodiffusion.bench.tables import is_ablation
+from stereodiffusion.bench.tables import in_table_1, is_ablation
 from stereodiffusion.errors import BenchmarkError
 
 _OURS = ("sd-paper", "sd-paper-ddim", "sd-fast")
-"""Whose worst, average and best scenes Fig. 4 shows: of these the first that was run."""
+"""By whose SSIM scenes are picked for Fig. 4 and 5: of these the first that was run."""
 
 
 def write_figures(results: Path, output: Path) -> Iterator[Path]:
@@ -49,7 +49,7 @@ def write_figures(results: Path, output: Path) -> Iterator[Path]:
 
 def _figures(board: Board) -> dict[str, Callable[[], Picture]]:
     """What can be drawn of a board, by name of the file."""
-    compared = [method for method in board.rows if method in METHODS and not is_ablation(method)]
+    compared = [method for method in board.rows if method in METHODS and in_table_1(method)]
     ablated = [method for method in board.rows if is_ablation(method)]
     shifted = [method for method in board.rows if method in SHIFT_SWEEP]
     blanked = [method for method in board.rows if method in BLANKING_SWEEP]
@@ -77,7 +77,8 @@ def _comparison(board: Board, methods: list[str]) -> Picture:
 
 
 def _ablation(board: Board, methods: list[str]) -> Picture:
-    average = board.extremes(methods[0], board.scenes(methods))
+    by = next((method for method in _OURS if method in methods), methods[0])
+    average = board.extremes(by, board.scenes(methods))
     scene = average.get("average") or next(iter(average.values()))
     return _strips(board, methods, {"": scene}, "Fig. 5, ablation")
 

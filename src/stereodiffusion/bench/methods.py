@@ -26,6 +26,7 @@ from stereodiffusion.baselines.stretch import stretch
 from stereodiffusion.bench.tools import Tools
 from stereodiffusion.config import StereoConfig, preset
 from stereodiffusion.diffusion.denoise import Conditioning
+from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.synthesis.compose import known_view
 from stereodiffusion.synthesis.parts import condition, seeded_noise, working_size
@@ -81,7 +82,7 @@ def _stretch_subpixel(left: Image, disparity: Disparity) -> Image:
 
 
 def _background(left: Image, disparity: Disparity) -> Image:
-    return known_view(left, disparity).view
+    return known_view(left, disparity, preset("best", "photo")).view
 
 
 # --- StereoDiffusion -------------------------------------------------------------------------------------------------
@@ -112,7 +113,9 @@ def stereo_diffusion(config: StereoConfig) -> Callable[[Tools], ViewSynthesizer]
         settings = config if tools.steps is None else replace(config, steps=tools.steps)
 
         def synthesize(left: Image, disparity: Disparity) -> Image:
-            made = photo_to_stereo(tools.backbone, left, disparity, config=settings, seed=tools.seed)
+            made = photo_to_stereo(
+                tools.backbone, left, disparity, config=settings, seed=tools.seed, retrace=tools.inversion
+            )
             return Run(made).result.right.to(left)
 
         return synthesize
@@ -123,14 +126,14 @@ def stereo_diffusion(config: StereoConfig) -> Callable[[Tools], ViewSynthesizer]
 _TECHNIQUES: Mapping[
     str, tuple[str, tuple[Literal[1, 2], ...], Callable[[Literal["null-text", "ddim"]], StereoConfig]]
 ] = {
+    "-none": ("the shift alone", (2,), lambda inversion: paper_config(inversion=inversion)),
+    "-spsmd": ("SPSMD", (2,), lambda inversion: paper_config(spsmd=True, inversion=inversion)),
+    "-attention": ("attention", (2,), lambda inversion: paper_config(attention="unidirectional", inversion=inversion)),
     "": (
         "attention + SPSMD",
         (1, 2),
         lambda inversion: paper_config(attention="unidirectional", spsmd=True, inversion=inversion),
     ),
-    "-none": ("the shift alone", (2,), lambda inversion: paper_config(inversion=inversion)),
-    "-spsmd": ("SPSMD", (2,), lambda inversion: paper_config(spsmd=True, inversion=inversion)),
-    "-attention": ("attention", (2,), lambda inversion: paper_config(attention="unidirectional", inversion=inversion)),
     "-attention-spsmd-deblur": (
         "attention + SPSMD + deblur",
         (2,),
@@ -207,6 +210,22 @@ def _inpainting(maker: _FillMaker) -> Callable[[Tools], ViewSynthesizer]:
     return make
 
 
+def _stretch_decoded(tools: Tools) -> ViewSynthesizer:
+    """Stretch as a latent diffusion model would hand it over: at its size, encoded and decoded.
+
+    A control. Where views are misregistered, what blurs them comes closer to the truth; this tells how much of a
+    score comes from there.
+    """
+
+    def synthesize(left: Image, disparity: Disparity) -> Image:
+        size = left.shape[2], left.shape[3]
+        made = stretch(left, disparity).to(tools.backbone.device)
+        latents = tools.backbone.encode(resize_image(made, *working_size(*size, tools.backbone)))
+        return resize_image(tools.backbone.decode(latents), *size).to(left)
+
+    return synthesize
+
+
 def _photography_3d_diffusion(tools: Tools) -> ViewSynthesizer:
     """3D Photography, the synthesis region of each layer filled by a short RePaint walk from its context."""
     walk = _repaint_fill(SHORT_WALK)
@@ -227,6 +246,12 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "blank-subpixel": _classical("moved with sub-pixel accuracy, holes black", _leave_blank_subpixel),
         "stretch": _classical("whole pixels moved, holes stretched over row by row", stretch, (1,)),
         "stretch-subpixel": _classical("as stretch, moved with sub-pixel accuracy", _stretch_subpixel),
+        "stretch-decoded": Method(
+            description="as stretch, through the model's autoencoder: what its blur alone does",
+            tables=(),
+            needs_model=True,
+            make=_stretch_decoded,
+        ),
         "telea": _classical("moved with sub-pixel accuracy, holes inpainted by Telea (2004)", telea),
         "navier-stokes": _classical(
             "moved with sub-pixel accuracy, holes inpainted by Navier-Stokes (Bertalmio et al. 2001)", navier_stokes

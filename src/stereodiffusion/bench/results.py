@@ -77,7 +77,8 @@ class Row:
         metrics: Numbers by name; what does not exist (a mean over no pixel, the PSNR of equal pictures) is NaN.
         facts: Numbers about the case: size, shares of pixels, scale of the disparity.
         seconds: Wall clock of the method alone: without loading, reading, preparing or measuring.
-        evaluations: Network evaluations, see `CountingBackbone`.
+        evaluations: Network evaluations, see `CountingBackbone`; like the seconds, with those of an inversion that
+            was shared, see `recall`.
         peak_memory_mb: Most memory that the process held while the method ran, in units of 10^6 bytes.
         versions: Of what computed it.
     """

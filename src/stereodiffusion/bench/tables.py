@@ -137,8 +137,6 @@ _MODEL_SETTINGS = ("model", "dtype", "steps", "seed")
 _Key = TypeVar("_Key")
 _Values: TypeAlias = Callable[[Row], Mapping[str, float]]
 
-_COST_CAPTION = "Cost of a right view from a photo; published are seconds on an RTX 3090"
-
 
 def make_tables(rows: Iterable[Row]) -> tuple[Table, ...]:
     """Every table that the rows have something for, data set by data set; the cost of all at the end.
@@ -154,14 +152,16 @@ def make_tables(rows: Iterable[Row]) -> tuple[Table, ...]:
             lines = _lines(chosen, columns, lambda row: row.metrics)
             if any(line.ours for line in lines):
                 lines = _beside(lines, published_rows(number, protocol), dataset)
-                group_here = group | _shared(chosen)
+                if number == 2 and len(lines) == 1:
+                    continue  # a method by itself is no ablation
+                group_here = group | _said(_shared(chosen))
                 tables.append(
                     Table(name=name, caption=caption, group=group_here, columns=columns, lines=lines, spread=number > 0)
                 )
     for size, inside in _grouped(rows, _size).items():
         costs = [_without_case(row) for row in inside]
         lines = _beside_times(_lines(costs, COST, _cost))
-        group = {"size": size} | _shared(costs)
+        group = {"size": size} | _said(_shared(costs))
         tables.append(
             Table(
                 name="Table 3",
@@ -174,7 +174,8 @@ def make_tables(rows: Iterable[Row]) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def _in_table_1(method: str) -> bool:
+def in_table_1(method: str) -> bool:
+    """Whether a method is compared with others: all but those of Table 2 alone."""
     return 1 in METHODS[method].tables or not is_ablation(method)
 
 
@@ -188,7 +189,7 @@ def _in_any(method: str) -> bool:
 
 
 _QUALITY_TABLES = (
-    (1, "Table 1", "Quantitative evaluation", QUALITY, _in_table_1),
+    (1, "Table 1", "Quantitative evaluation", QUALITY, in_table_1),
     (0, "Regions", "What the left eye sees as well, and what it does not", REGIONS, _in_any),
     (0, "Pair", "The two eyes together", PAIR, _in_any),
     (2, "Table 2", "Ablation", QUALITY, is_ablation),
@@ -226,15 +227,22 @@ def _shared(rows: Iterable[Row]) -> dict[str, str]:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows:
         for name, value in row.job.settings.items():
-            found[name].add(str(value))
+            found[name].add("" if value is None else str(value))
     return {name: values.pop() for name, values in found.items() if len(values) == 1}
+
+
+def _said(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings that were made: what each method decides for itself, such as its steps, is no setting of a table."""
+    return {name: value for name, value in settings.items() if value}
 
 
 def _lines(rows: Sequence[Row], columns: Sequence[Column], values: _Values) -> tuple[Line, ...]:
     shared = _shared(rows)
 
     def key(row: Row) -> tuple[int, str, bool]:
-        own = (f"{name} {value}" for name, value in row.job.settings.items() if name not in shared)
+        own = (
+            f"{name} {value}" for name, value in row.job.settings.items() if name not in shared and value is not None
+        )
         return _ORDER[row.job.method], ", ".join(own), row.job.disparity == "estimated"
 
     return tuple(

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stereodiffusion.bench.recall import RecalledInversion
 from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.diffusion.backbone import (
     AttentionPlace,
@@ -150,7 +151,15 @@ class Tools:
             return CountingBackbone(load_backbone(self.model, device=self.device, dtype=self.dtype))
         return CountingBackbone(self.model)
 
+    @cached_property
+    def inversion(self) -> RecalledInversion:
+        """Null-text inversion, which the methods of one scene share."""
+        return RecalledInversion()
+
     @property
     def evaluations(self) -> int:
-        """Network evaluations so far; a method's cost is the difference between after and before."""
+        """Network evaluations so far; a method's cost is the difference between after and before.
+
+        What was recalled is not among them.
+        """
         return self.backbone.evaluations if "backbone" in self.__dict__ else 0

@@ -66,7 +66,7 @@ def text(
         target = settle_output(output, stem_of(prompt), common)
         loaded = _prepare(model, device, dtype, depth_estimator)
         run = display.loading(
-            [model, depth_estimator],
+            [model, str(loaded.estimator_name)],
             lambda: loaded.text_run(prompt, negative=negative, settings=common.config, seed=seed, size=pixels),
         )
         pair = display.follow(run)
@@ -138,7 +138,7 @@ def depth(
     _check_prompt(prompt)
     _check_model(model, "depth")
     if two_step:
-        _check_two_step(model, common)
+        _check_two_step(model)
 
     from stereodiffusion.cli.progress import Display
 
@@ -152,11 +152,16 @@ def depth(
         if said.kind is None:
             display.note(f"{map_file}: read as disparity in pixels; --map-kind says otherwise")
         loaded = _prepare(model, device, dtype, None)
-        settings = common.preset if two_step and not common.changed else common.config
         run = display.loading(
             [model],
             lambda: loaded.depth_run(
-                disparity, prompt, negative=negative, settings=settings, seed=seed, two_step=two_step
+                disparity,
+                prompt,
+                negative=negative,
+                settings=common.config,
+                seed=seed,
+                two_step=two_step,
+                photo_settings=common.photo,
             ),
         )
         pair = display.follow(run)
@@ -246,7 +251,7 @@ def photo(
             disparity = fitted(given, (image.shape[2], image.shape[3]), map_path=disparity_file, photo_path=photo_file)
         loaded = _prepare(model, device, dtype, depth_estimator)
         run = display.loading(
-            [model, depth_estimator],
+            [model, None if disparity is not None else str(loaded.estimator_name)],
             lambda: loaded.photo_run(image, disparity=disparity, prompt=prompt, settings=common.config, seed=seed),
         )
         pair = display.follow(run)
@@ -262,7 +267,7 @@ def _check_model(name: str, wanted: Kind) -> None:
     """Refuse what is known not to work; what is not known is left to the loading."""
     card = find_card(name)
     if card is None:
-        if "/" not in name and not Path(name).exists() and not Path(name).suffix:
+        if "/" not in name and not Path(name).suffix and not _is_there(name):
             raise ModelError(f"there is no model {name!r}; there are {_names('text')} and {_names('depth')}")
     elif card.kind == "depth-estimator":
         raise ModelError(f"{card.name} estimates depth and draws nothing; it is for --depth-estimator")
@@ -271,13 +276,17 @@ def _check_model(name: str, wanted: Kind) -> None:
         raise ModelError(f"{card.name} {needs}; there are toybox, {_names(wanted)}")
 
 
-def _check_two_step(model: str, common: options.Common) -> None:
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # no file can have such a name
+        return False
+
+
+def _check_two_step(model: str) -> None:
     card = find_card(model)
     if card is not None and card.kind == "depth":
         raise ModelError(f"{card.name} cannot treat its picture as a photo; --two-step is for toybox")
-    if common.preset == "paper" and common.changed:
-        # Its settings differ between the two steps; changed ones are the same in both.
-        raise ConfigError("--two-step takes --preset paper as it is, without changes of single settings")
 
 
 def _check_estimator(name: str | None) -> None:

@@ -4,7 +4,8 @@ The choices are spelled out, not imported: the modules that own them import torc
 test keeps them equal to their originals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, cast
@@ -108,8 +109,8 @@ Preset: TypeAlias = Annotated[
     typer.Option(
         metavar="NAME",
         rich_help_panel=_METHOD,
-        help="Settings of the method: fast is the least cost, paper follows the authors' code. The options below "
-        "change single settings of it.",
+        help="Settings of the method: fast is the least cost, best goes beyond the paper, paper follows the authors' "
+        "code. The options below change single settings of it.",
     ),
 ]
 Steps: TypeAlias = Annotated[
@@ -256,17 +257,15 @@ class Common:
     """The options that all commands share, checked.
 
     Attributes:
-        preset: The name of the preset.
-        changed: Whether single settings of it were changed.
-        config: The preset with those changes.
+        config: The preset of the mode, with the settings that were changed.
+        photo: The same of photo mode, for the second of two steps.
         deepened: Whether a maximum disparity was asked for.
         formats: Names of output formats.
         also: What to write besides.
     """
 
-    preset: PresetName = "fast"
-    changed: bool = False
     config: StereoConfig
+    photo: StereoConfig
     deepened: bool
     formats: tuple[str, ...]
     also: tuple[Extra, ...]
@@ -336,15 +335,14 @@ def common(
     changes = cast(dict[str, Any], {name: value for name, value in asked.items() if value is not None})
     if preset_name not in preset_names():
         raise ConfigError(f"--preset must be one of {', '.join(preset_names())}, got {preset_name!r}")
-    config = replace(preset(cast(PresetName, preset_name), mode), **changes)
+    config, photo = (replace(preset(cast(PresetName, preset_name), each), **changes) for each in (mode, "photo"))
     if dtype not in DTYPES:
         raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if not 0 <= seed < 2**63:
         raise ConfigError(f"--seed must be a whole number from 0 to 2^63 - 1, got {seed}")
     return Common(
-        preset=cast(PresetName, preset_name),
-        changed=bool(changes),
         config=config,
+        photo=photo,
         deepened=max_disparity is not None,
         formats=listed(formats, FORMATS, "--format") or ("sbs",),
         also=cast(tuple[Extra, ...], listed(also, EXTRAS, "--also")),
@@ -371,11 +369,25 @@ def require_file(path: Path) -> Path:
     Raises:
         FormatError: If not.
     """
-    if path.is_dir():
-        raise FormatError(f"{path}: expected a file, got a folder")
-    if not path.exists():
-        raise FormatError(f"{path}: no such file")
+    with usable(path):
+        if path.is_dir():
+            raise FormatError(f"{path}: expected a file, got a folder")
+        if not path.exists():
+            raise FormatError(f"{path}: no such file")
     return path
+
+
+@contextmanager
+def usable(path: Path) -> Generator[None]:
+    """Turns what the system says against a path, such as that its name is too long, into a refusal.
+
+    Raises:
+        FormatError: If it says something.
+    """
+    try:
+        yield
+    except OSError as refused:
+        raise FormatError(f"{path} cannot be used: {refused.strerror}") from refused
 
 
 def split(given: Sequence[str]) -> tuple[str, ...]:

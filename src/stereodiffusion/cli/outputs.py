@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from stereodiffusion.cli.options import Common
+from stereodiffusion.cli.options import Common, usable
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats.image import STILL_SUFFIXES
 from stereodiffusion.formats.outputs import OUTPUT_FORMATS, plan_files
@@ -25,11 +25,23 @@ def settle_output(output: Path | None, stem: str, common: Common, *, inputs: Seq
     Raises:
         FormatError: If the folder is missing or locked, a suffix cannot hold the format, or an input would be replaced.
     """
-    if output is None or output.is_dir():
-        folder = Path() if output is None else output
-        _check_folder(folder)
-        numbered = (folder / (stem if number == 1 else f"{stem}-{number}") for number in count(1))
-        return next(path for path in numbered if not any(file.exists() for file in written_files(path, common)))
+    with usable(output or Path(stem)):
+        if output is None or output.is_dir():
+            return _free(Path() if output is None else output, stem, common)
+        return _asked_for(output, common, inputs)
+
+
+def _free(folder: Path, stem: str, common: Common) -> Path:
+    """The first numbered name of which no file is there."""
+    _check_folder(folder)
+    # Spelled out, so that what follows a dot in the stem is not taken for a suffix.
+    suffix = OUTPUT_FORMATS[common.formats[0]].suffixes[0] if len(common.formats) == 1 else ".png"
+    numbered = (folder / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}" for number in count(1))
+    return next(path for path in numbered if not any(file.exists() for file in written_files(path, common)))
+
+
+def _asked_for(output: Path, common: Common, inputs: Sequence[Path]) -> Path:
+    """The very file, if it can be written."""
     _check_folder(output.parent)
     if output.suffix and not any(output.suffix.lower() in OUTPUT_FORMATS[name].suffixes for name in common.formats):
         suffixes = dict.fromkeys(suffix for name in common.formats for suffix in OUTPUT_FORMATS[name].suffixes)

@@ -1,9 +1,10 @@
 """Where the files of a depth estimator are: with the package, in a folder, in the hub's cache or on the hub."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from stereodiffusion.cards import CARDS, ModelCard, find_card, models_folder, on_disk
+from stereodiffusion.cards import CARDS, UNREACHABLE_S, ModelCard, find_card, models_folder, on_disk
 from stereodiffusion.errors import ModelError, ModelUnavailableError
 
 EMBEDDED = "toybox-depth"
@@ -63,18 +64,24 @@ def _checked(name: str, folder: Path) -> Path:
 
 
 def _fetch(repository: str, revision: str | None, by_hand: Path) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
+        with suppress(LocalEntryNotFoundError):
+            cached = Path(snapshot_download(repository, revision=revision, local_files_only=True))
+            if (cached / "config.json").is_file() and any(cached.glob("*.safetensors")):
+                return cached
+        if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
+            raise ConnectionError("HF_HUB_OFFLINE is set")
+        # Asked first and once, because downloads try again for half a minute before they give up.
+        HfApi().model_info(repository, revision=revision, timeout=UNREACHABLE_S)
         return Path(snapshot_download(repository, revision=revision, allow_patterns=_FILES))
     except Exception as error:  # Whatever the network, the hub or its client raise, the model is not to be had.
         if isinstance(error, GatedRepoError):
             reason = f"its terms have to be accepted at https://huggingface.co/{repository} first"
         elif isinstance(error, RepositoryNotFoundError):
             reason = "the hub has no such repository, or shows it to some accounts only"
-        elif os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-            reason = "HF_HUB_OFFLINE is set"
         else:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ModelUnavailableError(

@@ -55,15 +55,15 @@ class KnownRight:
     cells: Region
 
 
-def cell_map(disparity: Disparity, config: StereoConfig, *, pixels_per_latent: int) -> CellMap:
+def cell_map(disparity: Disparity, config: StereoConfig, grid: tuple[int, int]) -> CellMap:
     """Where latent cells go.
 
     Args:
-        disparity: Dense, on the picture's grid, as given: neither normalised nor converged.
+        disparity: Dense, of the picture, on any grid, as given: neither normalised nor converged.
         config: How parallax is scaled, converged and rounded.
-        pixels_per_latent: Edge of a latent cell in pixels.
+        grid: (height, width) of the latents.
     """
-    height, width = disparity.height // pixels_per_latent, disparity.width // pixels_per_latent
+    height, width = grid
     if config.parallax == "normalized":
         moved = paper_disparity(disparity, max_disparity=config.max_disparity, height=height, width=width)
     else:

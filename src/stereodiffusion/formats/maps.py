@@ -225,7 +225,14 @@ def _from_pixels(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"]) -> Di
 
 
 def _decode_npy(content: bytes) -> Shaped[np.ndarray, "h w"]:
-    stored = cast(np.ndarray, np.load(BytesIO(content), allow_pickle=False))
+    try:
+        stored = cast(np.ndarray, np.load(BytesIO(content), allow_pickle=False))
+    except ValueError as refused:
+        if "allow_pickle" not in str(refused):
+            raise
+        raise FormatError(
+            "expected real numbers, got pickled objects, which are refused: loading them can run code"
+        ) from refused
     if stored.dtype.kind not in "iuf" or stored.dtype.itemsize > 8:
         raise FormatError(f"expected real numbers, got an array of {stored.dtype}")
     if stored.size == 0 or sum(side > 1 for side in stored.shape) > 2 or stored.ndim < 2:

@@ -2,6 +2,8 @@
 
 from stereodiffusion.geometry.disparity import Disparity
 from stereodiffusion.geometry.extend import extend_background
+from stereodiffusion.geometry.frame import hidden_beyond_frame
+from stereodiffusion.geometry.matte import Layers, split_at_borders
 from stereodiffusion.geometry.paper import paper_disparity
 from stereodiffusion.geometry.refine import snap_to_edges
 from stereodiffusion.geometry.rig import StereoRig
@@ -10,14 +12,17 @@ from stereodiffusion.geometry.warp import Eye, SplatMode, Warped, splat, splat_e
 __all__ = [
     "Disparity",
     "Eye",
+    "Layers",
     "SplatMode",
     "StereoRig",
     "Warped",
     "extend_background",
+    "hidden_beyond_frame",
     "paper_disparity",
     "snap_to_edges",
     "splat",
     "splat_eyes",
+    "split_at_borders",
     "take",
     "warp_disparity",
 ]

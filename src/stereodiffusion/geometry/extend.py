@@ -15,8 +15,9 @@ from stereodiffusion.geometry.disparity import Disparity
 
 _SAME_SURFACE_PX = 1.0  # neighbours this close in disparity are one surface, and a hole between them is interpolated
 _TAKEN_PX = 2  # cells that are averaged at the edge of what is known
-_SPREAD = 0.5  # standard deviation of the smoothing per distance from what is known
-_LEAST_SPREAD_PX = 3.0
+_SPREAD = 0.7  # standard deviation of the smoothing per distance from what is known
+_OWN_ROW = 0.3  # weight of the row as it was drawn out: nearest neighbours tell most, so the kernel has a peak
+_LEAST_SPREAD_PX = 1.5
 _COARSEST = 6  # mip-map levels above the finest
 
 
@@ -40,7 +41,8 @@ def extend_background(view: Float[Tensor, "b c h w"], seen: Disparity) -> Float[
         columns = _draw_out(*(field.mT for field in (drawn, seen.pixels, found)))
         drawn = columns[0].mT.contiguous()
         distance = torch.where(found, distance, columns[1].mT)
-    return torch.where(seen.known, view, _smooth(drawn, ~seen.known, distance))
+    filled = torch.lerp(_smooth(drawn, ~seen.known, distance), drawn, _OWN_ROW)
+    return torch.where(seen.known, view, filled)
 
 
 def _draw_out(

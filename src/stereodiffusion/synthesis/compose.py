@@ -1,42 +1,84 @@
-"""Pixels where pixels are known: the left's own, moved; generated ones in the occlusions alone."""
+"""Pixels where pixels are known: the left's own, moved; in the occlusions the background, as the model changed it."""
 
 from dataclasses import dataclass
 
 import torch
 
+from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.shift import KnownRight
-from stereodiffusion.geometry import Disparity, extend_background, splat, warp_disparity
-from stereodiffusion.types import Image, Region
+from stereodiffusion.geometry import (
+    Disparity,
+    extend_background,
+    hidden_beyond_frame,
+    splat,
+    split_at_borders,
+    warp_disparity,
+)
+from stereodiffusion.types import Image, Map, Region
+
+_PIXELS_PER_BORDER = 1024  # a photo of so many rows has borders one pixel wide on each side, one of twice as many two
+_IN_FRONT_PX = 0.75  # how much farther than what is behind it a border may seem to lie before it counts as hidden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownView:
-    """The right view as far as the left eye sees it.
+    """The right view as far as the left eye sees it, in two layers.
 
     Attributes:
-        view: The left picture moved in pixels, its occlusions filled from the background behind them.
-        seen: The disparity of the right view, known where `view` shows the left's pixels.
+        behind: The left picture moved in pixels, without soft borders; occlusions continue the background.
+        seen: The disparity of `behind`, known where it shows the left's pixels.
+        front: Borders of nearer things, colours times opacity.
+        opacity: Of `front`, in [0, 1].
     """
 
-    view: Image
+    behind: Image
     seen: Disparity
+    front: Image
+    opacity: Map
+
+    @property
+    def view(self) -> Image:
+        """Both layers, one over the other."""
+        return over(self.front, self.opacity, self.behind).clamp(0, 1)
 
     @property
     def visible(self) -> Region:
-        """The pixels that show the left's own."""
-        return self.seen.known
+        """The pixels that show the left's own, at least by half."""
+        return self.seen.known | (self.opacity >= 0.5)
 
 
-def known_view(left: Image, disparity: Disparity) -> KnownView:
+def over(front: Image, opacity: Map, behind: Image) -> Image:
+    """A premultiplied layer over another (Porter & Duff 1984)."""
+    return front + (1 - opacity) * behind
+
+
+def known_view(left: Image, disparity: Disparity, config: StereoConfig) -> KnownView:
     """Move a left picture to the right eye.
 
     Args:
         left: (b, 3, h, w), sRGB in [0, 1].
-        disparity: Of the left picture on its grid, final.
+        disparity: Of the left picture on its grid, dense and final.
+        config: `borders` and `frame`.
     """
-    seen = warp_disparity(disparity)
-    return KnownView(view=extend_background(splat(left, disparity).view, seen), seen=seen)
+    if config.borders == "hard":
+        moved, seen = splat(left, disparity).view, warp_disparity(disparity)
+        front, opacity = torch.zeros_like(left), torch.zeros_like(disparity.pixels)
+        behind_disparity = disparity
+    else:
+        layers = split_at_borders(left, disparity, radius=1 + left.shape[2] // (2 * _PIXELS_PER_BORDER))
+        behind_disparity = layers.behind_disparity
+        moved, seen = splat(layers.behind, behind_disparity).view, warp_disparity(behind_disparity)
+        drawn = splat(
+            torch.cat([layers.front, layers.opacity, layers.front_disparity.pixels], 1), layers.front_disparity
+        )
+        front, opacity, front_px = drawn.view.split([3, 1, 1], dim=1)
+        shown = drawn.visible & (~seen.known | (front_px > seen.pixels - _IN_FRONT_PX))
+        front, opacity = front * shown, opacity * shown
+    if config.frame == "continues":
+        known = seen.known & ~hidden_beyond_frame(behind_disparity)
+        seen = Disparity(pixels=torch.where(known, seen.pixels, 0.0), known=known)
+    return KnownView(behind=extend_background(moved, seen), seen=seen, front=front, opacity=opacity)
 
 
 def encode_known(backbone: Backbone, known: KnownView) -> KnownRight:
@@ -46,11 +88,13 @@ def encode_known(backbone: Backbone, known: KnownView) -> KnownRight:
     return KnownRight(clean=backbone.encode(known.view), cells=hole == 0)
 
 
-def compose(known: KnownView, generated: Image) -> Image:
-    """The known view with its occlusions taken from a generated one.
+def compose(known: KnownView, change: Image) -> Image:
+    """The known view, with what the model changed in its occlusions.
 
-    Colours are matched at the seam: the difference between both views is continued from where it is known into the
-    occlusions, and added to what was generated there.
+    Args:
+        known: The view before the model has seen it.
+        change: The generated view minus the known one, both decoded from latents: what the autoencoder does to colours
+            and grain is in both and cancels, so that there is no seam, and what the model leaves alone stays sharp.
     """
-    difference = extend_background(known.view - generated, known.seen)
-    return torch.where(known.visible, known.view, (generated + difference).clamp(0, 1))
+    filled = torch.where(known.seen.known, known.behind, (known.behind + change).clamp(0, 1))
+    return over(known.front, known.opacity, filled).clamp(0, 1)

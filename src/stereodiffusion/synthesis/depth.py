@@ -54,17 +54,20 @@ def depth_to_stereo(
         ModelError: If the model takes no depth map.
         PromptError: If a prompt cannot be encoded.
     """
-    disparity = _prepared(backbone, disparity, len(prompts))
+    disparity, size = _prepared(backbone, disparity, len(prompts))
     schedule = schedule_of(backbone.alphas, config)
-    start, fresh = seeded_noise(backbone, seed, len(prompts), disparity.size)
-    given = condition(backbone, prompts, negative, config.guidance, depth=depth_condition(disparity, backbone))
+    start, fresh = seeded_noise(backbone, seed, len(prompts), size)
+    sized = disparity.resize(*size)
+    # What is normalised as the authors do comes to the latents' grid at once, as theirs does.
+    depth = depth_condition(disparity if config.parallax == "normalized" else sized, grid_of(start))
+    given = condition(backbone, prompts, negative, config.guidance, depth=depth)
     given_right = given
     if config.right_depth == "warped":
-        seen_right = warp_disparity(effective(disparity, config)).filled()
-        warped = depth_condition(seen_right, backbone, like=effective(disparity, config))
+        seen_left = effective(sized, config)
+        warped = depth_condition(warp_disparity(seen_left).filled(), grid_of(start), like=seen_left)
         given_right = replace(given, depth=warped)
 
-    added = added_noise(backbone, seed, len(prompts), disparity.size, config)
+    added = added_noise(backbone, seed, len(prompts), size, config)
     record = recorder(backbone, config, rows=given.branches * len(prompts), grid=grid_of(start))
     picture = None
     if config.left == "recorded":
@@ -82,7 +85,7 @@ def depth_to_stereo(
         picture=picture,
     )
     settings = describe("depth", backbone, config, {"prompt": list(prompts), "negative": negative, "seed": seed})
-    return (yield from pair_beside(backbone, left, disparity, schedule, config, settings))
+    return (yield from pair_beside(backbone, left, disparity, size, schedule, config, settings))
 
 
 def two_step_to_stereo(
@@ -112,34 +115,36 @@ def two_step_to_stereo(
         ConfigError: If the numbers of maps and prompts differ.
         ModelError: If a model is of the wrong kind.
     """
-    disparity = _prepared(depth_backbone, disparity, len(prompts))
+    disparity, size = _prepared(depth_backbone, disparity, len(prompts))
+    disparity = disparity.resize(*size)
     schedule = schedule_of(depth_backbone.alphas, config)
-    start, _ = seeded_noise(depth_backbone, seed, len(prompts), disparity.size)
-    depth = depth_condition(disparity, depth_backbone)
+    start, _ = seeded_noise(depth_backbone, seed, len(prompts), size)
+    depth = depth_condition(disparity, grid_of(start))
     given = condition(depth_backbone, prompts, negative, config.guidance, depth=depth)
-    added = added_noise(depth_backbone, seed, len(prompts), disparity.size, config)
+    added = added_noise(depth_backbone, seed, len(prompts), size, config)
     solver = solver_of(config, None if added is None else lambda: added.left)
     clean = yield from advance(
         _left_only(depth_backbone, start, over_steps(given, config), schedule, solver), "left view", config.steps
     )
     picture = depth_backbone.decode(clean)
-    return (yield from photo_to_stereo(photo_backbone, picture, disparity, config=photo_config, seed=seed))
+    pair = yield from photo_to_stereo(photo_backbone, picture, disparity, config=photo_config, seed=seed)
+    facts = {"prompt": list(prompts), "negative": negative, "seed": seed, "second_step": dict(pair.settings)}
+    return replace(pair, settings=describe("depth", depth_backbone, config, facts))
 
 
 def _left_only(backbone: Backbone, start: Latent, given: Sequence[Conditioning], schedule: Schedule, solver: Solver):
     return sample_left(backbone, start, given, schedule, Recorder(layers=(), indices=()), solver)
 
 
-def _prepared(backbone: Backbone, disparity: Disparity, count: int) -> Disparity:
-    """Dense, at the working size, one per prompt."""
+def _prepared(backbone: Backbone, disparity: Disparity, count: int) -> tuple[Disparity, tuple[int, int]]:
+    """Dense, one per prompt; and (height, width) of the pair."""
     if not backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} takes no depth map; toybox and SD2-depth do")
     if disparity.batch not in (1, count):
         raise ConfigError(f"expected one depth map or one per prompt ({count}), got {disparity.batch}")
-    dense = disparity.to(backbone.device).filled().resize(*working_size(*disparity.size, backbone))
-    if dense.batch == count:
-        return dense
-    return Disparity(
+    dense = disparity.to(backbone.device).filled()
+    one_each = Disparity(
         pixels=dense.pixels.expand(count, -1, -1, -1).contiguous(),
         known=dense.known.expand(count, -1, -1, -1).contiguous(),
     )
+    return one_each, working_size(*disparity.size, backbone)

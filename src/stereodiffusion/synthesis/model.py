@@ -11,7 +11,6 @@ from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.synthesis.depth import depth_to_stereo, two_step_to_stereo
-from stereodiffusion.synthesis.parts import estimate
 from stereodiffusion.synthesis.photo import photo_to_stereo
 from stereodiffusion.synthesis.run import Run
 from stereodiffusion.synthesis.text import text_to_stereo
@@ -31,6 +30,7 @@ class StereoDiffusion:
         backbone: The text-conditioned model, loaded on first use.
         depth_backbone: The depth-conditioned model, loaded on first use.
         estimator: The monocular depth estimator, loaded on first use.
+        estimator_name: Which one that is.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class StereoDiffusion:
     ) -> None:
         self._model, self._device = model, device
         self._dtype: PrecisionChoice = dtype
-        self._estimator_name = depth_estimator or ("toybox-depth" if model == "toybox" else "dpt-hybrid-midas")
+        self.estimator_name = depth_estimator or ("toybox-depth" if model == "toybox" else "dpt-hybrid-midas")
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -63,7 +63,7 @@ class StereoDiffusion:
     @cached_property
     def estimator(self) -> DepthEstimator:
         """The monocular depth estimator."""
-        return load_depth_estimator(self._estimator_name, device=self._device, dtype="float32")
+        return load_depth_estimator(self.estimator_name, device=self._device, dtype="float32")
 
     def text_run(
         self,
@@ -122,11 +122,12 @@ class StereoDiffusion:
         settings: PresetName | StereoConfig = "fast",
         seed: int = 0,
         two_step: bool = False,
+        photo_settings: PresetName | StereoConfig | None = None,
     ) -> Run:
         """`depth`, step by step."""
         config, prompts = _resolve(settings, "depth"), _listed(prompt)
         if two_step:
-            photo_config = _resolve(settings, "photo")
+            photo_config = _resolve(settings if photo_settings is None else photo_settings, "photo")
             return Run(
                 two_step_to_stereo(
                     self.depth_backbone,
@@ -152,6 +153,7 @@ class StereoDiffusion:
         settings: PresetName | StereoConfig = "fast",
         seed: int = 0,
         two_step: bool = False,
+        photo_settings: PresetName | StereoConfig | None = None,
     ) -> StereoPair:
         """A stereo pair whose left view has the given disparity.
 
@@ -162,6 +164,7 @@ class StereoDiffusion:
             settings: A preset or settings of your own.
             seed: Same seed, same picture.
             two_step: Make the left picture first, then treat it as a photo (Fig. 7).
+            photo_settings: Of the second of the two steps; `settings` if None.
 
         Raises:
             ConfigError: If the settings make no sense.
@@ -169,7 +172,13 @@ class StereoDiffusion:
             PromptError: If the prompt cannot be encoded.
         """
         return self.depth_run(
-            disparity, prompt, negative=negative, settings=settings, seed=seed, two_step=two_step
+            disparity,
+            prompt,
+            negative=negative,
+            settings=settings,
+            seed=seed,
+            two_step=two_step,
+            photo_settings=photo_settings,
         ).result
 
     def photo_run(
@@ -183,10 +192,9 @@ class StereoDiffusion:
     ) -> Run:
         """`photo`, step by step."""
         config = _resolve(settings, "photo")
-        if disparity is None:
-            disparity = estimate(self.estimator, photo, config)
         prompts = [prompt] * len(photo) if isinstance(prompt, str) else list(prompt)
-        return Run(photo_to_stereo(self.backbone, photo, disparity, prompts=prompts, config=config, seed=seed))
+        source = self.estimator if disparity is None else disparity
+        return Run(photo_to_stereo(self.backbone, photo, source, prompts=prompts, config=config, seed=seed))
 
     def photo(
         self,

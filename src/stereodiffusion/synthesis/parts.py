@@ -141,18 +141,17 @@ def estimate(estimator: DepthEstimator, picture: Image, config: StereoConfig) ->
     return snap_to_edges(disparity, picture)
 
 
-def depth_condition(disparity: Disparity, backbone: Backbone, *, like: Disparity | None = None) -> Map:
+def depth_condition(disparity: Disparity, grid: tuple[int, int], *, like: Disparity | None = None) -> Map:
     """A depth map as SD2-depth wants it: relative inverse depth on the latent grid, the range mapped to [-1, 1].
 
     Args:
-        disparity: Dense, on the picture's grid.
-        backbone: Tells the latent grid.
-        like: Take the range of this map instead, so that two views of a scene agree.
+        disparity: Dense, of the picture, on any grid.
+        grid: (height, width) of the latents.
+        like: Take the range of this map, which is on the same grid, instead, so that two views of a scene agree.
     """
 
     def on_latents(given: Disparity) -> Map:
-        height, width = (length // backbone.pixels_per_latent for length in given.size)
-        return interpolate(given.pixels, size=(height, width), mode="bicubic", align_corners=False)
+        return interpolate(given.pixels, size=grid, mode="bicubic", align_corners=False)
 
     reference = on_latents(disparity if like is None else like)
     low, high = reference.amin((1, 2, 3), keepdim=True), reference.amax((1, 2, 3), keepdim=True)

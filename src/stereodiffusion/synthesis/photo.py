@@ -1,9 +1,11 @@
 """Photo to stereo: invert the photo, make the right beside its trajectory (Sec. 3.4 a)."""
 
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from stereodiffusion.config import StereoConfig
+from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.inversion import AUTHORS_NULL_TEXT, NullTextSettings, invert, null_text
@@ -13,32 +15,85 @@ from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder,
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.synthesis.parts import advance, condition, grid_of, over_steps, seeded_noise, working_size
+from stereodiffusion.synthesis.parts import (
+    advance,
+    condition,
+    estimate,
+    grid_of,
+    over_steps,
+    seeded_noise,
+    working_size,
+)
 from stereodiffusion.synthesis.run import Progress, Synthesis
 from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
 from stereodiffusion.types import Image, Latent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retraced:
+    """What null-text inversion finds: the way back to a photo.
+
+    Attributes:
+        start: Latents at the noisiest level, (b, c, h, w).
+        given: Conditioning per step with which denoising leads from them to the photo.
+    """
+
+    start: Latent
+    given: Sequence[Conditioning]
+
+
+Retrace: TypeAlias = Callable[
+    [Backbone, Latent, Sequence[str], Schedule, float, NullTextSettings], Generator[Progress, None, Retraced]
+]
+"""Null-text inversion of clean latents: model, latents, a prompt for each, noise levels, guidance scale, optimiser."""
+
+
+def retrace(
+    backbone: Backbone,
+    z_0: Latent,
+    prompts: Sequence[str],
+    schedule: Schedule,
+    guidance: float,
+    optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
+) -> Generator[Progress, None, Retraced]:
+    """Find the pivot trajectory of photos and the embeddings that retrace it (Eq. 9 and 10)."""
+    record = Recorder(layers=(), indices=())
+    given = Conditioning(
+        embedding=backbone.embed(prompts), unconditional=backbone.embed([""] * len(prompts)), guidance=guidance
+    )
+    there = invert(backbone, z_0, given, schedule, record, label="there")
+    yield from advance(there, "inversion", schedule.steps)
+    pivot = record.trajectory()
+    found: list[Conditioning] = []
+    yield from advance(
+        null_text(backbone, pivot.latents, given, schedule, found, optimisation), "null-text", schedule.steps
+    )
+    return Retraced(start=pivot.latents[0], given=found)
+
+
 def photo_to_stereo(
     backbone: Backbone,
     photo: Image,
-    disparity: Disparity,
+    disparity: Disparity | DepthEstimator,
     *,
     prompts: Sequence[str] | None = None,
     config: StereoConfig,
     seed: int = 0,
     optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
+    retrace: Retrace = retrace,
 ) -> Synthesis:
     """Stereo pairs from photos. The left is the photo, or (`compose="decoded"`) the photo as the model reproduces it.
 
     Args:
         backbone: A text-conditioned model.
         photo: Photos of any size; worked on at the model's size, the pair comes back at the photo's.
-        disparity: Of the photo; unknown cells are filled from their surroundings.
+        disparity: Of the photo; unknown cells are filled from their surroundings. Or what estimates it.
         prompts: What the photos show, one per photo; "" for each if None.
         config: The settings.
         seed: For Eq. 8's noise; photo mode draws no other.
         optimisation: Of null-text inversion, if the settings ask for it.
+        retrace: Null-text inversion itself; depends on nothing but what it is given, so that whoever makes several
+            pairs of one photo may hand in one that remembers.
 
     Raises:
         ConfigError: If the numbers of photos and prompts differ.
@@ -51,6 +106,12 @@ def photo_to_stereo(
     if config.solver == "lcm":
         raise ConfigError("photo mode inverts with DDIM, which consistency models do not follow: got solver='lcm'")
     height, width = photo.shape[2:]
+    photo = photo.to(backbone.device)
+    facts: dict[str, object] = {"seed": seed}
+    if not isinstance(disparity, Disparity):
+        facts["depth_estimator"] = disparity.name
+        disparity = estimate(disparity, photo, config)
+        yield Progress(stage="depth", step=1, steps=1)
     if (disparity.size, disparity.batch) != ((height, width), len(photo)):
         raise GeometryError(
             f"the photo is {len(photo)} x {height}x{width}, its disparity {disparity.batch} x "
@@ -62,7 +123,6 @@ def photo_to_stereo(
 
     # 1. At the model's size
     size = working_size(height, width, backbone)
-    photo = photo.to(backbone.device)
     dense = disparity.to(backbone.device).filled()
     z_0 = backbone.encode(resize_image(photo, *size))
     schedule = schedule_of(backbone.alphas, config)
@@ -71,14 +131,16 @@ def photo_to_stereo(
 
     # 2. Its trajectory
     if config.inversion == "null-text":
-        left = yield from _null_text_left(backbone, z_0, prompts, schedule, config, fresh, optimisation)
+        back = yield from retrace(backbone, z_0, prompts, schedule, config.guidance, optimisation)
+        path = Trajectory(latents=(back.start,), memory={})
+        left = Left(trajectory=path, given=back.given, given_right=back.given, fresh=fresh)
     else:
         left = yield from _ddim_left(backbone, z_0, given, schedule, config, fresh)
 
     # 3. The right view beside it
-    settings = describe("photo", backbone, config, {"prompt": list(prompts), "seed": seed})
+    settings = describe("photo", backbone, config, {"prompt": list(prompts), **facts})
     left = replace(left, picture=photo, photo=z_0)
-    return (yield from pair_beside(backbone, left, dense, schedule, config, settings))
+    return (yield from pair_beside(backbone, left, dense, (height, width), schedule, config, settings))
 
 
 def _ddim_left(
@@ -101,29 +163,3 @@ def _ddim_left(
 
 def _recorder(backbone: Backbone, z_0: Latent, given: Conditioning, config: StereoConfig) -> Recorder:
     return recorder(backbone, config, rows=given.branches * len(z_0), grid=grid_of(z_0))
-
-
-def _null_text_left(
-    backbone: Backbone,
-    z_0: Latent,
-    prompts: Sequence[str],
-    schedule: Schedule,
-    config: StereoConfig,
-    fresh: Latent,
-    optimisation: NullTextSettings,
-) -> Generator[Progress, None, Left]:
-    """The left is denoised with embeddings that were optimised to retrace the pivot."""
-    record = Recorder(layers=(), indices=())
-    given = Conditioning(
-        embedding=backbone.embed(prompts),
-        unconditional=backbone.embed([""] * len(prompts)),
-        guidance=config.guidance,
-    )
-    yield from advance(invert(backbone, z_0, given, schedule, record, label="there"), "inversion", config.steps)
-    pivot = record.trajectory()
-    found: list[Conditioning] = []
-    yield from advance(
-        null_text(backbone, pivot.latents, given, schedule, found, optimisation), "null-text", config.steps
-    )
-    path = Trajectory(latents=pivot.latents[:1], memory={})
-    return Left(trajectory=path, given=found, given_right=found, fresh=fresh)

@@ -12,7 +12,7 @@ from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.consistency import AddedNoise
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.schedule import Schedule
-from stereodiffusion.diffusion.shift import KnownRight, cell_map
+from stereodiffusion.diffusion.shift import CellMap, KnownRight, cell_map
 from stereodiffusion.diffusion.trajectory import Trajectory
 from stereodiffusion.diffusion.views import both_views, right_beside, split_views
 from stereodiffusion.errors import ConfigError
@@ -54,16 +54,18 @@ def pair_beside(
     backbone: Backbone,
     left: Left,
     disparity: Disparity,
+    size: tuple[int, int],
     schedule: Schedule,
     config: StereoConfig,
     settings: Mapping[str, object],
 ) -> Synthesis:
-    """Make the right view beside a left one and put the pair together, at the size of the disparity map.
+    """Make the right view beside a left one and put the pair together.
 
     Args:
         backbone: The model.
         left: The left view.
-        disparity: Dense, at the pair's size, before scaling and convergence.
+        disparity: Dense, before scaling and convergence, on any grid.
+        size: (height, width) of the pair.
         schedule: The noise levels.
         config: The settings.
         settings: What is written beside the pair.
@@ -71,23 +73,29 @@ def pair_beside(
     Raises:
         ConfigError: If the settings need the left in pixels before it is drawn.
     """
-    final = effective(disparity, config)
-    working = disparity.resize(*(length * backbone.pixels_per_latent for length in left.fresh.shape[2:]))
+    sized = disparity.resize(*size)
+    final = effective(sized, config)
+    rows, columns = left.fresh.shape[2:]
+    working = sized.resize(rows * backbone.pixels_per_latent, columns * backbone.pixels_per_latent)
+    # What is normalised as the authors do comes to the latents' grid at once, as theirs does.
+    cells = cell_map(disparity if config.parallax == "normalized" else working, config, (rows, columns))
     known = None
-    if config.resync == "pixels":
+    if config.resync == "pixels" or config.compose == "source":
         picture = resize_image(_drawn(left), *working.size)
-        known = encode_known(backbone, known_view(picture, effective(working, config)))
+        known = encode_known(backbone, known_view(picture, effective(working, config), config))
 
-    left_0, right_0 = yield from _both_latents(backbone, left, working, schedule, config, known)
-    generated = resize_image(backbone.decode(right_0), *final.size)
-    if config.compose == "source":
+    resync = known if config.resync == "pixels" else None
+    left_0, right_0 = yield from _both_latents(backbone, left, cells, schedule, config, resync)
+    generated = backbone.decode(right_0)
+    if known is not None and config.compose == "source":
         picture = _drawn(left)
-        view = known_view(picture, final)
-        right, occlusion = compose(view, generated), ~view.visible
+        view = known_view(picture, final, config)
+        change = resize_image(generated, *size) - resize_image(backbone.decode(known.clean), *size)
+        right, occlusion = compose(view, change), ~view.visible
     else:
         decoded = _decoded(backbone, left, left_0, config)
         settings = {**settings, **_reproduction(left, left_0, decoded)}
-        picture, right = resize_image(decoded, *final.size), generated
+        picture, right = resize_image(decoded, *size), resize_image(generated, *size)
         occlusion = splat(picture, final).occlusion
     yield Progress(stage="decoding", step=1, steps=1)
     return StereoPair(left=picture, right=right, disparity=final, occlusion=occlusion, settings=settings)
@@ -96,13 +104,12 @@ def pair_beside(
 def _both_latents(
     backbone: Backbone,
     left: Left,
-    disparity: Disparity,
+    cells: CellMap,
     schedule: Schedule,
     config: StereoConfig,
     known: KnownRight | None,
 ) -> Generator[Progress, None, tuple[Latent, Latent]]:
     """Clean latents of both views."""
-    cells = cell_map(disparity, config, pixels_per_latent=backbone.pixels_per_latent)
     path = left.trajectory
     if config.left == "recorded":
         steps = right_beside(

@@ -75,4 +75,4 @@ def text_to_stereo(
     left = Left(trajectory=path, given=given, given_right=given, fresh=fresh, added=added, picture=picture)
     facts = {"prompt": list(prompts), "negative": negative, "seed": seed, "depth_estimator": estimator.name}
     settings = describe("text", backbone, config, facts)
-    return (yield from pair_beside(backbone, left, disparity, schedule, config, settings))
+    return (yield from pair_beside(backbone, left, disparity, size, schedule, config, settings))

@@ -1,0 +1,144 @@
+"""Soft borders: a picture taken apart at its depth edges.
+
+A pixel at an object's border is a mixture, I = α F + (1-α) B: some of it object, the rest background (Porter & Duff
+1984). Moved as a whole it carries a rim of the old background to a new one, or leaves a rim of the object behind. So
+the cells at a depth edge are taken apart. F and B are the colours of the two surfaces right beside them, α is where
+between the two the cell's own colour lies, and each part moves with its own surface.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from stereodiffusion.errors import GeometryError
+from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.types import Image, Map
+
+_JUMP_PX = 1.5  # what differs less is one surface
+_CONTRAST = 0.06  # surfaces whose colours are closer (Euclidean, sRGB in [0, 1]) tell nothing about a mixture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Layers:
+    """A picture in two layers that overlap along depth edges; drawn one over the other they are the picture.
+
+    Attributes:
+        behind: The picture with nothing of nearer surfaces in the cells of borders, (b, 3, h, w).
+        behind_disparity: Its disparity, dense.
+        front: Nearer surfaces along borders, colours times `opacity`, (b, 3, h, w); drawn over `behind` it gives the
+            picture exactly.
+        opacity: α in [0, 1]; 0 where there is nothing in front, (b, 1, h, w).
+        front_disparity: Of what is in front, known where there is something.
+    """
+
+    behind: Image
+    behind_disparity: Disparity
+    front: Image
+    opacity: Map
+    front_disparity: Disparity
+
+
+def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -> Layers:
+    """Take a picture apart at its depth edges.
+
+    Args:
+        picture: (b, 3, h, w), sRGB in [0, 1].
+        disparity: of the picture, on its grid, dense.
+        radius: how far from a depth edge cells are mixed of both surfaces, in cells, at least 1.
+
+    Raises:
+        GeometryError: if the map is of another size or batch, or has unknown cells.
+    """
+    if (disparity.batch, *disparity.size) != (len(picture), *picture.shape[2:]):
+        raise GeometryError(f"the picture is {tuple(picture.shape)}, its disparity {tuple(disparity.pixels.shape)}")
+    if not bool(disparity.known.all()):
+        raise GeometryError("soft borders need a dense map; use disparity.filled()")
+    pixels, everywhere = disparity.pixels, disparity.known
+    near, far = _largest(pixels, radius), -_largest(-pixels, radius)
+    edge = near - far > _JUMP_PX
+    at = edge.squeeze(1).nonzero(as_tuple=True)
+    near_px, front, far_px, behind, found = _surfaces_beside(picture, pixels, edge, at, reach=radius + 1)
+    at = tuple(index[found] for index in at)
+    near_px, front, far_px, behind = near_px[found], front[found], far_px[found], behind[found]
+
+    own = picture.movedim(1, -1)[at]
+    alpha = _mixture(own, front, behind, pixels.squeeze(1)[at], near_px, far_px)
+    # α F as what is left of the mixture without the background: dividing by α or 1 - α would blow up small errors.
+    of_behind = torch.where(alpha > 0, behind, own)
+    of_front = own - (1 - alpha) * of_behind
+
+    # The nearer surface beside the edge is in front as well, so that it and the border move as one piece.
+    split = torch.zeros_like(edge).index_put((at[0], at[0] * 0, at[1], at[2]), torch.ones_like(at[0], dtype=torch.bool))
+    nearer = pixels - far > near - pixels
+    beside = (_largest(split.to(pixels), radius + 1) > 0) & ~split & nearer & (near - far > 0)
+    opacity = _put(beside.to(pixels), at, alpha)
+    return Layers(
+        behind=_put(picture, at, of_behind),
+        behind_disparity=Disparity(pixels=_put(pixels, at, far_px), known=everywhere),
+        front=_put(picture * beside, at, of_front),
+        opacity=opacity,
+        front_disparity=Disparity(pixels=torch.where(opacity > 0, _put(pixels, at, near_px), 0.0), known=opacity > 0),
+    )
+
+
+_Cells = tuple[Tensor, ...]
+"""Cells of a batch of maps: picture, row, column, n of each."""
+
+
+def _surfaces_beside(
+    picture: Image, pixels: Map, edge: Bool[Tensor, "b 1 h w"], at: _Cells, *, reach: int
+) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 3"], Float[Tensor, "n 1"], Float[Tensor, "n 3"], Bool[Tensor, " n"]]:
+    """Disparity and colour of the nearer and of the farther surface around cells of edges, and where both are found.
+
+    Means over the cells around that are no edge themselves, those close by counting more.
+    """
+    number, row, column = at
+    height, width = pixels.shape[2:]
+    field = torch.cat([pixels, picture], 1).movedim(1, -1)
+    steps = range(-reach, reach + 1)
+    window = [
+        (number, (row + dy).clamp(0, height - 1), (column + dx).clamp(0, width - 1)) for dy, dx in product(steps, steps)
+    ]
+    around = [pixels.squeeze(1)[cells] for cells in window]
+    middle = (torch.stack(around).amax(0) + torch.stack(around).amin(0)) / 2
+    totals = [field.new_zeros((len(number), 5)) for _ in range(2)]
+    for (dy, dx), cells, disparity in zip(product(steps, steps), window, around, strict=True):
+        weight = (~edge.squeeze(1)[cells]).to(pixels) / (1 + dy * dy + dx * dx)
+        is_near = disparity > middle
+        for total, on in zip(totals, (is_near, ~is_near), strict=True):
+            share = (weight * on)[:, None]
+            total += torch.cat([share, share * field[cells]], 1)
+    (near, front), (far, behind) = (
+        (total[:, 1:2] / total[:, :1].clamp(min=1e-6), total[:, 2:] / total[:, :1].clamp(min=1e-6)) for total in totals
+    )
+    return near, front, far, behind, (totals[0][:, 0] > 0) & (totals[1][:, 0] > 0)
+
+
+def _mixture(
+    own: Float[Tensor, "n 3"],
+    front: Float[Tensor, "n 3"],
+    behind: Float[Tensor, "n 3"],
+    pixels: Float[Tensor, " n"],
+    near_px: Float[Tensor, "n 1"],
+    far_px: Float[Tensor, "n 1"],
+) -> Float[Tensor, "n 1"]:
+    """α by colour; by the map itself where both surfaces have one colour."""
+    difference = front - behind
+    contrast = difference.square().sum(1, keepdim=True)
+    by_colour = ((own - behind) * difference).sum(1, keepdim=True) / contrast.clamp(min=1e-6)
+    by_map = (pixels[:, None] - far_px > near_px - pixels[:, None]).to(own)
+    return torch.where(contrast.sqrt() > _CONTRAST, by_colour.clamp(0, 1), by_map)
+
+
+def _put(field: Float[Tensor, "b c h w"], at: _Cells, values: Float[Tensor, "n c"]) -> Float[Tensor, "b c h w"]:
+    changed = field.movedim(1, -1).clone()
+    changed[at] = values
+    return changed.movedim(-1, 1).contiguous()
+
+
+def _largest(field: Map, radius: int) -> Map:
+    return max_pool2d(field, 2 * radius + 1, stride=1, padding=radius)

@@ -1,0 +1,81 @@
+"""The command lines in the documents do what is written there, on a tiny model and few steps."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.cli.conftest import Run
+from tests.datasets import trees
+
+from stereodiffusion.bench.pace import Pace
+from stereodiffusion.bench.plan import Plan
+from stereodiffusion.cli import bench
+from stereodiffusion.formats import write_map
+from stereodiffusion.geometry import Disparity
+
+ROOT = Path(__file__).parents[2]
+
+
+def command_lines(document: str) -> list[list[str]]:
+    """What the blocks of a document have the reader type, without the program's name."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / document).read_text(encoding="utf-8"), flags=re.M | re.S)
+    lines = "\n".join(block for language, block in fenced if language in {"", "sh"}).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("stereodiffusion ")]
+
+
+@pytest.fixture
+def files(here: Path) -> None:
+    """What the readme's reader has."""
+    levels = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)
+    Image.fromarray(levels).save(here / "cat.jpg")
+    for name in ("cat", "room"):
+        write_map(here / f"{name}.pfm", Disparity.from_pixels(torch.linspace(0, 4, 64).expand(64, 64)))
+
+
+@pytest.mark.usefixtures("files")
+def test_the_readmes_commands_write_what_they_say(here: Path, run: Run, model: Path, estimator: Path) -> None:
+    lines = command_lines("README.md")
+    assert [line[0] for line in lines] == ["text", "depth", "photo", "models"]
+    for line in lines:
+        small = () if line == ["models"] else ("--model", model, "--steps", "4", "--quiet")
+        estimating = ("--depth-estimator", estimator) if line[0] == "text" else ()
+        result = run(*line, *small, *estimating)
+        assert (result.exit_code, result.stderr) == (0, ""), line
+        if small:
+            assert result.stdout == f"{line[line.index('-o') + 1]}\n"
+            assert (here / line[line.index("-o") + 1]).is_file()
+
+
+def test_the_benchmarks_commands_are_understood(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take hours, so they are stopped before the first picture; the tables and figures are made."""
+    assert run("bench", "run", "scenes", "--count", "1", "--size", "64", "--methods", "identity").exit_code == 0
+    trees.write_views(here / "DATA" / "teddy" / "im2.png", here / "DATA" / "teddy" / "im6.png")
+    trees.write_levels(here / "DATA" / "teddy" / "disp2.png", 4)
+    plans: list[Plan] = []
+
+    def follow(plan: Plan, *_: object) -> tuple[Pace, list[object]]:
+        plans.append(plan)
+        return Pace((), 1), []
+
+    def anywhere(name: str) -> str:
+        return name
+
+    monkeypatch.setattr(bench, "_follow", follow)
+    monkeypatch.setattr(bench, "usable_device", anywhere)
+    lines = command_lines("docs/benchmark.md")
+    for line in lines:
+        result = run(*line)
+        assert (result.exit_code, result.stderr) == (0, ""), line
+    assert len(plans) == _count(lines, "run") == 3
+    assert all(plan.methods and len(plan.dataset) == 1 for plan in plans)
+    assert _count(lines, "table") == _count(lines, "figure") == 1
+    assert list((here / "results" / "figures").glob("*.png"))
+
+
+def _count(lines: Sequence[Sequence[str]], command: str) -> int:
+    return sum(line[:2] == ["bench", command] for line in lines)

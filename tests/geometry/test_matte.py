@@ -1,0 +1,88 @@
+"""Layers at depth edges: drawn over one another they are the picture, moved apart they carry no rim along."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from stereodiffusion.errors import GeometryError
+from stereodiffusion.geometry import Disparity, splat, split_at_borders, warp_disparity
+
+BOX, WALL, DOOR = (
+    torch.tensor(colour).view(1, 3, 1, 1) for colour in ((0.9, 0.3, 0.2), (0.1, 0.4, 0.7), (0.2, 0.8, 0.3))
+)
+
+
+def soft_box(first: float, last: float, door: int = 26, height: int = 24, width: int = 64) -> Tensor:
+    """A box before a wall, and left of column `door` a door; borders of the box as soft as a camera makes them."""
+    fine = 16
+    column = (torch.arange(width * fine) + 0.5) / fine
+    share = ((column > first) & (column < last)).float().view(1, 1, 1, width, fine).mean(-1)
+    behind = torch.where(torch.arange(width) < door, DOOR, WALL)
+    return (share * BOX + (1 - share) * behind).expand(1, 3, height, width).contiguous()
+
+
+def steps(first: int, last: int, near: float, height: int = 24, width: int = 64) -> Disparity:
+    pixels = torch.full((height, width), 2.0)
+    pixels[:, first:last] = near
+    return Disparity.from_pixels(pixels)
+
+
+def moved(picture: Tensor, disparity: Disparity) -> tuple[Tensor, Tensor]:
+    """Both layers in the right eye, and where something is seen of them."""
+    layers = split_at_borders(picture, disparity)
+    behind = splat(layers.behind, layers.behind_disparity)
+    front = splat(torch.cat([layers.front, layers.opacity], 1), layers.front_disparity).view
+    return front[:, :3] + (1 - front[:, 3:]) * behind.view, behind.visible | (front[:, 3:] == 1)
+
+
+@given(st.integers(0, 2**31 - 1))
+def test_drawn_one_over_the_other_they_are_the_picture(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    blocks = 6 * torch.rand((1, 1, 4, 5), generator=generator)
+    disparity = Disparity.from_pixels(blocks.repeat_interleave(5, 2).repeat_interleave(6, 3))
+    picture = 0.3 + 0.4 * torch.rand((1, 3, 20, 30), generator=generator)
+    layers = split_at_borders(picture, disparity)
+    assert bool(((layers.opacity >= 0) & (layers.opacity <= 1)).all())
+    assert bool((layers.opacity > 0).any())
+    assert torch.allclose(layers.front + (1 - layers.opacity) * layers.behind, picture, atol=1e-6)
+
+
+def test_one_surface_is_not_taken_apart() -> None:
+    picture = torch.rand((2, 3, 12, 16), generator=torch.Generator().manual_seed(0))
+    slope = torch.linspace(0, 6, 16).expand(2, 1, 12, 16).contiguous()
+    layers = split_at_borders(picture, Disparity.from_pixels(slope))
+    assert torch.equal(layers.behind, picture)
+    assert not bool(layers.opacity.any())
+
+
+@pytest.mark.parametrize(("first", "last"), [(30.5, 44.5), (30.3, 44.8), (30.7, 44.1)])
+def test_a_soft_border_leaves_no_rim(first: float, last: float) -> None:
+    """The scene as the right eye sees it: the box, ten columns further left, before the door now."""
+    picture, disparity = soft_box(first, last), steps(30, 45, 10.0)
+    truth = soft_box(first - 10, last - 10, door=26 - 2)
+    view, visible = moved(picture, disparity)
+    hard = splat(picture, disparity)
+    seen = visible & hard.visible
+    assert bool(seen[..., 18:37].any())
+    soft_error = float((view - truth).abs().amax(1, keepdim=True)[seen].max())
+    hard_error = float((hard.view - truth).abs().amax(1, keepdim=True)[seen].max())
+    assert soft_error < 0.02
+    assert hard_error > 5 * soft_error
+
+
+def test_the_behind_layer_shows_none_of_the_box_beside_it() -> None:
+    layers = split_at_borders(soft_box(30.5, 44.5), steps(30, 45, 10.0))
+    beside = torch.cat([layers.behind[..., 29:31], layers.behind[..., 44:46]], -1)
+    assert torch.allclose(beside, WALL.expand_as(beside), atol=1e-5)
+    assert not bool(warp_disparity(layers.front_disparity).known[..., 45:].any())
+
+
+def test_a_map_of_another_size_or_with_gaps_is_refused() -> None:
+    picture, disparity = soft_box(30, 45), steps(30, 45, 10.0)
+    with pytest.raises(GeometryError, match="its disparity"):
+        split_at_borders(picture[..., :-1], disparity)
+    gaps = Disparity.from_pixels(disparity.pixels, known=disparity.pixels > 5)
+    with pytest.raises(GeometryError, match=r"use disparity\.filled"):
+        split_at_borders(picture, gaps)

@@ -1,0 +1,47 @@
+"""The documents agree with the tree they describe."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/method.md",
+    "docs/benchmark.md",
+    "training/README.md",
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+    local = [link for link in links if not link.startswith(("http://", "https://"))]
+    missing = [link for link in local if not ((ROOT / document).parent / link).exists()]
+    assert missing == []
+
+
+def test_every_document_is_looked_at() -> None:
+    found = {path.relative_to(ROOT).as_posix() for folder in (".", "docs") for path in (ROOT / folder).glob("*.md")}
+    assert found <= set(DOCUMENTS)
+
+
+def test_the_layers_are_those_that_are_enforced() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = settings["tool"]["importlinter"]["contracts"][0]
+    enforced = [layer.replace("stereodiffusion.", "") for layer in contract["layers"]]
+    section = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Layers")[2].partition("##")[0]
+    written = " ".join(line.strip() for line in section.splitlines() if line.startswith("    "))
+    assert [layer.strip() for layer in written.split(">")] == enforced
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_the_commands_are_there(document: str) -> None:
+    named = re.findall(r"^(scripts/\w+|\.ci/\w+)", (ROOT / document).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert named
+    assert all((ROOT / name).stat().st_mode & 0o100 for name in named)
