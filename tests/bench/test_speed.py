@@ -35,9 +35,9 @@ def backbone_for(mode: Mode) -> StableDiffusion:
     ("mode", "preset", "evaluations"),
     [
         ("text", "paper", 300),
-        ("text", "fast", 2 * 50 + 2 * 13),
+        ("text", "fast", 2 * 50 + 2 * 39),
         ("depth", "paper", 200),
-        ("depth", "best", 2 * 50 + 2 * 13),
+        ("depth", "best", 2 * 50 + 2 * 3),
         ("photo", "paper", 49 + 50 * (1 + 2 * 10 + 1) + 200),  # ten iterations, forward and backward, in every step
         ("photo", "fast", 9 + 7),
     ],

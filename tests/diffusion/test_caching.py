@@ -13,7 +13,6 @@ from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import DeepFeatures, Embedding
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.schedule import ddim_schedule
-from stereodiffusion.diffusion.shift import cell_map
 from stereodiffusion.diffusion.trajectory import recorder, sample_left
 from stereodiffusion.diffusion.views import both_views, right_beside, split_views
 from stereodiffusion.errors import ConfigError, ModelError
@@ -79,7 +78,7 @@ def test_recorded_and_joint_give_the_same_right_view(
 ) -> None:
     config = StereoConfig(steps=STEPS, guidance=3.0, cache_every=cache_every)
     schedule = ddim_schedule(backbone.alphas, STEPS)
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     prompts, nothing = backbone.embed(["a red ball", "a blue cube"]), backbone.embed(["", ""])
     given = [Conditioning(embedding=prompts, unconditional=nothing, guidance=3.0)] * STEPS
     x, fresh = normal(1, 2, 4, 8, 16), normal(2, 2, 4, 8, 16)

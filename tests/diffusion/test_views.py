@@ -252,7 +252,7 @@ def test_coarse_right_steps_are_those_of_a_left_that_was_coarse(
     config = StereoConfig(steps=20, guidance=3.0, resync=resync, right_every=0.1, shift_at=0.25)
     schedule = ddim_schedule(backbone.alphas, 20)
     given, fresh = prompted(backbone, 3.0), noise(2)
-    cells = cell_map(Disparity.from_pixels(relief * 24), config, pixels_per_latent=8)
+    cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     left = sampled(backbone, noise(1), given, schedule, config)
     steps = list(right_beside(backbone, left, [given] * 20, schedule, cells, config, fresh))
     assert [step.index for step in steps] == [5, 7, 9, 11, 13, 15, 17, 19]
