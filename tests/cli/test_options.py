@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from stereodiffusion.cli import options
+from stereodiffusion.cli import choices, options
 from stereodiffusion.cli.options import common, parse_size
 from stereodiffusion.config import PrecisionChoice, SolverName, SpacingName, preset
 from stereodiffusion.errors import ConfigError, FormatError
@@ -28,13 +28,13 @@ def settled(**changes: object) -> options.Common:
 
 
 def test_the_choices_are_those_of_the_modules_that_own_them() -> None:
-    assert tuple(OUTPUT_FORMATS) == options.FORMATS
-    assert get_args(Extra) == options.EXTRAS
-    assert get_args(MapKind) == options.MAP_KINDS
-    assert get_args(Unknown) == options.UNKNOWNS
-    assert get_args(PrecisionChoice) == options.DTYPES
-    assert get_args(SolverName) == options.SOLVERS
-    assert get_args(SpacingName) == options.SPACINGS
+    assert tuple(OUTPUT_FORMATS) == choices.FORMATS
+    assert get_args(Extra) == choices.EXTRAS
+    assert get_args(MapKind) == choices.MAP_KINDS
+    assert get_args(Unknown) == choices.UNKNOWNS
+    assert get_args(PrecisionChoice) == choices.DTYPES
+    assert get_args(SolverName) == choices.SOLVERS
+    assert get_args(SpacingName) == choices.SPACINGS
 
 
 def test_a_preset_is_left_as_it_is() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from stereodiffusion.cli import bench_speed, options
+from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.errors import BenchmarkError, ConfigError
 
@@ -116,8 +117,8 @@ def run(
     del debug
     if workers < 1:
         raise ConfigError(f"--workers must be at least 1, got {workers}")
-    if dtype not in options.DTYPES:
-        raise ConfigError(f"--dtype must be one of {', '.join(options.DTYPES)}, got {dtype!r}")
+    if dtype not in DTYPES:
+        raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if size != "native" and not size.isdecimal():
         raise ConfigError(f"--size must be a number of pixels or native, got {size!r}")
     edge = None if size == "native" else int(size)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from stereodiffusion.cli import options
+from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.config import Mode, PresetName, preset_names
 from stereodiffusion.errors import ConfigError
@@ -57,8 +58,8 @@ def speed(
     del debug
     which = options.listed(models, MODELS, "--model"), options.listed(modes, MODES, "--mode")
     names = options.listed(presets, preset_names(), "--preset")
-    if dtype not in options.DTYPES:
-        raise ConfigError(f"--dtype must be one of {', '.join(options.DTYPES)}, got {dtype!r}")
+    if dtype not in DTYPES:
+        raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if stretch is not None and stretch < 2:
         raise ConfigError(f"--stretch must be at least 2, got {stretch}")
     if threads is not None and threads < 1:

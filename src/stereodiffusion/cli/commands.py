@@ -8,6 +8,7 @@ import typer
 from stereodiffusion.cards import CARDS, Kind, find_card
 from stereodiffusion.cli import options
 from stereodiffusion.cli.devices import usable_device
+from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.errors import ConfigError, ModelError, PromptError
 
 if TYPE_CHECKING:
@@ -303,7 +304,7 @@ def _prepare(model: str, device: str, dtype: str, depth_estimator: str | None) -
     from stereodiffusion.synthesis import load
 
     device = usable_device(device)
-    return load(model, device=device, dtype=cast(options.PrecisionChoice, dtype), depth_estimator=depth_estimator)
+    return load(model, device=device, dtype=cast(PrecisionChoice, dtype), depth_estimator=depth_estimator)
 
 
 def _save(pair: "StereoPair", target: Path, common: options.Common) -> None:

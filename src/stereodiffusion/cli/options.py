@@ -1,54 +1,22 @@
-"""What every command takes, as types for typer's signatures.
-
-The choices are spelled out, not imported: the modules that own them import torch, and `--help` does not wait for it. A
-test keeps them equal to their originals.
-"""
+"""What every command takes, as types for typer's signatures, and what is made of it."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import typer
 
+from stereodiffusion.cli.choices import DTYPES, EXTRAS, FORMATS, MAP_KINDS, SOLVERS, SPACINGS, UNKNOWNS, Extra
 from stereodiffusion.config import (
     Mode,
-    PrecisionChoice,
     PresetName,
-    SolverName,
-    SpacingName,
     StereoConfig,
     preset,
     preset_names,
 )
 from stereodiffusion.errors import ConfigError, FormatError
-
-FORMATS = (
-    "sbs",
-    "sbs-half",
-    "cross-eyed",
-    "top-bottom",
-    "top-bottom-half",
-    "anaglyph",
-    "anaglyph-green-magenta",
-    "anaglyph-amber-blue",
-    "anaglyph-color",
-    "anaglyph-half-color",
-    "anaglyph-gray",
-    "anaglyph-true",
-    "mpo",
-    "wiggle-gif",
-    "wiggle-webp",
-    "eyes",
-)
-Extra: TypeAlias = Literal["disparity", "occlusion", "left", "right"]
-EXTRAS: tuple[Extra, ...] = ("disparity", "occlusion", "left", "right")
-MAP_KINDS = ("disparity-px", "depth-m", "near-is-bright", "near-is-dark")
-UNKNOWNS = ("nonfinite", "zero", "none")
-SOLVERS: tuple[SolverName, ...] = ("ddim", "dpm++", "lcm")
-SPACINGS: tuple[SpacingName, ...] = ("leading", "trailing")
-DTYPES: tuple[PrecisionChoice, ...] = ("auto", "float32", "float16", "bfloat16")
 
 _OUTPUT, _METHOD, _RUNNING, _MAP = "Output", "Method", "Running", "Map"
 

@@ -1,0 +1,35 @@
+"""What options choose from.
+
+Spelled out, not imported: the modules that own these names import torch, and `--help` does not wait for it. A test
+keeps them equal to their originals.
+"""
+
+from typing import Literal, TypeAlias
+
+from stereodiffusion.config import PrecisionChoice, SolverName, SpacingName
+
+FORMATS = (
+    "sbs",
+    "sbs-half",
+    "cross-eyed",
+    "top-bottom",
+    "top-bottom-half",
+    "anaglyph",
+    "anaglyph-green-magenta",
+    "anaglyph-amber-blue",
+    "anaglyph-color",
+    "anaglyph-half-color",
+    "anaglyph-gray",
+    "anaglyph-true",
+    "mpo",
+    "wiggle-gif",
+    "wiggle-webp",
+    "eyes",
+)
+Extra: TypeAlias = Literal["disparity", "occlusion", "left", "right"]
+EXTRAS: tuple[Extra, ...] = ("disparity", "occlusion", "left", "right")
+MAP_KINDS = ("disparity-px", "depth-m", "near-is-bright", "near-is-dark")
+UNKNOWNS = ("nonfinite", "zero", "none")
+SOLVERS: tuple[SolverName, ...] = ("ddim", "dpm++", "lcm")
+SPACINGS: tuple[SpacingName, ...] = ("leading", "trailing")
+DTYPES: tuple[PrecisionChoice, ...] = ("auto", "float32", "float16", "bfloat16")
