@@ -72,17 +72,20 @@ class Speed:
 
 
 class _Watched(CountingBackbone):
-    """Knows besides how long the network took, and the autoencoder and the text encoder."""
+    """Knows besides how long the network took, with and without gradients, and how long the autoencoder."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
-        self.network_s, self.network_rows, self.once_s = 0.0, 0, 0.0
+        self.network_s, self.network_rows = 0.0, 0
+        self.plain_s, self.once_s = 0.0, 0.0
 
     def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:
         """As the model does, timed."""
         begun = self._now()
         output = super().predict(x_t, timestep, embedding, depth)
-        self.network_s += self._now() - begun
+        taken = self._now() - begun
+        self.network_s += taken
+        self.plain_s += 0.0 if output.requires_grad else taken
         self.network_rows += len(x_t)
         return output
 
@@ -108,9 +111,13 @@ class _Watched(CountingBackbone):
 
 @dataclass(slots=True)
 class _StageCost:
-    """What a stage took: seconds that grow with its steps, seconds that do not, steps that cost, evaluations."""
+    """What a stage took: seconds that grow with its steps, seconds that do not, steps that cost, evaluations.
+
+    `plain_s` are those of the first kind that the network ran without gradients.
+    """
 
     repeated_s: float = 0.0
+    plain_s: float = 0.0
     once_s: float = 0.0
     steps: int = 0
     evaluations: int = 0
@@ -151,9 +158,8 @@ def measure(
         repeat = _steps_that_cost(stage, whole, mode) / taken.steps if taken.steps else 1.0
         most, fewest, counted = taken.repeated_s, taken.repeated_s, float(taken.evaluations)
         if stage == "null-text" and stretched:
-            forward = stages["inversion"].repeated_s / stages["inversion"].steps * taken.steps
             iterations = AUTHORS_NULL_TEXT.iterations
-            most = 2 * forward + iterations * (taken.repeated_s - 2 * forward)
+            most = taken.plain_s + iterations * (taken.repeated_s - taken.plain_s)
             counted = (2 + 2 * iterations) * taken.steps
         seconds, least, evaluations = seconds + most * repeat, least + fewest * repeat, evaluations + counted * repeat
     flops = evaluation_flops(backbone) * watched.network_rows
@@ -176,7 +182,7 @@ def measure(
 def _stages(watched: _Watched, synthesis: Synthesis) -> dict[Stage, _StageCost]:
     """Run to the end and book every second on the stage it was spent in."""
     stages: dict[Stage, _StageCost] = {}
-    last, once = time.perf_counter(), watched.once_s
+    last, once, plain = time.perf_counter(), watched.once_s, watched.plain_s
     for progress in synthesis:
         stage = stages.setdefault(progress.stage, _StageCost())
         now = time.perf_counter()
@@ -184,11 +190,12 @@ def _stages(watched: _Watched, synthesis: Synthesis) -> dict[Stage, _StageCost]:
         stage.once_s += apart
         if progress.evaluations:
             stage.repeated_s += now - last - apart
+            stage.plain_s += watched.plain_s - plain
             stage.steps += 1
         else:  # a shift, an estimate of depth: it happens once
             stage.once_s += now - last - apart
         stage.evaluations += progress.evaluations
-        last, once = now, watched.once_s
+        last, once, plain = now, watched.once_s, watched.plain_s
     return stages
 
 
