@@ -79,6 +79,27 @@ def test_the_behind_layer_shows_none_of_the_box_beside_it() -> None:
     assert not bool(warp_disparity(layers.front_disparity).known[..., 45:].any())
 
 
+def test_a_rim_of_a_third_colour_goes_with_the_box() -> None:
+    """A strip along the border narrower than what is looked at: it is a colour of neither surface."""
+    picture, disparity = soft_box(30, 44, door=0), steps(30, 45, 10.0)
+    picture[..., 44:46] = DOOR
+    layers = split_at_borders(picture, disparity)
+    assert torch.allclose(layers.behind[..., 44:46], WALL.expand(1, 3, 24, 2), atol=1e-5)
+    assert torch.equal(layers.opacity[..., 44], torch.ones(1, 1, 24))  # the map says: near
+    least = ((DOOR - WALL) / torch.where(DOOR > WALL, 1 - WALL, -WALL)).max()
+    assert torch.allclose(layers.opacity[..., 45], least.expand(1, 1, 24), atol=1e-5)  # it says: far
+
+
+def test_a_slope_beside_a_border_is_not_in_front() -> None:
+    """A floor whose disparity grows downwards, and a box that stands before it."""
+    floor = torch.linspace(0, 3, 24).view(24, 1).expand(24, 64).clone()
+    floor[2:22, 30:45] += 8
+    layers = split_at_borders(soft_box(30, 45), Disparity.from_pixels(floor))
+    beside = layers.opacity.clone()
+    beside[..., 29:46] = 0
+    assert not bool(beside.any())
+
+
 def test_a_map_of_another_size_or_with_gaps_is_refused() -> None:
     picture, disparity = soft_box(30, 45), steps(30, 45, 10.0)
     with pytest.raises(GeometryError, match="its disparity"):

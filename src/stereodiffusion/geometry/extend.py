@@ -1,8 +1,9 @@
 """The background continued into occlusions: what an eye that moves sideways most likely sees behind an edge.
 
 An occlusion opens on the far side of a depth edge, so it belongs to the farther of its two neighbours. Each row is
-drawn out from there. The farther a cell lies from what is known, the less is known about it: it is read from a coarser
-level of a mip-map, so that colours spread across rows and the streaks of a plain stretch are averaged away.
+drawn out from there, and lines that run into the occlusion go on in their own direction. The farther a cell lies from
+what is known, the less is known about it: it is read from a coarser level of a mip-map, so that colours spread across
+rows and the streaks of a plain stretch are averaged away; less so on lines.
 """
 
 import torch
@@ -12,12 +13,15 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.lines import Edges, isophotes, trace
+from stereodiffusion.types import Region
 
 _SAME_SURFACE_PX = 1.0  # neighbours this close in disparity are one surface, and a hole between them is interpolated
 _TAKEN_PX = 2  # cells that are averaged at the edge of what is known
 _SPREAD = 0.7  # standard deviation of the smoothing per distance from what is known
 _OWN_ROW = 0.3  # weight of the row as it was drawn out: nearest neighbours tell most, so the kernel has a peak
 _LEAST_SPREAD_PX = 1.5
+_SURE = 0.7  # share of the distance that does not count along the surest line
 _COARSEST = 6  # mip-map levels above the finest
 
 
@@ -36,36 +40,58 @@ def extend_background(view: Float[Tensor, "b c h w"], seen: Disparity) -> Float[
     """
     if (len(view), *view.shape[2:]) != (seen.batch, *seen.size):
         raise GeometryError(f"the view is {tuple(view.shape)}, its disparity {tuple(seen.pixels.shape)}")
-    drawn, distance, found = _draw_out(view, seen.pixels, seen.known)
+    edges, found = _edges(seen)
+    drawn, distance = _draw_rows(view, seen, edges)
+    drawn, distance = _follow_lines(view, seen, edges, drawn, distance)
     if not bool(found.all()):  # rows that show nothing at all take from the rows above and below
-        columns = _draw_out(*(field.mT for field in (drawn, seen.pixels, found)))
-        drawn = columns[0].mT.contiguous()
-        distance = torch.where(found, distance, columns[1].mT)
+        above = Disparity(pixels=seen.pixels.mT, known=found.mT)
+        columns, far = _draw_rows(drawn.mT, above, _edges(above)[0])
+        drawn, distance = columns.mT.contiguous(), torch.where(found, distance, far.mT)
     filled = torch.lerp(_smooth(drawn, ~seen.known, distance), drawn, _OWN_ROW)
     return torch.where(seen.known, view, filled)
 
 
-def _draw_out(
-    view: Float[Tensor, "b c h w"], disparity: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"]
-) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"]]:
-    """Rows continued from the farther side of every hole; distance to that side; the cells that have a value now."""
-    width = view.shape[-1]
-    column = torch.arange(width, device=view.device)
-    before = torch.where(known, column, -1).cummax(dim=-1).values
-    after = torch.where(known, column, width).flip(-1).cummin(dim=-1).values.flip(-1)
-    to_before, to_after = (column - before).to(view.dtype), (after - column).to(view.dtype)
-    d_before = torch.where(before >= 0, _at(disparity, before), torch.inf)
-    d_after = torch.where(after < width, _at(disparity, after), torch.inf)
-    found = (before >= 0) | (after < width)
+def _edges(seen: Disparity) -> tuple[Edges, Region]:
+    """The farther side of every hole, and the cells of rows that show anything at all."""
+    column, width = torch.arange(seen.width, device=seen.pixels.device), seen.width
+    before = torch.where(seen.known, column, -1).cummax(dim=-1).values
+    after = torch.where(seen.known, column, width).flip(-1).cummin(dim=-1).values.flip(-1)
+    d_before = torch.where(before >= 0, _at(seen.pixels, before), torch.inf)
+    d_after = torch.where(after < width, _at(seen.pixels, after), torch.inf)
+    within = (d_before - d_after).abs() <= _SAME_SURFACE_PX
+    edges = Edges(before=before, after=after, from_after=d_after < d_before, within=within)
+    return edges, (before >= 0) | (after < width)
 
-    one_surface = (d_before - d_after).abs() <= _SAME_SURFACE_PX
-    share = torch.where(
-        one_surface, to_before / (to_before + to_after).clamp(min=1), (d_after < d_before).to(view.dtype)
-    )
-    start, end = _edge_mean(view, known, before, -1), _edge_mean(view, known, after, 1)
-    drawn = torch.where(known, view, torch.lerp(start, end, share.expand_as(view)))
-    distance = torch.where(one_surface, torch.minimum(to_before, to_after), torch.lerp(to_before, to_after, share))
-    return drawn.masked_fill(~found, 0), distance.masked_fill(known | ~found, 0), found
+
+def _draw_rows(
+    view: Float[Tensor, "b c h w"], seen: Disparity, edges: Edges
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
+    """Rows continued from the farther side of every hole, and the distance to that side; 0 where there is none."""
+    column = torch.arange(seen.width, device=view.device)
+    to_before, to_after = (column - edges.before).to(view.dtype), (edges.after - column).to(view.dtype)
+    share = torch.where(edges.within, to_before / (to_before + to_after).clamp(min=1), edges.from_after.to(view.dtype))
+    start, end = _edge_mean(view, seen.known, edges.before, -1), _edge_mean(view, seen.known, edges.after, 1)
+    drawn = torch.where(seen.known, view, torch.lerp(start, end, share.expand_as(view)))
+    distance = torch.where(edges.within, torch.minimum(to_before, to_after), torch.lerp(to_before, to_after, share))
+    found = (edges.before >= 0) | (edges.after < seen.width)
+    return drawn.masked_fill(~found, 0), distance.masked_fill(seen.known | ~found, 0)
+
+
+def _follow_lines(
+    view: Float[Tensor, "b c h w"], seen: Disparity, edges: Edges, drawn: Tensor, distance: Tensor
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
+    """Where lines run into holes, what was drawn along rows drawn along lines instead, and counted as less distant."""
+    found = (edges.before >= 0) | (edges.after < seen.width)
+    lines = trace(isophotes(view, seen), seen, edges, ~seen.known & ~edges.within & found)
+    picture, row, column = lines.cells
+    upper = lines.leaves_at.floor().long().clamp(max=max(seen.height - 2, 0))
+    lower = (upper + 1).clamp(max=seen.height - 1)
+    share = (lines.leaves_at - upper)[:, None].to(view.dtype)
+    followed, nearer = drawn.clone(), distance.clone()
+    above, below = drawn[picture, :, upper, column], drawn[picture, :, lower, column]
+    followed[picture, :, row, column] = torch.lerp(above, below, share)
+    nearer[picture, 0, row, column] *= 1 - _SURE * lines.coherence
+    return followed, nearer
 
 
 def _edge_mean(

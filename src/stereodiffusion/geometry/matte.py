@@ -20,6 +20,8 @@ from stereodiffusion.types import Image, Map
 
 _JUMP_PX = 1.5  # what differs less is one surface
 _CONTRAST = 0.06  # surfaces whose colours are closer (Euclidean, sRGB in [0, 1]) tell nothing about a mixture
+_THIRD_COLOUR = 0.4  # of the distance between both colours; what lies farther off the line between them is a third
+_LEAST_THIRD_COLOUR = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,8 +75,9 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
 
     # The nearer surface beside the edge is in front as well, so that it and the border move as one piece.
     split = torch.zeros_like(edge).index_put((at[0], at[0] * 0, at[1], at[2]), torch.ones_like(at[0], dtype=torch.bool))
-    nearer = pixels - far > near - pixels
-    beside = (_largest(split.to(pixels), radius + 1) > 0) & ~split & nearer & (near - far > 0)
+    near, far = _largest(pixels, 2 * radius + 1), -_largest(-pixels, 2 * radius + 1)
+    nearer = (near - far > _JUMP_PX) & (pixels - far > near - pixels)
+    beside = (_largest(split.to(pixels), radius + 1) > 0) & ~split & nearer
     opacity = _put(beside.to(pixels), at, alpha)
     return Layers(
         behind=_put(picture, at, of_behind),
@@ -126,12 +129,21 @@ def _mixture(
     near_px: Float[Tensor, "n 1"],
     far_px: Float[Tensor, "n 1"],
 ) -> Float[Tensor, "n 1"]:
-    """α by colour; by the map itself where both surfaces have one colour."""
+    """α by colour; by the map itself where both surfaces have one colour, or the cell has a third.
+
+    What the map puts behind and what has a colour of neither surface still shows as little of a nearer one as can
+    explain it: the least α for which F is a colour.
+    """
     difference = front - behind
-    contrast = difference.square().sum(1, keepdim=True)
-    by_colour = ((own - behind) * difference).sum(1, keepdim=True) / contrast.clamp(min=1e-6)
+    contrast = difference.norm(dim=1, keepdim=True)
+    alpha = (((own - behind) * difference).sum(1, keepdim=True) / contrast.square().clamp(min=1e-6)).clamp(0, 1)
     by_map = (pixels[:, None] - far_px > near_px - pixels[:, None]).to(own)
-    return torch.where(contrast.sqrt() > _CONTRAST, by_colour.clamp(0, 1), by_map)
+    unexplained = (own - torch.lerp(behind, front, alpha)).norm(dim=1, keepdim=True)
+    third = unexplained > (_THIRD_COLOUR * contrast).clamp(min=_LEAST_THIRD_COLOUR)
+    darker, lighter = (behind - own) / behind.clamp(min=1e-3), (own - behind) / (1 - behind).clamp(min=1e-3)
+    least = torch.maximum(darker, lighter).amax(1, keepdim=True).clamp(0, 1)
+    alpha = torch.where(contrast > _CONTRAST, alpha, by_map)
+    return torch.where(third, torch.maximum(by_map, least), alpha)
 
 
 def _put(field: Float[Tensor, "b c h w"], at: _Cells, values: Float[Tensor, "n c"]) -> Float[Tensor, "b c h w"]:
