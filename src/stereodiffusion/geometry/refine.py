@@ -1,34 +1,35 @@
-"""Disparity edges snapped to image edges.
+"""Disparity edges moved to image edges.
 
 Depth estimators draw object borders as ramps, a few pixels wide and a few pixels off. Moved by such a map a border is
-drawn out like rubber, half object and half background. What is wanted there is a step, and it belongs where the
-colours change: each cell of a ramp joins the nearer or the farther surface, whichever its colour resembles.
+drawn out like rubber, half object and half background. What is wanted there is a step where the colours change: the
+weighted median (Ma et al. 2013, "Constant time weighted median filtering for stereo matching and beyond") takes for
+each cell the disparity of the cells around it that have its colour.
 """
 
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
+from jaxtyping import Float32, UInt8
+from numpy.typing import NDArray
 
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry.disparity import Disparity
-from stereodiffusion.types import Image, Map
+from stereodiffusion.types import Image
 
-_JUMP_PX = 1.0  # what differs less is one surface
-_ON = 0.25  # cells nearer than this fraction of the jump to either end lie on that surface
-_SLOPE = 0.45  # a slope has half of its cells on neither surface, a border fewer
-_COLOUR = 0.2  # difference of colours, RMS of sRGB in [0, 1], that outweighs where the map puts a cell
+_LIKE = 25.0  # deviation of the weight of colours, in 255ths
+_SAME_PX = 0.75  # a cell whose median is this close keeps its own disparity, and with it its slope and its fractions
+_TILE = 256
 
 
-def snap_to_edges(disparity: Disparity, picture: Image, *, radius: int = 6) -> Disparity:
+def snap_to_edges(disparity: Disparity, picture: Image, *, radius: int = 8) -> Disparity:
     """Turn ramps between surfaces into steps that lie on the picture's edges.
-
-    Cells that already lie on a surface stay as they are, and so do slopes.
 
     Args:
         disparity: of the picture, on its grid, dense.
         picture: (b, 3, h, w), sRGB in [0, 1].
-        radius: half the width of the widest ramp that is taken for a border, in cells, at least 2.
+        radius: half the width of the widest ramp that is taken for a border, in cells, at least 1.
 
     Raises:
         GeometryError: if the map is of another size or batch, or has unknown cells.
@@ -37,41 +38,32 @@ def snap_to_edges(disparity: Disparity, picture: Image, *, radius: int = 6) -> D
         raise GeometryError(f"the picture is {tuple(picture.shape)}, its disparity {tuple(disparity.pixels.shape)}")
     if not bool(disparity.known.all()):
         raise GeometryError("snapping needs a dense map; use disparity.filled()")
-    pixels = disparity.pixels
-    for reach in (radius, radius // 2):  # wide ramps first, then what they leave
-        pixels = _snapped(pixels, picture.to(pixels), reach)
-    return Disparity(pixels=pixels, known=disparity.known)
+    maps = disparity.pixels.float().cpu().numpy()[:, 0]
+    colours = (255 * picture.clamp(0, 1)).round().byte().movedim(1, -1).cpu().numpy()
+    snapped = np.stack([_snapped(pixels, guide, radius) for pixels, guide in zip(maps, colours, strict=True)])
+    return Disparity(pixels=torch.from_numpy(snapped)[:, None].to(disparity.pixels), known=disparity.known)
 
 
-def _snapped(pixels: Map, picture: Image, radius: int) -> Map:
-    near, far = _largest(pixels, radius), -_largest(-pixels, radius)
-    span = near - far
-    height = (pixels - far) / span.clamp(min=_JUMP_PX)  # where between both surfaces the map puts a cell, 0 is far
-    on_near, on_far = (height > 1 - _ON).to(pixels), (height < _ON).to(pixels)
-    neither = 1 - on_near - on_far
-    ramp = (span > _JUMP_PX) & (neither > 0) & (_mean(neither, radius) < _SLOPE)
-
-    (near_px, near_colour), (far_px, far_colour) = (_surface(on, pixels, picture, radius) for on in (on_near, on_far))
-    towards_far = _distance(picture, far_colour) - _distance(picture, near_colour)
-    joins_near = (height - 0.5) + towards_far / _COLOUR > 0
-    return torch.where(ramp, torch.where(joins_near, near_px, far_px), pixels)
-
-
-def _surface(on: Map, pixels: Map, picture: Image, radius: int) -> tuple[Map, Image]:
-    """Mean disparity and colour of the cells of one surface around each cell."""
-    weight = _mean(on, radius)
-    total = _mean(torch.cat([pixels, picture], 1) * on, radius)
-    mean = total / weight.clamp(min=torch.finfo(pixels.dtype).tiny)
-    return mean[:, :1], mean[:, 1:]
+def _snapped(
+    pixels: Float32[NDArray[np.float32], "h w"], guide: UInt8[NDArray[np.uint8], "h w 3"], radius: int
+) -> Float32[NDArray[np.float32], "h w"]:
+    snapped = pixels.copy()
+    for inner, outer in _tiles(pixels.shape, radius):
+        own = np.ascontiguousarray(pixels[outer])
+        if np.ptp(own) > _SAME_PX:  # otherwise the median is as close everywhere
+            median = cv2.ximgproc.weightedMedianFilter(np.ascontiguousarray(guide[outer]), own, radius, _LIKE)
+            moved = np.where(np.abs(median - own) > _SAME_PX, median, own)
+            rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+            snapped[inner] = moved[rows, columns]
+    return snapped
 
 
-def _distance(one: Image, other: Image) -> Map:
-    return (one - other).square().mean(1, keepdim=True).sqrt()
-
-
-def _largest(field: Map, radius: int) -> Map:
-    return max_pool2d(field, 2 * radius + 1, stride=1, padding=radius)
-
-
-def _mean(field: Float[Tensor, "b c h w"], radius: int) -> Float[Tensor, "b c h w"]:
-    return avg_pool2d(field, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)
+def _tiles(size: tuple[int, ...], margin: int) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """Tiles of a map, and each with what lies around it."""
+    height, width = size
+    for top in range(0, height, _TILE):
+        for left in range(0, width, _TILE):
+            bottom, right = min(top + _TILE, height), min(left + _TILE, width)
+            rows = slice(max(0, top - margin), min(bottom + margin, height))
+            columns = slice(max(0, left - margin), min(right + margin, width))
+            yield (slice(top, bottom), slice(left, right)), (rows, columns)
