@@ -1,0 +1,119 @@
+"""Draws the figures of method.md: for every idea what the right eye sees without it, with it, and in truth.
+
+python docs/figures.py
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL.Image import Resampling
+
+from stereodiffusion.bench.drawing import EDGE, Cell, grid
+from stereodiffusion.config import StereoConfig, preset
+from stereodiffusion.datasets.scenes import render, sample_scene
+from stereodiffusion.formats import to_pil
+from stereodiffusion.geometry import Disparity, snap_to_edges
+from stereodiffusion.synthesis import StereoDiffusion, load
+from stereodiffusion.synthesis.compose import known_view
+from stereodiffusion.types import Image
+
+IMAGES = Path(__file__).parent / "images"
+BEST = preset("best", "photo")
+WITHOUT = {
+    "pixels": ("in whole cells (fast)", preset("fast", "photo")),
+    "resync": ("cells copied", replace(BEST, resync="copy", resync_every=0.2)),
+    "composition": ("as decoded", replace(BEST, compose="decoded")),
+    "borders": ("hard borders", replace(BEST, borders="hard")),
+}
+WHERE = {  # scene, left and top of a square, its edge
+    "pixels": (4, 150, 290, 120),
+    "resync": (4, 300, 290, 120),
+    "composition": (4, 150, 290, 120),
+    "borders": (7, 180, 260, 120),
+    "background": (6, 380, 280, 132),
+    "snapping": (4, 140, 280, 160),
+}
+
+
+class Example(NamedTuple):
+    """What both eyes see, and the disparity of the left."""
+
+    left: Image
+    right: Image
+    disparity: Disparity
+
+
+def scene(number: int) -> Example:
+    """A drawn scene of 512 x 512 pixels."""
+    pair = render(sample_scene(number), (512, 512))
+    left, right = (torch.from_numpy(eye.image).permute(2, 0, 1)[None].contiguous() for eye in (pair.left, pair.right))
+    return Example(left, right, Disparity.from_pixels(torch.from_numpy(pair.left.disparity)))
+
+
+def pole(edge: int = 120, near: int = 36, far: int = 4) -> Example:
+    """A post before a striped wall; the left eye sees four columns of it, then comes the frame."""
+
+    def seen(post: int, moved: int) -> Image:
+        column = torch.arange(edge)
+        wall = torch.where((column + moved) // 12 % 2 == 0, 0.75, 0.55)
+        shown = torch.where(column >= post, 0.2, wall).expand(1, 3, edge, edge).clone()
+        shown[:, 2] += 0.2 * (column >= post)
+        return shown
+
+    disparity = torch.where(torch.arange(edge) >= edge - 4, float(near), float(far)).expand(edge, edge)
+    return Example(seen(edge - 4, 0), seen(edge - 4 - near, far), Disparity.from_pixels(disparity.clone()))
+
+
+def close_up(picture: Image, where: tuple[int, int, int, int]) -> Cell:
+    """A square of a picture, enlarged without smoothing."""
+    _, left, top, edge = where
+    part = to_pil(picture.expand(-1, 3, -1, -1)[..., top : top + edge, left : left + edge])
+    return Cell(part.resize((EDGE, EDGE), Resampling.NEAREST))
+
+
+def save(name: str, headings: Sequence[str], cells: Sequence[Cell]) -> None:
+    """One row of close-ups."""
+    grid([cells], title="", headings=headings, sides=[""]).save(IMAGES / f"method-{name}.png", optimize=True)
+
+
+def right(model: StereoDiffusion, sample: Example, config: StereoConfig) -> Image:
+    """What the right eye sees."""
+    return model.photo(sample.left, disparity=sample.disparity, settings=config).right
+
+
+def main() -> None:
+    """Draw them all."""
+    model = load("toybox", dtype="float32")
+    for name, (said, config) in WITHOUT.items():
+        where = WHERE[name]
+        sample = scene(where[0])
+        views = [sample.left, right(model, sample, config), right(model, sample, BEST), sample.right]
+        save(name, ["left eye", said, "best", "truth"], [close_up(view, where) for view in views])
+
+    where = WHERE["background"]
+    sample = scene(where[0])
+    known = known_view(sample.left, sample.disparity, BEST)
+    views = [sample.left, known.view * known.visible, known.view, sample.right]
+    save("background", ["left eye", "moved", "continued", "truth"], [close_up(view, where) for view in views])
+
+    sample = pole()
+    ends, best = (known_view(sample.left, sample.disparity, c).view for c in (replace(BEST, frame="ends"), BEST))
+    views = [sample.left, ends, best, sample.right]
+    headings = ["left eye", "the frame ends", "best", "truth"]
+    save("frame", headings, [close_up(view, (0, 0, 0, view.shape[3])) for view in views])
+
+    where = WHERE["snapping"]
+    sample = scene(where[0])
+    raw = Disparity.from_relative(model.estimator(sample.left), BEST.max_disparity * sample.left.shape[3])
+    snapped = snap_to_edges(raw, sample.left)
+    maps = [each.pixels / raw.pixels.max() for each in (raw, snapped)]
+    views = [sample.left, *maps, *(known_view(sample.left, each, BEST).view for each in (raw, snapped))]
+    headings = ["left eye", "estimated", "snapped", "right eye, estimated", "right eye, snapped"]
+    save("snapping", headings, [close_up(view, where) for view in views])
+
+
+if __name__ == "__main__":
+    main()
