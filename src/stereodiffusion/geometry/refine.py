@@ -19,7 +19,9 @@ from stereodiffusion.geometry.disparity import Disparity
 from stereodiffusion.types import Image
 
 _LIKE = 25.0  # deviation of the weight of colours, in 255ths
-_SAME_PX = 0.75  # a cell whose median is this close keeps its own disparity, and with it its slope and its fractions
+_ONE_SURFACE_PX = 1.0  # the closer the median is, the more of a cell's own disparity is kept: slopes and fractions
+_GRAIN = 3  # edge of the plain median that takes single cells away
+_LEVEL_PX = 0.25  # tiles that vary less are left alone
 _TILE = 256
 
 
@@ -48,11 +50,12 @@ def _snapped(
     pixels: Float32[NDArray[np.float32], "h w"], guide: UInt8[NDArray[np.uint8], "h w 3"], radius: int
 ) -> Float32[NDArray[np.float32], "h w"]:
     snapped = pixels.copy()
-    for inner, outer in _tiles(pixels.shape, radius):
+    for inner, outer in _tiles(pixels.shape, radius + _GRAIN // 2):
         own = np.ascontiguousarray(pixels[outer])
-        if np.ptp(own) > _SAME_PX:  # otherwise the median is as close everywhere
+        if np.ptp(own) > _LEVEL_PX:
             median = cv2.ximgproc.weightedMedianFilter(np.ascontiguousarray(guide[outer]), own, radius, _LIKE)
-            moved = np.where(np.abs(median - own) > _SAME_PX, median, own)
+            change = cv2.medianBlur(median, _GRAIN) - own
+            moved = own + np.minimum(np.abs(change) / _ONE_SURFACE_PX, 1) * change
             rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
             snapped[inner] = moved[rows, columns]
     return snapped
