@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stereodiffusion.errors import GeometryError, ModelError
+from stereodiffusion.geometry.accept import check_picture
 from stereodiffusion.types import Image, Map
 
 Prediction: TypeAlias = Literal["inverse-depth", "depth"]
@@ -91,8 +92,7 @@ class MonocularDepth:
         return resized.clamp(min=0).to(image.device)
 
     def _checked_size(self, image: Image) -> tuple[int, int]:
-        if image.ndim != 4 or image.shape[1] != 3:
-            raise GeometryError(f"a batch of RGB pictures (b, 3, h, w) is expected, got {tuple(image.shape)}")
+        check_picture(image, name="image")
         height, width = image.shape[-2:]
         if min(height, width) < self._least_side:
             raise GeometryError(

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.accept import check_view
+from stereodiffusion.geometry.disparity import Disparity, check_disparity
 
 _SAME_SURFACE_PX = 1.0  # neighbours this close in disparity are one surface, and a hole between them is interpolated
 _TAKEN_PX = 2  # cells that are averaged at the edge of what is known
@@ -34,6 +35,8 @@ def extend_background(view: Float[Tensor, "b c h w"], seen: Disparity) -> Float[
     Raises:
         GeometryError: if the disparity is of another size or batch.
     """
+    check_view(view, name="the view")
+    check_disparity(seen)
     if (len(view), *view.shape[2:]) != (seen.batch, *seen.size):
         raise GeometryError(f"the view is {tuple(view.shape)}, its disparity {tuple(seen.pixels.shape)}")
     drawn, distance, found = _draw_out(view, seen.pixels, seen.known)

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.accept import check_picture
+from stereodiffusion.geometry.disparity import Disparity, check_disparity
 from stereodiffusion.types import Image, Map
 
 _JUMP_PX = 1.5  # what differs less is one surface
@@ -53,6 +54,8 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
     Raises:
         GeometryError: if the map is of another size or batch, or has unknown cells.
     """
+    check_picture(picture, name="the picture")
+    check_disparity(disparity)
     if (disparity.batch, *disparity.size) != (len(picture), *picture.shape[2:]):
         raise GeometryError(f"the picture is {tuple(picture.shape)}, its disparity {tuple(disparity.pixels.shape)}")
     if not bool(disparity.known.all()):

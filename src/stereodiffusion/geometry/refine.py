@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.accept import check_picture
+from stereodiffusion.geometry.disparity import Disparity, check_disparity
 from stereodiffusion.types import Image, Map
 
 _JUMP_PX = 1.0  # what differs less is one surface
@@ -33,6 +34,8 @@ def snap_to_edges(disparity: Disparity, picture: Image, *, radius: int = 6) -> D
     Raises:
         GeometryError: if the map is of another size or batch, or has unknown cells.
     """
+    check_picture(picture, name="the picture")
+    check_disparity(disparity)
     if (disparity.batch, *disparity.size) != (len(picture), *picture.shape[2:]):
         raise GeometryError(f"the picture is {tuple(picture.shape)}, its disparity {tuple(disparity.pixels.shape)}")
     if not bool(disparity.known.all()):

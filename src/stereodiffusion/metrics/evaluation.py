@@ -15,6 +15,7 @@ from stereodiffusion.metrics.image import (
     ssim_over,
 )
 from stereodiffusion.metrics.matching import Matcher, SemiGlobalMatcher, match_pair, matchable
+from stereodiffusion.metrics.region import check_alike
 from stereodiffusion.metrics.rivalry import colour_mismatch, sharpness_mismatch, vertical_disparity
 from stereodiffusion.metrics.shared import shared_view
 from stereodiffusion.metrics.siou import siou
@@ -45,7 +46,7 @@ def evaluate_images(generated: Image, truth: Image, visible: Region | None = Non
     Raises:
         GeometryError: If the sizes differ, there is more than one picture, or a side is below 7.
     """
-    _check_single(generated)
+    _check_single(generated, truth)
     regions = {"": None} if visible is None else {"": None, "_visible": visible, "_occluded": ~visible}
     similarity = ssim_map(generated, truth)
     scales = ms_ssim_maps(generated, truth) if min(truth.shape[2:]) >= SMALLEST_FOR_MS_SSIM else None
@@ -83,7 +84,7 @@ def evaluate_pair(
     Raises:
         GeometryError: If the sizes differ or there is more than one picture.
     """
-    _check_single(generated)
+    _check_single(generated, left)
     shared = shared_view(disparity, occlusion)
     return {
         "siou": math.nan if truth is None else float(siou(left, generated, truth)),
@@ -110,7 +111,7 @@ def evaluate_matching(
     Raises:
         GeometryError: If the sizes differ or there is more than one picture.
     """
-    _check_single(generated)
+    _check_single(generated, left)
     matched = match_pair(left, generated, matcher)
     measured = matched.consistent()
     compared = shared_view(disparity, occlusion).left & matchable(left)
@@ -125,6 +126,7 @@ def evaluate_matching(
     return {name: float(value) for name, value in zip(MATCHED, numbers, strict=True)}
 
 
-def _check_single(image: Image) -> None:
-    if len(image) != 1:
-        raise GeometryError(f"one picture at a time is evaluated, got {len(image)}")
+def _check_single(generated: Image, other: Image) -> None:
+    check_alike(generated, other)
+    if len(generated) != 1:
+        raise GeometryError(f"one picture at a time is evaluated, got {len(generated)}")

@@ -95,9 +95,9 @@ def evaluate_perceptual(
     Raises:
         GeometryError: If the sizes differ, there is more than one picture, or a side is below 32.
     """
+    check_alike(generated, truth, visible)
     if len(generated) != 1:
         raise GeometryError(f"one picture at a time is evaluated, got {len(generated)}")
-    check_alike(generated, truth, visible)
     regions = {"": None} if visible is None else {"": None, "_visible": visible, "_occluded": ~visible}
     numbers: dict[str, float] = {}
     for name, metric in metrics.items():

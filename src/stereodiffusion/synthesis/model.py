@@ -9,9 +9,10 @@ from stereodiffusion.config import Mode, PrecisionChoice, PresetName, StereoConf
 from stereodiffusion.depth import DepthEstimator, load_depth_estimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.synthesis.depth import depth_to_stereo, two_step_to_stereo
-from stereodiffusion.synthesis.photo import photo_to_stereo
+from stereodiffusion.synthesis.photo import check_photo, photo_to_stereo
 from stereodiffusion.synthesis.run import Run
 from stereodiffusion.synthesis.text import text_to_stereo
 from stereodiffusion.types import Image
@@ -125,6 +126,7 @@ class StereoDiffusion:
         photo_settings: PresetName | StereoConfig | None = None,
     ) -> Run:
         """`depth`, step by step."""
+        check_disparity(disparity)
         config, prompts = _resolve(settings, "depth"), _listed(prompt)
         if two_step:
             photo_config = _resolve(settings if photo_settings is None else photo_settings, "photo")
@@ -168,6 +170,7 @@ class StereoDiffusion:
 
         Raises:
             ConfigError: If the settings make no sense.
+            GeometryError: If the disparity is no `Disparity`.
             ModelError: If the model cannot be loaded or takes no depth map.
             PromptError: If the prompt cannot be encoded.
         """
@@ -191,6 +194,7 @@ class StereoDiffusion:
         seed: int = 0,
     ) -> Run:
         """`photo`, step by step."""
+        check_photo(photo)
         config = _resolve(settings, "photo")
         prompts = [prompt] * len(photo) if isinstance(prompt, str) else list(prompt)
         source = self.estimator if disparity is None else disparity
@@ -216,7 +220,7 @@ class StereoDiffusion:
 
         Raises:
             ConfigError: If the settings make no sense.
-            GeometryError: If the disparity is of another size than the photo.
+            GeometryError: If the photo is no (b, 3, h, w) float tensor in [0, 1], or the disparity is of another size.
             ModelError: If the model cannot be loaded or is of the wrong kind.
             PromptError: If the prompt cannot be encoded.
         """
