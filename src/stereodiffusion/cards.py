@@ -219,11 +219,15 @@ CARDS: tuple[ModelCard, ...] = (
         kind="depth-estimator",
         family="MiDaS 3.0 (DPT)",
         repository="Intel/dpt-hybrid-midas",
+        # The one revision that is no commit. The repository's commits have pickled weights; the safetensors are in a
+        # pull request that the hub's converter opened and nobody merged, and the commit at its head is published
+        # nowhere but on the hub. Whoever may push to it could change the numbers; safetensors run no code.
         revision="refs/pr/5",
         download_mb=490,
         licence="Apache-2.0",
         commercial_use=True,
-        note="the paper's; its main branch has pickled weights only, this is the hub's own conversion of them",
+        note="the paper's; its main branch has pickled weights only, this is the hub's own conversion of them, a pull "
+        "request that is not pinned to a commit",
         files=_ESTIMATOR_FILES,
     ),
     ModelCard(
