@@ -5,9 +5,11 @@ families loads as well, by its repository, its folder or its file; it merely has
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+from stereodiffusion.config import Mode, PresetName, StereoConfig, preset
 
 Kind: TypeAlias = Literal["text", "depth", "depth-estimator"]
 """A text-conditioned diffusion model, one that also takes a depth map, or a network that estimates depth."""
@@ -61,6 +63,7 @@ class ModelCard:
         commercial_use: Whether the licence allows it.
         note: What one should know before using it.
         files: What is needed of the repository, relative to its root.
+        guidance: What suits the model when it draws from a prompt; None leaves it to the preset.
     """
 
     name: str
@@ -73,6 +76,7 @@ class ModelCard:
     commercial_use: bool
     note: str
     files: tuple[str, ...]
+    guidance: float | None = None
 
     @property
     def pinned(self) -> bool:
@@ -93,7 +97,7 @@ class OnDisk:
     size_mb: float
 
 
-def _embedded(name: str, kind: Kind, files: tuple[str, ...], note: str) -> ModelCard:
+def _embedded(name: str, kind: Kind, files: tuple[str, ...], note: str, *, guidance: float | None = None) -> ModelCard:
     return ModelCard(
         name=name,
         kind=kind,
@@ -105,6 +109,7 @@ def _embedded(name: str, kind: Kind, files: tuple[str, ...], note: str) -> Model
         commercial_use=True,
         note=note,
         files=files,
+        guidance=guidance,
     )
 
 
@@ -122,6 +127,7 @@ CARDS: tuple[ModelCard, ...] = (
         "text",
         _TOYBOX_FILES,
         "draws simple toys in a few colours, 256 x 256; made for trying and testing; takes depth maps as well",
+        guidance=4.0,
     ),
     ModelCard(
         name="sd1.5",
@@ -207,6 +213,7 @@ CARDS: tuple[ModelCard, ...] = (
         note="512 x 512, distilled for 1 to 4 steps without guidance; fetched in half precision; for commercial use "
         "Stability AI gives licences of their own",
         files=_SDXL_FILES,
+        guidance=1.0,
     ),
     _embedded(
         "toybox-depth",
@@ -273,6 +280,24 @@ CARDS: tuple[ModelCard, ...] = (
 def find_card(name: str) -> ModelCard | None:
     """The card of a model by its name or its repository; None if there is none."""
     return next((card for card in CARDS if name in (card.name, card.repository)), None)
+
+
+def preset_for(model: object, name: PresetName, mode: Mode) -> StereoConfig:
+    """A preset, with the guidance that suits the model where the model draws: `paper` and photos keep their own.
+
+    Args:
+        model: What is to be loaded; a name or a repository of a card, or anything else.
+        name: Of the preset.
+        mode: What it is for.
+
+    Raises:
+        ConfigError: If there is no such preset or mode.
+    """
+    config = preset(name, mode)
+    card = find_card(model) if isinstance(model, str) else None
+    if card is None or card.guidance is None or name == "paper" or mode == "photo":
+        return config
+    return replace(config, guidance=card.guidance)
 
 
 def models_folder() -> Path:

@@ -5,7 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stereodiffusion.config import Mode, PrecisionChoice, PresetName, StereoConfig, preset
+from stereodiffusion.cards import preset_for
+from stereodiffusion.config import Mode, PrecisionChoice, PresetName, StereoConfig
 from stereodiffusion.depth import DepthEstimator, load_depth_estimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
@@ -25,7 +26,8 @@ class StereoDiffusion:
     """Makes stereo pairs from text, from a depth map and text, or from a photo.
 
     Each mode has two faces: `text` gives the pair, `text_run` gives a `Run` to iterate over for progress; so do
-    `depth` and `photo`. Settings are a preset's name or a `StereoConfig` of your own.
+    `depth` and `photo`. Settings are a preset's name, which takes the guidance that the model's card recommends, or a
+    `StereoConfig` of your own, which is taken as it is.
 
     Attributes:
         backbone: The text-conditioned model, loaded on first use.
@@ -61,6 +63,9 @@ class StereoDiffusion:
 
         return load_backbone(self._model, device=self._device, dtype=self._dtype, depth=depth)
 
+    def _resolve(self, settings: PresetName | StereoConfig, mode: Mode) -> StereoConfig:
+        return preset_for(self._model, settings, mode) if isinstance(settings, str) else settings
+
     @cached_property
     def estimator(self) -> DepthEstimator:
         """The monocular depth estimator."""
@@ -76,7 +81,7 @@ class StereoDiffusion:
         size: tuple[int, int] | None = None,
     ) -> Run:
         """`text`, step by step."""
-        config = _resolve(settings, "text")
+        config = self._resolve(settings, "text")
         return Run(
             text_to_stereo(
                 self.backbone,
@@ -127,9 +132,9 @@ class StereoDiffusion:
     ) -> Run:
         """`depth`, step by step."""
         check_disparity(disparity)
-        config, prompts = _resolve(settings, "depth"), _listed(prompt)
+        config, prompts = self._resolve(settings, "depth"), _listed(prompt)
         if two_step:
-            photo_config = _resolve(settings if photo_settings is None else photo_settings, "photo")
+            photo_config = self._resolve(settings if photo_settings is None else photo_settings, "photo")
             return Run(
                 two_step_to_stereo(
                     self.depth_backbone,
@@ -195,7 +200,7 @@ class StereoDiffusion:
     ) -> Run:
         """`photo`, step by step."""
         check_photo(photo)
-        config = _resolve(settings, "photo")
+        config = self._resolve(settings, "photo")
         prompts = [prompt] * len(photo) if isinstance(prompt, str) else list(prompt)
         source = self.estimator if disparity is None else disparity
         return Run(photo_to_stereo(self.backbone, photo, source, prompts=prompts, config=config, seed=seed))
@@ -249,10 +254,6 @@ def load(
         ModelError: If the model cannot be loaded; parts that a mode does not need are not looked for.
     """
     return StereoDiffusion(model, device=device, dtype=dtype, depth_estimator=depth_estimator)
-
-
-def _resolve(settings: PresetName | StereoConfig, mode: Mode) -> StereoConfig:
-    return preset(settings, mode) if isinstance(settings, str) else settings
 
 
 def _listed(prompt: str | Sequence[str]) -> list[str]:
