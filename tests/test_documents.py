@@ -45,3 +45,11 @@ def test_the_commands_are_there(document: str) -> None:
     named = re.findall(r"^(scripts/\w+|\.ci/\w+)", (ROOT / document).read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert named
     assert all((ROOT / name).stat().st_mode & 0o100 for name in named)
+
+
+def test_what_people_are_told_of_is_in_the_source_distribution() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    shipped = settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert [name for name in shipped if not (ROOT / name).exists()] == []
+    told = {*DOCUMENTS, "src", "tests", "scripts", ".ci", "LICENSE", "constraints.txt"}
+    assert {name.partition("/")[0] for name in told} <= set(shipped)
