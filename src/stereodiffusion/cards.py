@@ -17,9 +17,6 @@ Kind: TypeAlias = Literal["text", "depth", "depth-estimator"]
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of the embedded models."""
 
-UNREACHABLE_S = 10
-"""Seconds after which a hub that does not answer counts as out of reach."""
-
 _DIFFUSION_FILES = (
     "model_index.json",
     "scheduler/scheduler_config.json",
