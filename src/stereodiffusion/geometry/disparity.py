@@ -8,12 +8,12 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.accept import DECLARE_UNKNOWN, as_maps, described, refuse
+from stereodiffusion.geometry.accept import DECLARE_UNKNOWN, as_maps, check_picture, described, refuse
 from stereodiffusion.geometry.fill import fill_from_behind
 from stereodiffusion.geometry.relative import unit_range
 from stereodiffusion.geometry.resample import resample
 from stereodiffusion.geometry.rig import StereoRig
-from stereodiffusion.types import Map, Region
+from stereodiffusion.types import Image, Map, Region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -206,3 +206,17 @@ def check_disparity(given: object) -> None:
     """
     if not isinstance(given, Disparity):
         raise GeometryError(f"disparity must be a Disparity (see Disparity.from_pixels), got {described(given)}")
+
+
+def check_dense(disparity: Disparity, picture: Image) -> None:
+    """Refuse maps that do not say of every cell of the picture how near it is.
+
+    Raises:
+        GeometryError: If the picture is none, or the map is of another size or batch or has unknown cells.
+    """
+    check_picture(picture, name="the picture")
+    check_disparity(disparity)
+    if (disparity.batch, *disparity.size) != (len(picture), *picture.shape[2:]):
+        raise GeometryError(f"the picture is {tuple(picture.shape)}, its disparity {tuple(disparity.pixels.shape)}")
+    if not bool(disparity.known.all()):
+        raise GeometryError("a dense map is needed, known everywhere; use disparity.filled()")

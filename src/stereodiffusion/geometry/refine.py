@@ -10,9 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.accept import check_picture
-from stereodiffusion.geometry.disparity import Disparity, check_disparity
+from stereodiffusion.geometry.disparity import Disparity, check_dense
 from stereodiffusion.types import Image, Map
 
 _JUMP_PX = 1.0  # what differs less is one surface
@@ -34,12 +32,7 @@ def snap_to_edges(disparity: Disparity, picture: Image, *, radius: int = 6) -> D
     Raises:
         GeometryError: if the map is of another size or batch, or has unknown cells.
     """
-    check_picture(picture, name="the picture")
-    check_disparity(disparity)
-    if (disparity.batch, *disparity.size) != (len(picture), *picture.shape[2:]):
-        raise GeometryError(f"the picture is {tuple(picture.shape)}, its disparity {tuple(disparity.pixels.shape)}")
-    if not bool(disparity.known.all()):
-        raise GeometryError("snapping needs a dense map; use disparity.filled()")
+    check_dense(disparity, picture)
     pixels = disparity.pixels
     for reach in (radius, radius // 2):  # wide ramps first, then what they leave
         pixels = _snapped(pixels, picture.to(pixels), reach)
