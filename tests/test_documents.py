@@ -13,6 +13,7 @@ DOCUMENTS = [
     "CHANGELOG.md",
     "docs/method.md",
     "docs/benchmark.md",
+    "docs/models.md",
     "docs/tables/kitti.md",
     "docs/tables/middlebury.md",
     "docs/tables/scenes.md",
