@@ -56,9 +56,7 @@ def test_the_readmes_commands_write_what_they_say(here: Path, run: Run, model: P
 
 
 @pytest.mark.usefixtures("files")
-def test_the_commands_of_other_models_write_theirs(
-    here: Path, run: Run, estimator: Path, tmp_path: Path
-) -> None:
+def test_the_commands_of_other_models_write_theirs(here: Path, run: Run, estimator: Path, tmp_path: Path) -> None:
     tiny.xl_pipeline().save_pretrained(tmp_path / "tiny-xl", safe_serialization=True)
     lines = command_lines("docs/models.md")
     assert [line[line.index("--model") + 1] for line in lines] == ["sd1.5", "sdxl", "sdxl-turbo", "model.safetensors"]
