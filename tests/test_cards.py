@@ -3,13 +3,16 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from huggingface_hub import constants
 
 from stereodiffusion import cards
 from stereodiffusion.cards import CARDS, ModelCard, find_card, on_disk
+from stereodiffusion.config import Mode, preset, preset_names
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +61,9 @@ def test_a_card_is_complete(card: ModelCard) -> None:
 
 
 def test_all_but_the_converted_model_are_pinned_to_a_commit() -> None:
-    assert [card.name for card in CARDS if not card.pinned] == ["dpt-hybrid-midas"]
+    (loose,) = (card for card in CARDS if not card.pinned)
+    assert loose.name == "dpt-hybrid-midas"
+    assert "not pinned to a commit" in loose.note
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
@@ -114,3 +119,21 @@ def test_the_folder_for_models_put_there_by_hand(monkeypatch: pytest.MonkeyPatch
     assert cards.models_folder() == Path.home() / "models"
     monkeypatch.delenv("STEREODIFFUSION_MODELS")
     assert cards.models_folder() == Path.home() / ".cache" / "stereodiffusion" / "models"
+
+
+@pytest.mark.parametrize("mode", get_args(Mode))
+def test_a_preset_takes_the_guidance_of_the_card_where_the_model_draws(mode: Mode) -> None:
+    (toybox,) = (card for card in CARDS if card.name == "toybox")
+    assert toybox.guidance is not None
+    for name in preset_names():
+        plain = preset(name, mode)
+        drawing = name != "paper" and mode != "photo"
+        expected = replace(plain, guidance=toybox.guidance) if drawing else plain
+        assert cards.preset_for("toybox", name, mode) == expected
+        for unsaid in ("sd1.5", "organisation/model", Path("toybox"), object()):
+            assert cards.preset_for(unsaid, name, mode) == plain
+
+
+def test_a_repository_is_its_card() -> None:
+    assert cards.preset_for("stabilityai/sdxl-turbo", "fast", "text").guidance == 1
+    assert cards.preset_for("sdxl-turbo", "best", "text").guidance == 1

@@ -13,6 +13,10 @@ DOCUMENTS = [
     "CHANGELOG.md",
     "docs/method.md",
     "docs/benchmark.md",
+    "docs/models.md",
+    "docs/tables/kitti.md",
+    "docs/tables/middlebury.md",
+    "docs/tables/scenes.md",
     "training/README.md",
 ]
 
@@ -27,8 +31,31 @@ def test_links_lead_somewhere(document: str) -> None:
 
 
 def test_every_document_is_looked_at() -> None:
-    found = {path.relative_to(ROOT).as_posix() for folder in (".", "docs") for path in (ROOT / folder).glob("*.md")}
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    found = {path.relative_to(ROOT).as_posix() for path in documents}
     assert found <= set(DOCUMENTS)
+
+
+def generated_tables(document: str) -> list[str]:
+    """The tables that `bench table` printed, each with its caption."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(
+        r"^\*\*(?:Table \d|Regions|Pair)\. [^\n]*\(data set [^\n]*\n\n(?:\|[^\n]*\n?)+", text, flags=re.MULTILINE
+    )
+
+
+def test_a_table_that_is_shown_is_the_one_that_is_kept() -> None:
+    kept = {table.strip() for name in DOCUMENTS if name.startswith("docs/tables/") for table in generated_tables(name)}
+    shown = [table.strip() for table in generated_tables("docs/benchmark.md")]
+    assert shown
+    assert [table.partition("\n")[0] for table in shown if table not in kept] == []
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name.startswith("docs/tables/")])
+def test_a_file_of_tables_is_of_one_data_set(name: str) -> None:
+    captions = [table.partition("\n")[0] for table in generated_tables(name)]
+    assert captions
+    assert all(f"(data set {Path(name).stem}," in caption for caption in captions)
 
 
 def test_the_layers_are_those_that_are_enforced() -> None:
@@ -45,3 +72,11 @@ def test_the_commands_are_there(document: str) -> None:
     named = re.findall(r"^(scripts/\w+|\.ci/\w+)", (ROOT / document).read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert named
     assert all((ROOT / name).stat().st_mode & 0o100 for name in named)
+
+
+def test_what_people_are_told_of_is_in_the_source_distribution() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    shipped = settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert [name for name in shipped if not (ROOT / name).exists()] == []
+    told = {*DOCUMENTS, "src", "tests", "scripts", ".ci", "LICENSE", "constraints.txt"}
+    assert {name.partition("/")[0] for name in told} <= set(shipped)

@@ -5,18 +5,17 @@ families loads as well, by its repository, its folder or its file; it merely has
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+from stereodiffusion.config import Mode, PresetName, StereoConfig, preset
 
 Kind: TypeAlias = Literal["text", "depth", "depth-estimator"]
 """A text-conditioned diffusion model, one that also takes a depth map, or a network that estimates depth."""
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of the embedded models."""
-
-UNREACHABLE_S = 10
-"""Seconds after which a hub that does not answer counts as out of reach."""
 
 _DIFFUSION_FILES = (
     "model_index.json",
@@ -61,6 +60,7 @@ class ModelCard:
         commercial_use: Whether the licence allows it.
         note: What one should know before using it.
         files: What is needed of the repository, relative to its root.
+        guidance: What suits the model when it draws from a prompt; None leaves it to the preset.
     """
 
     name: str
@@ -73,6 +73,7 @@ class ModelCard:
     commercial_use: bool
     note: str
     files: tuple[str, ...]
+    guidance: float | None = None
 
     @property
     def pinned(self) -> bool:
@@ -93,7 +94,7 @@ class OnDisk:
     size_mb: float
 
 
-def _embedded(name: str, kind: Kind, files: tuple[str, ...], note: str) -> ModelCard:
+def _embedded(name: str, kind: Kind, files: tuple[str, ...], note: str, *, guidance: float | None = None) -> ModelCard:
     return ModelCard(
         name=name,
         kind=kind,
@@ -105,6 +106,7 @@ def _embedded(name: str, kind: Kind, files: tuple[str, ...], note: str) -> Model
         commercial_use=True,
         note=note,
         files=files,
+        guidance=guidance,
     )
 
 
@@ -122,6 +124,7 @@ CARDS: tuple[ModelCard, ...] = (
         "text",
         _TOYBOX_FILES,
         "draws simple toys in a few colours, 256 x 256; made for trying and testing; takes depth maps as well",
+        guidance=4.0,
     ),
     ModelCard(
         name="sd1.5",
@@ -207,6 +210,7 @@ CARDS: tuple[ModelCard, ...] = (
         note="512 x 512, distilled for 1 to 4 steps without guidance; fetched in half precision; for commercial use "
         "Stability AI gives licences of their own",
         files=_SDXL_FILES,
+        guidance=1.0,
     ),
     _embedded(
         "toybox-depth",
@@ -219,11 +223,15 @@ CARDS: tuple[ModelCard, ...] = (
         kind="depth-estimator",
         family="MiDaS 3.0 (DPT)",
         repository="Intel/dpt-hybrid-midas",
+        # The one revision that is no commit. The repository's commits have pickled weights; the safetensors are in a
+        # pull request that the hub's converter opened and nobody merged, and the commit at its head is published
+        # nowhere but on the hub. Whoever may push to it could change the numbers; safetensors run no code.
         revision="refs/pr/5",
         download_mb=490,
         licence="Apache-2.0",
         commercial_use=True,
-        note="the paper's; its main branch has pickled weights only, this is the hub's own conversion of them",
+        note="the paper's; its main branch has pickled weights only, this is the hub's own conversion of them, a pull "
+        "request that is not pinned to a commit",
         files=_ESTIMATOR_FILES,
     ),
     ModelCard(
@@ -269,6 +277,24 @@ CARDS: tuple[ModelCard, ...] = (
 def find_card(name: str) -> ModelCard | None:
     """The card of a model by its name or its repository; None if there is none."""
     return next((card for card in CARDS if name in (card.name, card.repository)), None)
+
+
+def preset_for(model: object, name: PresetName, mode: Mode) -> StereoConfig:
+    """A preset, with the guidance that suits the model where the model draws: `paper` and photos keep their own.
+
+    Args:
+        model: What is to be loaded; a name or a repository of a card, or anything else.
+        name: Of the preset.
+        mode: What it is for.
+
+    Raises:
+        ConfigError: If there is no such preset or mode.
+    """
+    config = preset(name, mode)
+    card = find_card(model) if isinstance(model, str) else None
+    if card is None or card.guidance is None or name == "paper" or mode == "photo":
+        return config
+    return replace(config, guidance=card.guidance)
 
 
 def models_folder() -> Path:

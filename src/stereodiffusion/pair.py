@@ -8,6 +8,7 @@ from pathlib import Path
 
 import PIL.Image
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError
@@ -16,6 +17,8 @@ from stereodiffusion.formats.image import encode_image, encoding, resize_image
 from stereodiffusion.formats.maps import encode_map
 from stereodiffusion.formats.outputs import Extra, extra_file, output_format, plan_files
 from stereodiffusion.geometry import Disparity, warp_disparity
+from stereodiffusion.geometry.accept import check_picture, described
+from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.types import Image, Region
 
 
@@ -38,15 +41,16 @@ class StereoPair:
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def __post_init__(self) -> None:
-        if self.left.ndim != 4 or self.left.shape[1] != 3 or self.left.numel() == 0:
-            raise GeometryError(f"left must have shape (batch, 3, height, width), got {tuple(self.left.shape)}")
+        for name, view in (("left", self.left), ("right", self.right)):
+            check_picture(view, name=name)
+        check_disparity(self.disparity)
+        if not isinstance(self.occlusion, Tensor) or self.occlusion.dtype != torch.bool:
+            raise GeometryError(f"occlusion must be a (b, 1, h, w) bool tensor, got {described(self.occlusion)}")
         batch, _, height, width = self.left.shape
         parts = {"disparity": self.disparity.pixels, "occlusion": self.occlusion}
         for name, part, channels in (("right", self.right, 3), *((name, part, 1) for name, part in parts.items())):
             if tuple(part.shape) != (batch, channels, height, width):
                 raise GeometryError(f"{name} must be {(batch, channels, height, width)}, got {tuple(part.shape)}")
-        if self.occlusion.dtype != torch.bool:
-            raise GeometryError(f"occlusion must be bool, got {self.occlusion.dtype}")
         try:
             json.dumps(dict(self.settings), allow_nan=False)
         except (TypeError, ValueError) as refused:

@@ -12,20 +12,23 @@ from typing import cast
 
 import pytest
 import torch
+from tests.metrics.flowing import CorrelationNetwork
 
 from stereodiffusion.backbones import load_backbone
+from stereodiffusion.bench import evaluation
 from stereodiffusion.bench.evaluation import Failure, Outcome
 from stereodiffusion.bench.pace import Pace
 from stereodiffusion.bench.plan import Plan
 from stereodiffusion.bench.protocols import CaseKind, Preparation
 from stereodiffusion.bench.results import ROWS, Row, read_rows
 from stereodiffusion.bench.runs import missing_jobs, run
+from stereodiffusion.bench.tables import make_tables
 from stereodiffusion.config import preset
 from stereodiffusion.datasets import StereoDataset, open_dataset, open_scenes
-from stereodiffusion.errors import BenchmarkError, ConfigError
+from stereodiffusion.errors import BenchmarkError, ConfigError, ModelUnavailableError
 from stereodiffusion.formats import read_image, write_image, write_map
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.metrics import psnr
+from stereodiffusion.metrics import MATCHED, FlowMatcher, flow, psnr
 from stereodiffusion.synthesis.photo import photo_to_stereo
 from stereodiffusion.synthesis.run import Run
 
@@ -230,3 +233,59 @@ def test_the_time_left_is_reckoned_method_by_method(scenes: StereoDataset, tmp_p
     pace.give_up(jobs[2:4])
     assert pace.seconds_left(5.0) == pytest.approx(10 / 2)
     assert (pace.total, pace.done, pace.given_up) == (6, 4, 2)
+
+
+def test_another_matcher_measures_besides_and_leaves_what_was_measured(
+    scenes: StereoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(replace(scenes, scenes=scenes.scenes[:1]), "identity", "stretch")
+    before = rows_of(run(plan, tmp_path))
+    stamps = [(tmp_path / row.job.picture).stat().st_mtime_ns for row in before]
+    asked: list[str] = []
+
+    def load(name: str, *, device: str) -> FlowMatcher:
+        asked.append(name)
+        return FlowMatcher(network=CorrelationNetwork(), device=device)
+
+    monkeypatch.setattr(evaluation, "load_matcher", load)
+    wanted = replace(plan, matcher="raft_small")
+    after = rows_of(run(wanted, tmp_path))
+    assert asked == ["raft_small"]
+    assert [(tmp_path / row.job.picture).stat().st_mtime_ns for row in after] == stamps
+    for old, new in zip(before, after, strict=True):
+        assert new.job == old.job
+        assert new.metrics.keys() == old.metrics.keys() | {f"{name}_raft_small" for name in MATCHED}
+        assert lines([replace(new, metrics={name: new.metrics[name] for name in old.metrics})]) == lines([old])
+        assert new.metrics["lr_consistency_raft_small"] != new.metrics["lr_consistency"]
+    assert missing_jobs(wanted, tmp_path) == missing_jobs(plan, tmp_path) == ()
+    assert len(missing_jobs(replace(plan, matcher="raft_large"), tmp_path)) == 2
+
+    tables = [table for table in make_tables(after) if table.name == "Pair"]
+    assert [table.caption for table in tables] == [
+        "The two eyes together",
+        "The two eyes together, disparity measured by raft_small",
+    ]
+    (stretched,) = (line for line in tables[1].lines if line.method == "stretch")
+    assert stretched.ours["epe_raft_small"].mean == after[1].metrics["epe_raft_small"]
+
+
+def test_metrics_measured_before_are_kept_when_others_are_added(
+    scenes: StereoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(name: str, *, device: str) -> FlowMatcher:
+        return FlowMatcher(network=CorrelationNetwork(), device=device)
+
+    monkeypatch.setattr(evaluation, "load_matcher", load)
+    plan = plan_of(replace(scenes, scenes=scenes.scenes[:1]), "identity")
+    for matcher in ("raft_large", "raft_small"):
+        (row,) = rows_of(run(replace(plan, matcher=matcher), tmp_path))
+    assert row.metrics.keys() >= {"epe", "epe_raft_large", "epe_raft_small"}
+
+
+def test_a_network_that_is_not_there_is_missed_before_any_picture(
+    scenes: StereoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "find_spec", lambda package: None)
+    with pytest.raises(ModelUnavailableError, match="raft_large needs its network"):
+        list(run(replace(plan_of(scenes, "identity"), matcher="raft_large"), tmp_path))
+    assert not list(tmp_path.glob("pictures/**/*.png"))

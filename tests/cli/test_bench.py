@@ -16,7 +16,7 @@ from stereodiffusion.bench.selection import CATALOGUE, GROUPS
 from stereodiffusion.cli import bench
 from stereodiffusion.cli.bench_progress import duration
 from stereodiffusion.datasets import DatasetName
-from stereodiffusion.metrics import PerceptualName
+from stereodiffusion.metrics import MatcherName, PerceptualName
 
 SMALL = ("bench", "run", "scenes", "--count", "2", "--size", "64")
 
@@ -26,6 +26,7 @@ def test_the_choices_are_those_of_the_modules_that_own_them() -> None:
     assert get_args(Protocol) == bench.PROTOCOLS
     assert get_args(DisparitySource) == bench.DISPARITIES
     assert get_args(PerceptualName) == bench.PERCEPTUAL
+    assert get_args(MatcherName) == bench.MATCHERS
     assert tuple(RENDERERS) == bench.TABLE_FORMATS
 
 
@@ -111,6 +112,7 @@ def test_what_was_left_out_is_said_at_the_end(here: Path, run: Run) -> None:
         (["run", "scenes", "--protocol", "nice"], "--protocol must be one or several of paper, metric, leak-free"),
         (["run", "scenes", "--disparity", "guessed"], "--disparity must be"),
         (["run", "scenes", "--perceptual", "taste"], "--perceptual must be"),
+        (["run", "scenes", "--matcher", "eyes"], "--matcher must be one of sgbm, raft_large, raft_small, got 'eyes'"),
         (["run", "scenes", "--size", "big"], "--size must be a number of pixels or native"),
         (["run", "scenes", "--size", "4"], "at least 8 pixels"),
         (["run", "scenes", "--workers", "0"], "--workers must be at least 1"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests import tiny
 from tests.cli.conftest import Run
 from tests.datasets import trees
 
@@ -52,6 +53,18 @@ def test_the_readmes_commands_write_what_they_say(here: Path, run: Run, model: P
         if small:
             assert result.stdout == f"{line[line.index('-o') + 1]}\n"
             assert (here / line[line.index("-o") + 1]).is_file()
+
+
+@pytest.mark.usefixtures("files")
+def test_the_commands_of_other_models_write_theirs(here: Path, run: Run, estimator: Path, tmp_path: Path) -> None:
+    tiny.xl_pipeline().save_pretrained(tmp_path / "tiny-xl", safe_serialization=True)
+    lines = command_lines("docs/models.md")
+    assert [line[line.index("--model") + 1] for line in lines] == ["sd1.5", "sdxl", "sdxl-turbo", "model.safetensors"]
+    for line in lines:
+        small = ("--model", tmp_path / "tiny-xl", "--steps", "4", "--device", "cpu", "--depth-estimator", estimator)
+        result = run(*line, *small, "--quiet")
+        assert (result.exit_code, result.stderr) == (0, ""), line
+        assert (here / line[line.index("-o") + 1]).is_file()
 
 
 def test_the_benchmarks_commands_are_understood(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

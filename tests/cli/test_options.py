@@ -1,7 +1,9 @@
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
+from stereodiffusion.cards import find_card
 from stereodiffusion.cli import choices, options
 from stereodiffusion.cli.options import common, parse_size
 from stereodiffusion.config import PrecisionChoice, SolverName, SpacingName, preset
@@ -12,6 +14,7 @@ from stereodiffusion.pair import Extra
 
 def settled(**changes: object) -> options.Common:
     settings: dict[str, object] = {
+        "model": "sd1.5",
         "preset_name": "fast",
         "steps": None,
         "solver": None,
@@ -40,6 +43,16 @@ def test_the_choices_are_those_of_the_modules_that_own_them() -> None:
 def test_a_preset_is_left_as_it_is() -> None:
     assert settled().config == preset("fast", "text")
     assert not settled().deepened
+
+
+def test_the_models_guidance_is_taken_unless_one_is_given() -> None:
+    toybox = find_card("toybox")
+    assert toybox is not None
+    assert toybox.guidance is not None
+    assert settled(model="toybox").config == replace(preset("fast", "text"), guidance=toybox.guidance)
+    assert settled(model="toybox").photo == preset("fast", "photo")
+    assert settled(model="toybox", preset_name="paper").config.guidance == 9
+    assert settled(model="toybox", guidance=7.0).config.guidance == 7
 
 
 def test_single_settings_change_the_preset() -> None:

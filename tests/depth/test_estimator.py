@@ -111,7 +111,7 @@ def test_only_batches_of_rgb_pictures(shape: tuple[int, ...], folders: dict[str,
 
 
 def test_too_small_for_the_network(folders: dict[str, Path]) -> None:
-    with pytest.raises(GeometryError, match="at least 32 pixels, got 20 x 90"):
+    with pytest.raises(GeometryError, match="at least 32 pixels, got 20x90"):
         load_depth_estimator(folders["glpn"])(torch.zeros(1, 3, 20, 90))
 
 

@@ -63,17 +63,17 @@ def against_stored(path: Path, name: str) -> None:
 
 
 def test_text(tmp_path: Path) -> None:
-    command = ("text", "a red ball on a wooden table, blue wall", "--seed", "1", "--output", "ball.png")
+    command = ("text", "a red ball on a wooden table, blue wall", "--seed", "5", "--output", "ball.png")
     first = run(tmp_path, *command)
     content = first.read_bytes()
     against_stored(first, "text")
     assert read_image(first).shape == (1, 3, 256, 512)
-    assert read_metadata(first)["seed"] == 1
+    assert read_metadata(first)["seed"] == 5
     assert run(tmp_path, *command).read_bytes() == content  # the same command line, the same bytes
 
 
 def test_half_precision_draws_the_same_picture(tmp_path: Path) -> None:
-    command = ("text", "a red ball on a wooden table, blue wall", "--seed", "1", "--output")
+    command = ("text", "a red ball on a wooden table, blue wall", "--seed", "5", "--output")
     full, half = run(tmp_path, *command, "full.png"), run(tmp_path, *command, "half.png", "--dtype", "bfloat16")
     assert psnr(read_image(half), read_image(full)) > 25
     assert run(tmp_path, *command, "again.png", "--dtype", "bfloat16").read_bytes() == half.read_bytes()

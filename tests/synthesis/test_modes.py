@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from tests import tiny
 from torch import Tensor
+from transformers import GLPNImageProcessorPil
 
 from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.config import StereoConfig, preset
@@ -295,3 +297,12 @@ def test_wrong_kinds_and_sizes_are_refused(
         made(photo_to_stereo(text_backbone, photo, disparity.resize(48, 80), config=FAST_PHOTO))
     with pytest.raises(ConfigError, match="one prompt per photo"):
         made(photo_to_stereo(text_backbone, photo, disparity, prompts=["a", "b"], config=FAST_PHOTO))
+
+
+def test_pictures_too_small_for_the_estimator_are_refused_before_the_first_step(text_backbone: StableDiffusion) -> None:
+    processor: Any = GLPNImageProcessorPil(size_divisor=32)
+    picky = MonocularDepth(name="picky", model=tiny.depth_estimator(), processor=processor, predicts="depth")
+    with pytest.raises(ConfigError, match="picky needs sides of at least 32 pixels, got 24x64"):
+        next(text_to_stereo(text_backbone, picky, ["a red ball"], config=FAST_TEXT, size=(24, 64)))
+    first = next(text_to_stereo(text_backbone, picky, ["a red ball"], config=FAST_TEXT, size=(32, 64)))
+    assert first.stage == "left view"

@@ -1,13 +1,13 @@
 """Where the files of a diffusion model are: embedded, in a folder, in a file, in the hub's cache or on the hub."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Final, cast
 
 from stereodiffusion.backbones.sd import EXPECTED
-from stereodiffusion.cards import UNREACHABLE_S, WEIGHTS, find_card, models_folder
+from stereodiffusion.cards import WEIGHTS, find_card, models_folder
 from stereodiffusion.errors import ModelError, ModelUnavailableError
+from stereodiffusion.hub import PICKLES, fetch, pickle_refused
 
 EMBEDDED: Final = "toybox"
 """The model that comes with the package."""
@@ -18,7 +18,6 @@ PARTS: Final = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
 PARTS_OF_SDXL: Final = ("text_encoder_2", "tokenizer_2")
 """The folders that SDXL has besides."""
 
-_PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
 _PIPELINES = frozenset(
     {
         "StableDiffusionPipeline",
@@ -52,7 +51,7 @@ def locate(model: str | Path) -> tuple[str, Path]:
         raise ModelError(f"{name}: expected {EXPECTED}, got a depth estimator")
     if path.is_dir():
         return path.resolve().name, _checked(name, path)
-    if path.is_file() or path.suffix in {".safetensors", *_PICKLES}:
+    if path.is_file() or path.suffix in {".safetensors", *PICKLES}:
         return path.stem, _checked_file(name, path)
     repository = card.repository if card is not None and card.repository is not None else name
     if isinstance(model, Path) or path.is_absolute() or name.startswith(".") or repository.count("/") != 1:
@@ -118,15 +117,15 @@ def _checked(name: str, folder: Path) -> Path:
         raise ModelError(f"{name}: expected {EXPECTED} in diffusers' layout, got no {', '.join(absent)} in {folder}")
     without = missing_weights(folder)
     if without:
-        if any(file.suffix in _PICKLES for part in without for file in (folder / part).iterdir()):
-            raise ModelError(_pickle_refused(name))
+        if any(file.suffix in PICKLES for part in without for file in (folder / part).iterdir()):
+            raise pickle_refused(name)
         raise ModelError(f"{name} is incomplete: {', '.join(without)} in {folder} has no *.safetensors")
     return folder
 
 
 def _checked_file(name: str, path: Path) -> Path:
-    if path.suffix in _PICKLES:
-        raise ModelError(_pickle_refused(name))
+    if path.suffix in PICKLES:
+        raise pickle_refused(name)
     if not path.is_file():
         raise ModelUnavailableError(f"there is no file {path}")
     if path.suffix != ".safetensors":
@@ -135,39 +134,20 @@ def _checked_file(name: str, path: Path) -> Path:
 
 
 def _fetch(repository: str, revision: str | None, by_hand: Path, *, half: bool) -> Path:
-    """The folder in the hub's cache; what is complete there is taken as it is, without asking the hub.
-
-    With `half`, weights in half precision are preferred to full ones where there are both.
-    """
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    try:
-        cached = Path(snapshot_download(repository, revision=revision, local_files_only=True))
-        if all((cached / part).is_dir() for part in parts_of(cached)) and not missing_weights(cached):
-            return cached
-    except LocalEntryNotFoundError:
-        pass
-    try:
-        if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-            raise ConnectionError("HF_HUB_OFFLINE is set")
-        # Asked first and once, because downloads try again for half a minute before they give up.
-        answer = HfApi().model_info(repository, revision=revision, timeout=UNREACHABLE_S)
-        files = {file.rfilename for file in answer.siblings or ()}
-        wanted = [*_SETTINGS, *(pattern for weights in _WEIGHTS for pattern in _weight_patterns(weights, files, half))]
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
-    except Exception as error:  # Whatever the network, the hub or its client raise, the model is not to be had.
-        if isinstance(error, GatedRepoError):
-            reason = f"its terms have to be accepted at https://huggingface.co/{repository} first"
-        elif isinstance(error, RepositoryNotFoundError):
-            reason = "the hub has no such repository, or shows it to some accounts only"
-        else:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelUnavailableError(
-            f"{repository} is not on disk and cannot be fetched ({reason}); put its folders {', '.join(PARTS)} "
-            f"(SDXL: also {', '.join(PARTS_OF_SDXL)}) and model_index.json into {by_hand}, "
-            f"or use the embedded model {EMBEDDED}"
-        ) from error
+    """From the hub; with `half`, weights in half precision are preferred to full ones where there are both."""
+    return fetch(
+        repository,
+        revision,
+        complete=lambda folder: (
+            all((folder / part).is_dir() for part in parts_of(folder)) and not missing_weights(folder)
+        ),
+        wanted=lambda files: [
+            *_SETTINGS,
+            *(pattern for weights in _WEIGHTS for pattern in _weight_patterns(weights, files, half)),
+        ],
+        otherwise=f"put its folders {', '.join(PARTS)} (SDXL: also {', '.join(PARTS_OF_SDXL)}) and model_index.json "
+        f"into {by_hand}, or use the embedded model {EMBEDDED}",
+    )
 
 
 def _weight_patterns(weights: str, files: set[str], half: bool) -> list[str]:
@@ -182,10 +162,3 @@ def _weight_patterns(weights: str, files: set[str], half: bool) -> list[str]:
         f"{weights}{infix}-*-of-*.safetensors",
         f"{weights}.safetensors.index*.json",
     ]
-
-
-def _pickle_refused(name: str) -> str:
-    return (
-        f"{name} has pickled weights only, which are refused: loading a pickle can run code that it carries; "
-        "convert them to safetensors, or take a model that is published so"
-    )

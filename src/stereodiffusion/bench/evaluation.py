@@ -13,7 +13,7 @@ import torch
 
 from stereodiffusion import __version__
 from stereodiffusion.bench.cost import measured
-from stereodiffusion.bench.plan import Plan
+from stereodiffusion.bench.plan import Plan, matched_by
 from stereodiffusion.bench.protocols import Case, prepare
 from stereodiffusion.bench.results import Job, Row, scene_folder
 from stereodiffusion.bench.selection import CATALOGUE
@@ -23,11 +23,14 @@ from stereodiffusion.errors import DatasetError, FormatError, GeometryError
 from stereodiffusion.formats import read_image, to_pil
 from stereodiffusion.formats.files import write_files
 from stereodiffusion.metrics import (
+    Matcher,
     PerceptualMetric,
     PerceptualName,
     evaluate_images,
+    evaluate_matching,
     evaluate_pair,
     evaluate_perceptual,
+    load_matcher,
     load_perceptual,
 )
 from stereodiffusion.types import Image, Map
@@ -67,6 +70,10 @@ class Evaluator:
     def _perceptual(self) -> dict[PerceptualName, PerceptualMetric]:
         return {name: load_perceptual(name) for name in self._plan.perceptual}
 
+    @cached_property
+    def _matcher(self) -> Matcher:
+        return load_matcher(self._plan.matcher, device=self._plan.device)
+
     def _estimate(self, picture: Image) -> Map:
         """Relative inverse depth; the network is loaded when it is first asked."""
         return self._estimator(picture)
@@ -81,6 +88,7 @@ class Evaluator:
         Raises:
             ModelError: If a network cannot be loaded; then no other scene will fare better.
         """
+        _ = self._perceptual, self._matcher  # if one of them is not to be had, no picture is made for nothing
         todo = [(kind, job) for kind, job in self._plan.jobs(name) if job.key in wanted]
         try:
             sample = self._plan.dataset.read(name)
@@ -110,7 +118,10 @@ class Evaluator:
         metrics = evaluate_images(right, case.right, case.visible)
         metrics |= evaluate_pair(case.left, right, case.disparity, truth=case.right)
         metrics |= evaluate_perceptual(self._perceptual, right, case.right, case.visible)
-        return replace(earlier, metrics=metrics)
+        if self._plan.matcher != "sgbm":
+            measured_by = evaluate_matching(case.left, right, case.disparity, matcher=self._matcher)
+            metrics |= {matched_by(self._plan.matcher, name): value for name, value in measured_by.items()}
+        return replace(earlier, metrics={**earlier.metrics, **metrics})
 
     def _make(self, job: Job, case: Case, path: Path) -> Row:
         """Run the method once and write its picture; a row without metrics."""

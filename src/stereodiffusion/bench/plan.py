@@ -9,7 +9,7 @@ from stereodiffusion.bench.selection import CATALOGUE
 from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.datasets import StereoDataset
 from stereodiffusion.errors import ConfigError
-from stereodiffusion.metrics import PerceptualName
+from stereodiffusion.metrics import MATCHED, MatcherName, PerceptualName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class Plan:
         steps: DDIM steps; None takes each method's own.
         seed: Of all random numbers.
         perceptual: Learned metrics to measure with besides.
+        matcher: What measures disparity; a network does so besides semi-global matching.
     """
 
     dataset: StereoDataset
@@ -39,6 +40,7 @@ class Plan:
     steps: int | None = None
     seed: int = 0
     perceptual: tuple[PerceptualName, ...] = ()
+    matcher: MatcherName = "sgbm"
 
     def __post_init__(self) -> None:
         for name in self.methods:
@@ -65,9 +67,15 @@ class Plan:
 
     def satisfied_by(self, row: Row | None) -> bool:
         """Whether a row answers its job with all metrics that are wanted."""
-        return row is not None and row.metrics.keys() >= set(self.perceptual)
+        wanted = {*self.perceptual, *(matched_by(self.matcher, name) for name in MATCHED)}
+        return row is not None and row.metrics.keys() >= wanted
 
     def _model_settings(self, method: str) -> dict[str, object]:
         if not CATALOGUE[method].needs_model:
             return {}
         return {"model": self.model, "dtype": self.dtype, "steps": self.steps, "seed": self.seed}
+
+
+def matched_by(matcher: MatcherName, name: str) -> str:
+    """What a number of `MATCHED` is called in rows: with the name of the network that measured it, if it was one."""
+    return name if matcher == "sgbm" else f"{name}_{matcher}"

@@ -13,8 +13,10 @@ from statistics import fmean
 from typing import Literal, TypeAlias, TypeVar
 
 from stereodiffusion.bench.methods import METHODS
+from stereodiffusion.bench.plan import matched_by
 from stereodiffusion.bench.published import TABLE_3, PublishedRow, Score, published_rows
 from stereodiffusion.bench.results import DisparitySource, Protocol, Row
+from stereodiffusion.metrics import MATCHED, MatcherName
 
 Better: TypeAlias = Literal["high", "low"]
 
@@ -125,6 +127,8 @@ PAIR = (
 )
 """What the right view is worth as one eye of a pair."""
 
+_NETWORKS: tuple[MatcherName, ...] = ("raft_large", "raft_small")  # that may have measured disparity besides
+
 COST = (
     Column(name="seconds", heading="seconds", better=None, digits=2),
     Column(name="evaluations", heading="evaluations", better=None, digits=0),
@@ -188,10 +192,18 @@ def _in_any(method: str) -> bool:
     return True
 
 
+def _measured_by(network: MatcherName) -> tuple[Column, ...]:
+    return tuple(replace(column, name=matched_by(network, column.name)) for column in PAIR if column.name in MATCHED)
+
+
 _QUALITY_TABLES = (
     (1, "Table 1", "Quantitative evaluation", QUALITY, in_table_1),
     (0, "Regions", "What the left eye sees as well, and what it does not", REGIONS, _in_any),
     (0, "Pair", "The two eyes together", PAIR, _in_any),
+    *(
+        (0, "Pair", f"The two eyes together, disparity measured by {network}", _measured_by(network), _in_any)
+        for network in _NETWORKS
+    ),
     (2, "Table 2", "Ablation", QUALITY, is_ablation),
 )
 

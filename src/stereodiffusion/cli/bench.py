@@ -22,6 +22,7 @@ DATASETS = ("middlebury", "kitti", "eth3d", "folder", "scenes", "auto")
 PROTOCOLS = ("paper", "metric", "leak-free")
 DISPARITIES = ("truth", "estimated")
 PERCEPTUAL = ("lpips_alex", "lpips_vgg", "lpips_squeeze", "stlpips_alex", "stlpips_vgg")
+MATCHERS = ("sgbm", "raft_large", "raft_small")
 TABLE_FORMATS = ("markdown", "csv", "latex")
 
 _WHAT, _RUNNING = "What is run", "Running"
@@ -94,6 +95,15 @@ def run(
             help=f"Learned metrics besides, of the extras lpips and stlpips: {', '.join(PERCEPTUAL)}.",
         ),
     ] = [],  # noqa: B006
+    matcher: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=_WHAT,
+            help=f"What measures disparity on the pairs: {', '.join(MATCHERS)}. A network, of the extra raft, does so "
+            "besides SGBM; its numbers carry its name.",
+        ),
+    ] = "sgbm",
     model: options.Model = "toybox",
     steps: options.Steps = None,
     max_disparity: Annotated[
@@ -119,6 +129,8 @@ def run(
         raise ConfigError(f"--workers must be at least 1, got {workers}")
     if dtype not in DTYPES:
         raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    if matcher not in MATCHERS:
+        raise ConfigError(f"--matcher must be one of {', '.join(MATCHERS)}, got {matcher!r}")
     if size != "native" and not size.isdecimal():
         raise ConfigError(f"--size must be a number of pixels or native, got {size!r}")
     edge = None if size == "native" else int(size)
@@ -150,6 +162,7 @@ def run(
             steps=steps,
             seed=seed,
             perceptual=cast(tuple[PerceptualName, ...], learned),
+            matcher=matcher,
         )
         pace, failures = _follow(plan, output, workers, display)
     for failure in failures:

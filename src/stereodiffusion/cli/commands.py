@@ -42,6 +42,7 @@ def text(
     del debug
     common = options.common(
         "text",
+        model=model,
         preset_name=preset,
         steps=steps,
         solver=solver,
@@ -120,6 +121,7 @@ def depth(
     del debug
     common = options.common(
         "depth",
+        model=model,
         preset_name=preset,
         steps=steps,
         solver=solver,
@@ -211,6 +213,7 @@ def photo(
     del debug
     common = options.common(
         "photo",
+        model=model,
         preset_name=preset,
         steps=steps,
         solver=solver,

@@ -8,14 +8,9 @@ from typing import Annotated, Any, TypeAlias, cast
 
 import typer
 
+from stereodiffusion.cards import preset_for
 from stereodiffusion.cli.choices import DTYPES, EXTRAS, FORMATS, MAP_KINDS, SOLVERS, SPACINGS, UNKNOWNS, Extra
-from stereodiffusion.config import (
-    Mode,
-    PresetName,
-    StereoConfig,
-    preset,
-    preset_names,
-)
+from stereodiffusion.config import Mode, PresetName, StereoConfig, preset_names
 from stereodiffusion.errors import ConfigError, FormatError
 
 _OUTPUT, _METHOD, _RUNNING, _MAP = "Output", "Method", "Running", "Map"
@@ -110,7 +105,7 @@ Guidance: TypeAlias = Annotated[
     typer.Option(
         metavar="W",
         rich_help_panel=_METHOD,
-        show_default="the preset's",
+        show_default="the model's, or else the preset's",
         help="How strictly to follow the prompt; 1 is the least.",
     ),
 ]
@@ -271,6 +266,7 @@ class MapOptions:
 def common(
     mode: Mode,
     *,
+    model: str,
     preset_name: str,
     steps: int | None,
     solver: str | None,
@@ -303,7 +299,8 @@ def common(
     changes = cast(dict[str, Any], {name: value for name, value in asked.items() if value is not None})
     if preset_name not in preset_names():
         raise ConfigError(f"--preset must be one of {', '.join(preset_names())}, got {preset_name!r}")
-    config, photo = (replace(preset(cast(PresetName, preset_name), each), **changes) for each in (mode, "photo"))
+    name = cast(PresetName, preset_name)
+    config, photo = (replace(preset_for(model, name, each), **changes) for each in (mode, "photo"))
     if dtype not in DTYPES:
         raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if not 0 <= seed < 2**63:

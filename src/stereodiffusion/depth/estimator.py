@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stereodiffusion.errors import GeometryError, ModelError
+from stereodiffusion.geometry.accept import check_picture
 from stereodiffusion.types import Image, Map
 
 Prediction: TypeAlias = Literal["inverse-depth", "depth"]
@@ -34,6 +35,11 @@ class DepthEstimator(Protocol):
     @property
     def name(self) -> str:
         """What the estimator is called in messages and metadata."""
+        ...
+
+    @property
+    def least_side(self) -> int:
+        """The shortest side that a picture may have, in pixels."""
         ...
 
     def __call__(self, image: Image) -> Map:
@@ -91,13 +97,10 @@ class MonocularDepth:
         return resized.clamp(min=0).to(image.device)
 
     def _checked_size(self, image: Image) -> tuple[int, int]:
-        if image.ndim != 4 or image.shape[1] != 3:
-            raise GeometryError(f"a batch of RGB pictures (b, 3, h, w) is expected, got {tuple(image.shape)}")
+        check_picture(image, name="image")
         height, width = image.shape[-2:]
-        if min(height, width) < self._least_side:
-            raise GeometryError(
-                f"{self.name} needs pictures of at least {self._least_side} pixels, got {height} x {width}"
-            )
+        if min(height, width) < self.least_side:
+            raise GeometryError(f"{self.name} needs sides of at least {self.least_side} pixels, got {height}x{width}")
         return height, width
 
     def _reduced(self, image: Image) -> Float[Tensor, "b 3 h_net w_net"]:
@@ -105,11 +108,12 @@ class MonocularDepth:
         if self.most_pixels is None or height * width <= self.most_pixels:
             return image
         scale = math.sqrt(self.most_pixels / (height * width))
-        size = [max(self._least_side, math.floor(side * scale)) for side in (height, width)]
+        size = [max(self.least_side, math.floor(side * scale)) for side in (height, width)]
         return nn.functional.interpolate(image.float(), size=size, mode="bicubic", antialias=True).clamp(0, 1)
 
     @property
-    def _least_side(self) -> int:
+    def least_side(self) -> int:
+        """The shortest side that a picture may have, in pixels."""
         # GLPN rounds the picture's size down to a multiple of this instead of resizing to a size of its own.
         return int(getattr(self._processor, "size_divisor", None) or 1)
 

@@ -1,17 +1,15 @@
 """Where the files of a depth estimator are: with the package, in a folder, in the hub's cache or on the hub."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
-from stereodiffusion.cards import CARDS, UNREACHABLE_S, ModelCard, find_card, models_folder, on_disk
+from stereodiffusion.cards import CARDS, ModelCard, find_card, models_folder, on_disk
 from stereodiffusion.errors import ModelError, ModelUnavailableError
+from stereodiffusion.hub import PICKLES, fetch, pickle_refused
 
 EMBEDDED = "toybox-depth"
 """The estimator that comes with the package."""
 
 _ALTERNATIVE = f"use the embedded {EMBEDDED}"
-_PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 _FILES = ["config.json", "preprocessor_config.json", "processor_config.json", "*.safetensors", "*.index.json"]
 
 
@@ -26,8 +24,8 @@ def locate(name_or_path: str | Path) -> tuple[str, Path]:
     if card is not None:
         return card.name, _checked(card.name, _of_card(card))
     name, path = str(name_or_path), Path(name_or_path).expanduser()
-    if path.suffix in _PICKLES:
-        raise ModelError(_pickle_refused(name))
+    if path.suffix in PICKLES:
+        raise pickle_refused(name)
     if path.is_dir():
         return path.resolve().name, _checked(name, path)
     if path.is_file():
@@ -57,45 +55,21 @@ def _of_repository(repository: str, revision: str | None) -> Path:
 
 def _checked(name: str, folder: Path) -> Path:
     if not any(folder.glob("*.safetensors")):
-        if any(file.suffix in _PICKLES for file in folder.iterdir()):
-            raise ModelError(_pickle_refused(name))
+        if any(file.suffix in PICKLES for file in folder.iterdir()):
+            raise pickle_refused(name)
         raise ModelError(f"{name} has no weights: there is no *.safetensors in {folder}")
     return folder
 
 
 def _fetch(repository: str, revision: str | None, by_hand: Path) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    try:
-        with suppress(LocalEntryNotFoundError):
-            cached = Path(snapshot_download(repository, revision=revision, local_files_only=True))
-            if (cached / "config.json").is_file() and any(cached.glob("*.safetensors")):
-                return cached
-        if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-            raise ConnectionError("HF_HUB_OFFLINE is set")
-        # Asked first and once, because downloads try again for half a minute before they give up.
-        HfApi().model_info(repository, revision=revision, timeout=UNREACHABLE_S)
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=_FILES))
-    except Exception as error:  # Whatever the network, the hub or its client raise, the model is not to be had.
-        if isinstance(error, GatedRepoError):
-            reason = f"its terms have to be accepted at https://huggingface.co/{repository} first"
-        elif isinstance(error, RepositoryNotFoundError):
-            reason = "the hub has no such repository, or shows it to some accounts only"
-        else:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelUnavailableError(
-            f"{repository} is not on disk and cannot be fetched ({reason}); "
-            f"put config.json, preprocessor_config.json and model.safetensors into {by_hand}, or {_ALTERNATIVE}"
-        ) from error
+    return fetch(
+        repository,
+        revision,
+        complete=lambda folder: (folder / "config.json").is_file() and any(folder.glob("*.safetensors")),
+        wanted=lambda _: _FILES,
+        otherwise=f"put config.json, preprocessor_config.json and model.safetensors into {by_hand}, or {_ALTERNATIVE}",
+    )
 
 
 def _known() -> str:
     return ", ".join(card.name for card in CARDS if card.kind == "depth-estimator")
-
-
-def _pickle_refused(name: str) -> str:
-    return (
-        f"{name} has pickled weights only, which are refused: loading a pickle can run code that it carries; "
-        "convert them to safetensors, or take a model that is published so"
-    )

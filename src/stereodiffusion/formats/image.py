@@ -28,6 +28,7 @@ from stereodiffusion.errors import FormatError
 from stereodiffusion.formats import colour, metadata
 from stereodiffusion.formats.deep import bits_per_channel, decode_deep_colour
 from stereodiffusion.formats.files import PathLike, read_bytes, write_files
+from stereodiffusion.geometry.accept import RANGE_SLACK, check_picture
 from stereodiffusion.types import Image as ImageTensor
 
 STILL_SUFFIXES: Mapping[str, str] = MappingProxyType(
@@ -44,7 +45,6 @@ _SAVE_OPTIONS: Mapping[str, Mapping[str, object]] = {
     "WEBP": {"lossless": True},
     "TIFF": {"compression": "tiff_deflate"},
 }
-_RANGE_SLACK = 1 / 510  # half a level: what rounding to float16 may add to a picture in [0, 1]
 
 
 def read_image(path: PathLike) -> Float[Tensor, "1 3 h w"]:
@@ -80,11 +80,12 @@ def to_pil(image: Float[Tensor, "1 3 h w"]) -> Image.Image:
 
 def to_levels(image: Float[Tensor, "1 3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """One picture in [0, 1] as levels 0 ... 255."""
+    check_picture(image, name="image")
     if image.shape[0] != 1:
         raise FormatError(f"expected one picture, got a batch of {image.shape[0]}")
     pixels = image[0].detach().to("cpu", torch.float32)
     lowest, highest = (float(bound) for bound in pixels.aminmax())
-    if not (lowest >= -_RANGE_SLACK and highest <= 1 + _RANGE_SLACK):
+    if not (lowest >= -RANGE_SLACK and highest <= 1 + RANGE_SLACK):
         raise FormatError(f"expected pixels in [0, 1], got {lowest:g} ... {highest:g}")
     levels = (pixels.clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8)
     return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
@@ -92,6 +93,7 @@ def to_levels(image: Float[Tensor, "1 3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
 
 def resize_image(image: ImageTensor, height: int, width: int) -> Float[Tensor, "b 3 {height} {width}"]:
     """Pictures at another size: bicubic, with the blur that shrinking needs."""
+    check_picture(image, name="image")
     resized = functional.interpolate(image.float(), (height, width), mode="bicubic", antialias=True)
     return resized.clamp(0, 1).to(image.dtype)  # the bicubic kernel overshoots at edges
 

@@ -1,17 +1,67 @@
-"""Which maps users may hand in, and what is said about the others: nothing is repaired silently."""
+"""Which pictures and maps users may hand in, and what is said about the others: nothing is repaired silently."""
+
+from typing import TypeGuard
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.types import Map, Region
+from stereodiffusion.types import Image, Map, Region
+
+RANGE_SLACK = 1 / 510
+"""Half a level: what rounding to float16 may add to a picture in [0, 1]."""
 
 DECLARE_UNKNOWN = "pass known= to say which cells count, for example known=torch.isfinite(map)"
 
 
+def check_picture(given: object, *, name: str) -> None:
+    """Refuse what is not a batch of pictures: NumPy arrays, bytes, single pictures without a batch.
+
+    Raises:
+        GeometryError: If it is no such tensor. The range is looked at by `check_range` alone.
+    """
+    if not _is_batch(given) or given.shape[1] != 3:
+        raise GeometryError(f"{name} must be a (b, 3, h, w) float tensor in [0, 1], got {described(given)}")
+
+
+def check_view(given: object, *, name: str) -> None:
+    """As `check_picture`, of pictures and latents of any number of channels.
+
+    Raises:
+        GeometryError: If it is no such tensor.
+    """
+    if not _is_batch(given):
+        raise GeometryError(f"{name} must be a (b, c, h, w) float tensor, not empty, got {described(given)}")
+
+
+def check_range(picture: Image, *, name: str) -> None:
+    """Refuse pictures whose levels are not those of sRGB in [0, 1], such as 0 ... 255.
+
+    Raises:
+        GeometryError: If a value lies outside, or is NaN.
+    """
+    lowest, highest = (float(bound) for bound in picture.detach().float().aminmax())
+    if not (lowest >= -RANGE_SLACK and highest <= 1 + RANGE_SLACK):
+        raise GeometryError(f"{name} must be a (b, 3, h, w) float tensor in [0, 1], got {lowest:g} ... {highest:g}")
+
+
+def described(given: object) -> str:
+    """What somebody handed in, in a few words."""
+    shape, dtype = getattr(given, "shape", None), getattr(given, "dtype", None)
+    kind = type(given).__name__
+    return kind if shape is None else f"{kind} of shape {tuple(shape)}, {str(dtype).removeprefix('torch.')}"
+
+
+def _is_batch(given: object) -> TypeGuard[Tensor]:
+    return isinstance(given, Tensor) and given.is_floating_point() and given.ndim == 4 and given.numel() > 0
+
+
 def as_maps(values: Shaped[Tensor, "..."], known: Shaped[Tensor, "..."] | None, *, name: str) -> tuple[Map, Region]:
     """Give user input the shape (b, 1, h, w); half precision becomes float32, which can hold columns of a picture."""
+    for part, given in ((name, values), ("known", known)):
+        if given is not None and not isinstance(given, Tensor):
+            raise GeometryError(f"{part} must be a tensor (h, w), (b, h, w) or (b, 1, h, w), got {described(given)}")
     if not values.is_floating_point():
         raise GeometryError(f"{name} must be floating point, got {values.dtype}; decode it to its unit first")
     region = torch.ones_like(values, dtype=torch.bool) if known is None else known

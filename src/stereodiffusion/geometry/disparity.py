@@ -8,12 +8,12 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.accept import DECLARE_UNKNOWN, as_maps, refuse
+from stereodiffusion.geometry.accept import DECLARE_UNKNOWN, as_maps, check_picture, described, refuse
 from stereodiffusion.geometry.fill import fill_from_behind
 from stereodiffusion.geometry.relative import unit_range
 from stereodiffusion.geometry.resample import resample
 from stereodiffusion.geometry.rig import StereoRig
-from stereodiffusion.types import Map, Region
+from stereodiffusion.types import Image, Map, Region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -36,6 +36,9 @@ class Disparity:
     known: Region
 
     def __post_init__(self) -> None:
+        for part in (self.pixels, self.known):
+            if not isinstance(part, Tensor):
+                raise GeometryError(f"pixels and known must be tensors (b, 1, h, w), got {described(part)}")
         if self.pixels.ndim != 4 or self.pixels.shape[1] != 1 or self.pixels.shape != self.known.shape:
             raise GeometryError(
                 "pixels and known must both have shape (batch, 1, height, width), "
@@ -193,3 +196,27 @@ class Disparity:
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Disparity":
         """Move to a device or change the precision of the values."""
         return Disparity(pixels=self.pixels.to(device=device, dtype=dtype), known=self.known.to(device=device))
+
+
+def check_disparity(given: object) -> None:
+    """Refuse maps that do not say what they are, such as bare tensors and arrays.
+
+    Raises:
+        GeometryError: If it is no `Disparity`.
+    """
+    if not isinstance(given, Disparity):
+        raise GeometryError(f"disparity must be a Disparity (see Disparity.from_pixels), got {described(given)}")
+
+
+def check_dense(disparity: Disparity, picture: Image) -> None:
+    """Refuse maps that do not say of every cell of the picture how near it is.
+
+    Raises:
+        GeometryError: If the picture is none, or the map is of another size or batch or has unknown cells.
+    """
+    check_picture(picture, name="the picture")
+    check_disparity(disparity)
+    if (disparity.batch, *disparity.size) != (len(picture), *picture.shape[2:]):
+        raise GeometryError(f"the picture is {tuple(picture.shape)}, its disparity {tuple(disparity.pixels.shape)}")
+    if not bool(disparity.known.all()):
+        raise GeometryError("a dense map is needed, known everywhere; use disparity.filled()")

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.accept import check_view
+from stereodiffusion.geometry.disparity import Disparity, check_disparity
 from stereodiffusion.geometry.lines import Edges, isophotes, trace
 from stereodiffusion.types import Region
 
@@ -38,6 +39,8 @@ def extend_background(view: Float[Tensor, "b c h w"], seen: Disparity) -> Float[
     Raises:
         GeometryError: if the disparity is of another size or batch.
     """
+    check_view(view, name="the view")
+    check_disparity(seen)
     if (len(view), *view.shape[2:]) != (seen.batch, *seen.size):
         raise GeometryError(f"the view is {tuple(view.shape)}, its disparity {tuple(seen.pixels.shape)}")
     edges, found = _edges(seen)

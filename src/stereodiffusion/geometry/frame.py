@@ -8,7 +8,7 @@ it does not need to be guessed.
 import torch
 from torch.nn.functional import pad
 
-from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.disparity import Disparity, check_disparity
 from stereodiffusion.geometry.warp import Eye, splat
 from stereodiffusion.types import Region
 
@@ -25,6 +25,7 @@ def hidden_beyond_frame(disparity: Disparity, *, to: Eye = "right") -> Region:
     Returns:
         Region of the other eye's view, (b, 1, h, w). Nothing of this eye's picture is seen there.
     """
+    check_disparity(disparity)
     reach = int(disparity.pixels.abs().max().ceil()) + 1
     size = disparity.width
     pixels, known = (

@@ -14,8 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.disparity import Disparity, check_dense
 from stereodiffusion.types import Image, Map
 
 _JUMP_PX = 1.5  # what differs less is one surface
@@ -55,10 +54,7 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
     Raises:
         GeometryError: if the map is of another size or batch, or has unknown cells.
     """
-    if (disparity.batch, *disparity.size) != (len(picture), *picture.shape[2:]):
-        raise GeometryError(f"the picture is {tuple(picture.shape)}, its disparity {tuple(disparity.pixels.shape)}")
-    if not bool(disparity.known.all()):
-        raise GeometryError("soft borders need a dense map; use disparity.filled()")
+    check_dense(disparity, picture)
     pixels, everywhere = disparity.pixels, disparity.known
     near, far = _largest(pixels, radius), -_largest(-pixels, radius)
     edge = near - far > _JUMP_PX

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.disparity import Disparity, check_disparity
 from stereodiffusion.geometry.relative import unit_range
 
 
@@ -25,6 +25,7 @@ def paper_disparity(disparity: Disparity, *, max_disparity: float, height: int, 
         height: rows of the result.
         width: columns of the result.
     """
+    check_disparity(disparity)
     if not (math.isfinite(max_disparity) and max_disparity >= 0):
         raise GeometryError(f"max_disparity must be a fraction of the width >= 0, got {max_disparity}")
     if height < 1 or width < 1:

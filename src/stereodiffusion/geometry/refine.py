@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from numpy.typing import NDArray
 
-from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.disparity import Disparity, check_dense
 from stereodiffusion.types import Image
 
 _LIKE = 25.0  # deviation of the weight of colours, in 255ths
@@ -36,10 +35,7 @@ def snap_to_edges(disparity: Disparity, picture: Image, *, radius: int = 8) -> D
     Raises:
         GeometryError: if the map is of another size or batch, or has unknown cells.
     """
-    if (disparity.batch, *disparity.size) != (len(picture), *picture.shape[2:]):
-        raise GeometryError(f"the picture is {tuple(picture.shape)}, its disparity {tuple(disparity.pixels.shape)}")
-    if not bool(disparity.known.all()):
-        raise GeometryError("snapping needs a dense map; use disparity.filled()")
+    check_dense(disparity, picture)
     maps = disparity.pixels.float().cpu().numpy()[:, 0]
     colours = (255 * picture.clamp(0, 1)).round().byte().movedim(1, -1).cpu().numpy()
     snapped = np.stack([_snapped(pixels, guide, radius) for pixels, guide in zip(maps, colours, strict=True)])

@@ -14,7 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.accept import check_view
+from stereodiffusion.geometry.disparity import Disparity, check_disparity
 from stereodiffusion.geometry.raster import polyline, whole_cells
 from stereodiffusion.types import Region, SourceIndex
 
@@ -89,6 +90,7 @@ def warp_disparity(
     disparity: Disparity, to: Eye = "right", *, mode: SplatMode = "subpixel", fraction: float = 1.0
 ) -> Disparity:
     """The disparity map of the other eye; known where that eye sees something of this map."""
+    check_disparity(disparity)
     warped = splat(disparity.pixels, disparity, to=to, mode=mode, fraction=fraction)
     return Disparity(pixels=warped.view, known=warped.visible)
 
@@ -127,10 +129,8 @@ def _gather(view: Float[Tensor, "b c h w"], column: Int[Tensor, "b 1 h w"]) -> F
 
 
 def _check(view: Float[Tensor, "b c h w"], disparity: Disparity, fraction: float) -> None:
-    if view.ndim != 4 or view.numel() == 0 or not view.is_floating_point():
-        raise GeometryError(
-            f"the view must be (b, c, h, w), floating point and not empty, got {tuple(view.shape)} {view.dtype}"
-        )
+    check_view(view, name="the view")
+    check_disparity(disparity)
     if tuple(view.shape[2:]) != disparity.size:
         raise GeometryError(
             f"the view is {view.shape[2]} x {view.shape[3]} but its disparity {disparity.height} x {disparity.width}; "

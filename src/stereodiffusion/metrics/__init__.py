@@ -5,11 +5,13 @@ matching      disparity measured on a pair           accuracy      that against 
 rivalry       colour, sharpness, height              comfort       parallax, and the frame
 shared        what both eyes see                     evaluation    all of these, by name
 perceptual    learned distances, optional            trunks        the networks of these
+flow          disparity by a network, optional       fetching      weights of networks
 """
 
 from stereodiffusion.metrics.accuracy import end_point_error, outlier_rate
 from stereodiffusion.metrics.comfort import parallax_percentile, window_violation
-from stereodiffusion.metrics.evaluation import evaluate_images, evaluate_pair
+from stereodiffusion.metrics.evaluation import MATCHED, evaluate_images, evaluate_matching, evaluate_pair
+from stereodiffusion.metrics.flow import FlowMatcher, MatcherName, load_matcher
 from stereodiffusion.metrics.image import ms_ssim, psnr, ssim
 from stereodiffusion.metrics.matching import MatchedPair, Matcher, SemiGlobalMatcher, match_pair
 from stereodiffusion.metrics.perceptual import (
@@ -24,8 +26,11 @@ from stereodiffusion.metrics.shared import SharedView, shared_view
 from stereodiffusion.metrics.siou import siou
 
 __all__ = [
+    "MATCHED",
+    "FlowMatcher",
     "MatchedPair",
     "Matcher",
+    "MatcherName",
     "PerceptualMetric",
     "PerceptualName",
     "SemiGlobalMatcher",
@@ -33,9 +38,11 @@ __all__ = [
     "colour_mismatch",
     "end_point_error",
     "evaluate_images",
+    "evaluate_matching",
     "evaluate_pair",
     "evaluate_perceptual",
     "installed_perceptual",
+    "load_matcher",
     "load_perceptual",
     "match_pair",
     "ms_ssim",

@@ -2,8 +2,6 @@
 
 import math
 
-import torch
-
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.metrics.accuracy import end_point_error, known_rate, outlier_rate
@@ -17,12 +15,20 @@ from stereodiffusion.metrics.image import (
     ssim_over,
 )
 from stereodiffusion.metrics.matching import Matcher, SemiGlobalMatcher, match_pair, matchable
+from stereodiffusion.metrics.region import check_alike
 from stereodiffusion.metrics.rivalry import colour_mismatch, sharpness_mismatch, vertical_disparity
 from stereodiffusion.metrics.shared import shared_view
 from stereodiffusion.metrics.siou import siou
 from stereodiffusion.types import Image, Region
 
 _PERCENTILES = (1, 50, 99)
+
+MATCHED = (
+    *("epe", "d1", "bad_1", "bad_2", "bad_4", "lr_consistency"),
+    *(f"parallax_p{percent}" for percent in _PERCENTILES),
+    "window_violation",
+)
+"""The numbers that depend on what measures disparity."""
 
 
 def evaluate_images(generated: Image, truth: Image, visible: Region | None = None) -> dict[str, float]:
@@ -40,7 +46,7 @@ def evaluate_images(generated: Image, truth: Image, visible: Region | None = Non
     Raises:
         GeometryError: If the sizes differ, there is more than one picture, or a side is below 7.
     """
-    _check_single(generated)
+    _check_single(generated, truth)
     regions = {"": None} if visible is None else {"": None, "_visible": visible, "_occluded": ~visible}
     similarity = ssim_map(generated, truth)
     scales = ms_ssim_maps(generated, truth) if min(truth.shape[2:]) >= SMALLEST_FOR_MS_SSIM else None
@@ -63,9 +69,6 @@ def evaluate_pair(
 ) -> dict[str, float]:
     """How good a right view is as the other eye of a left one.
 
-    Disparity is measured on the pair and counts where both eyes' agree within a pixel. What both should see is told
-    by the requested disparity; of that, flat areas are left out where disparities are compared (see `matchable`).
-
     Args:
         left: (1, 3, h, w), sRGB in [0, 1].
         generated: the right view.
@@ -75,33 +78,55 @@ def evaluate_pair(
         matcher: what measures disparity, `SemiGlobalMatcher` by default.
 
     Returns:
-        `siou`, NaN without truth; `epe` in pixels; `d1`, `bad_1`, `bad_2`, `bad_4` and `lr_consistency`, fractions of
-        what both should see; `vertical_disparity` in pixels; `colour_mismatch` in delta E; `sharpness_mismatch` in
-        octaves; `parallax_p1`, `parallax_p50`, `parallax_p99` in percent of the width; `window_violation`, a fraction.
+        `siou`, NaN without truth; `vertical_disparity` in pixels; `colour_mismatch` in delta E; `sharpness_mismatch`
+        in octaves; and what `evaluate_matching` returns.
 
     Raises:
         GeometryError: If the sizes differ or there is more than one picture.
     """
-    _check_single(generated)
+    _check_single(generated, left)
     shared = shared_view(disparity, occlusion)
-    matched = match_pair(left, generated, matcher or SemiGlobalMatcher())
-    measured = matched.consistent()
-    compared = shared.left & matchable(left)
-    numbers: dict[str, torch.Tensor] = {
-        "epe": end_point_error(measured, disparity, compared),
-        "d1": outlier_rate(measured, disparity, compared, over_px=3, over_share=0.05),
-        **{f"bad_{n}": outlier_rate(measured, disparity, compared, over_px=n) for n in (1, 2, 4)},
-        "lr_consistency": known_rate(measured, compared),
-        "vertical_disparity": vertical_disparity(left, generated),
-        "colour_mismatch": colour_mismatch(left, generated, shared),
-        "sharpness_mismatch": sharpness_mismatch(left, generated, shared),
-        **{f"parallax_p{percent}": parallax_percentile(measured, percent) for percent in _PERCENTILES},
-        "window_violation": window_violation(matched),
+    return {
+        "siou": math.nan if truth is None else float(siou(left, generated, truth)),
+        **evaluate_matching(left, generated, disparity, occlusion, matcher=matcher or SemiGlobalMatcher()),
+        "vertical_disparity": float(vertical_disparity(left, generated)),
+        "colour_mismatch": float(colour_mismatch(left, generated, shared)),
+        "sharpness_mismatch": float(sharpness_mismatch(left, generated, shared)),
     }
-    agreement = math.nan if truth is None else float(siou(left, generated, truth))
-    return {"siou": agreement} | {name: float(value) for name, value in numbers.items()}
 
 
-def _check_single(image: Image) -> None:
-    if len(image) != 1:
-        raise GeometryError(f"one picture at a time is evaluated, got {len(image)}")
+def evaluate_matching(
+    left: Image, generated: Image, disparity: Disparity, occlusion: Region | None = None, *, matcher: Matcher
+) -> dict[str, float]:
+    """What a matcher measures on a pair.
+
+    Disparity counts where both eyes' agree within a pixel. What both should see is told by the requested disparity;
+    of that, flat areas are left out where disparities are compared (see `matchable`). Arguments as `evaluate_pair`.
+
+    Returns:
+        By the names of `MATCHED`: `epe` in pixels; `d1`, `bad_1`, `bad_2`, `bad_4` and `lr_consistency`, fractions of
+        what both should see; `parallax_p1`, `parallax_p50`, `parallax_p99` in percent of the width;
+        `window_violation`, a fraction.
+
+    Raises:
+        GeometryError: If the sizes differ or there is more than one picture.
+    """
+    _check_single(generated, left)
+    matched = match_pair(left, generated, matcher)
+    measured = matched.consistent()
+    compared = shared_view(disparity, occlusion).left & matchable(left)
+    numbers = (
+        end_point_error(measured, disparity, compared),
+        outlier_rate(measured, disparity, compared, over_px=3, over_share=0.05),
+        *(outlier_rate(measured, disparity, compared, over_px=n) for n in (1, 2, 4)),
+        known_rate(measured, compared),
+        *(parallax_percentile(measured, percent) for percent in _PERCENTILES),
+        window_violation(matched),
+    )
+    return {name: float(value) for name, value in zip(MATCHED, numbers, strict=True)}
+
+
+def _check_single(generated: Image, other: Image) -> None:
+    check_alike(generated, other)
+    if len(generated) != 1:
+        raise GeometryError(f"one picture at a time is evaluated, got {len(generated)}")

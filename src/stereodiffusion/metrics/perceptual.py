@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from stereodiffusion.errors import GeometryError, ModelUnavailableError
 from stereodiffusion.metrics import trunks
+from stereodiffusion.metrics.fetching import TORCHVISION, fetch_weights
 from stereodiffusion.metrics.region import check_alike, weighted_mean
 from stereodiffusion.types import Image, Map, Region
 
@@ -34,7 +35,6 @@ _Cells: TypeAlias = Float[Tensor, "b 1 _ _"]
 
 _MEAN, _DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of ImageNet, for pictures in [-1, 1]
 _SMALLEST = 32
-_TORCHVISION = "https://download.pytorch.org/models/"
 
 
 class PerceptualMetric(nn.Module):
@@ -95,9 +95,9 @@ def evaluate_perceptual(
     Raises:
         GeometryError: If the sizes differ, there is more than one picture, or a side is below 32.
     """
+    check_alike(generated, truth, visible)
     if len(generated) != 1:
         raise GeometryError(f"one picture at a time is evaluated, got {len(generated)}")
-    check_alike(generated, truth, visible)
     regions = {"": None} if visible is None else {"": None, "_visible": visible, "_occluded": ~visible}
     numbers: dict[str, float] = {}
     for name, metric in metrics.items():
@@ -127,7 +127,7 @@ def load_perceptual(name: PerceptualName) -> PerceptualMetric:
     if source.url is None:
         weights = [value for key, value in fitted.items() if key.startswith("net.") and not key.endswith(".filt")]
     else:
-        weights = [value for key, value in _fetch(source.url).items() if key.startswith("features.")]
+        weights = [value for key, value in fetch_weights(source.url).items() if key.startswith("features.")]
     trunks.fill(trunk, weights)
     return PerceptualMetric(trunk, [fitted[f"lin{i}.model.1.weight"].flatten() for i in range(len(trunk.stages))])
 
@@ -148,19 +148,19 @@ _SOURCES: Mapping[PerceptualName, _Source] = MappingProxyType(
             trunk=trunks.alexnet,
             package="torchmetrics",
             file="functional/image/lpips_models/alex.pth",
-            url=_TORCHVISION + "alexnet-owt-7be5be79.pth",
+            url=TORCHVISION + "alexnet-owt-7be5be79.pth",
         ),
         "lpips_vgg": _Source(
             trunk=trunks.vgg16,
             package="torchmetrics",
             file="functional/image/lpips_models/vgg.pth",
-            url=_TORCHVISION + "vgg16-397923af.pth",
+            url=TORCHVISION + "vgg16-397923af.pth",
         ),
         "lpips_squeeze": _Source(
             trunk=trunks.squeezenet,
             package="torchmetrics",
             file="functional/image/lpips_models/squeeze.pth",
-            url=_TORCHVISION + "squeezenet1_1-b8a52dc0.pth",
+            url=TORCHVISION + "squeezenet1_1-b8a52dc0.pth",
         ),
         "stlpips_alex": _Source(
             trunk=trunks.alexnet_shift_tolerant,
@@ -174,15 +174,6 @@ _SOURCES: Mapping[PerceptualName, _Source] = MappingProxyType(
         ),
     }
 )
-
-
-def _fetch(url: str) -> Mapping[str, Tensor]:
-    """A state dict from the network, or from PyTorch's cache of it; its hash is in its name."""
-    try:
-        return torch.hub.load_state_dict_from_url(url, map_location="cpu", progress=False, check_hash=True)
-    except (OSError, RuntimeError) as failure:  # RuntimeError: the hash is wrong
-        folder = Path(torch.hub.get_dir()) / "checkpoints"
-        raise ModelUnavailableError(f"{url} cannot be fetched ({failure}); it may be put into {folder}") from failure
 
 
 def _standardized(image: Image) -> Image:

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stereodiffusion.errors import GeometryError
+from stereodiffusion.geometry.accept import check_picture
 from stereodiffusion.types import Image, Region
 
 
@@ -24,8 +25,10 @@ def check_alike(first: Image, second: Image, region: Region | None = None) -> No
     """Refuse pictures that cannot be compared cell by cell.
 
     Raises:
-        GeometryError: If they are of different sizes, or the region is.
+        GeometryError: If they are no pictures, or of different sizes, or the region is.
     """
+    for picture in (first, second):
+        check_picture(picture, name="a picture")
     if first.shape != second.shape:
         raise GeometryError(f"two pictures of one size are needed, got {tuple(first.shape)} and {tuple(second.shape)}")
     if region is not None and region.shape != (len(first), 1, *first.shape[2:]):

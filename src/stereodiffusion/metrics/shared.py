@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.types import Map, Region
 
 _HIDDEN_PX = 1.0  # how much nearer than a point something must be to hide it; more than slanted surfaces climb per cell
@@ -37,6 +38,7 @@ def shared_view(disparity: Disparity, occlusion: Region | None = None) -> Shared
     Raises:
         GeometryError: If the occlusion is of another size.
     """
+    check_disparity(disparity)
     if occlusion is not None and occlusion.shape != disparity.known.shape:
         raise GeometryError(f"the occlusion is {tuple(occlusion.shape)}, the disparity {tuple(disparity.known.shape)}")
     column = torch.arange(disparity.width, device=disparity.pixels.device)

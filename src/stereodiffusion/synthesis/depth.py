@@ -12,6 +12,7 @@ from stereodiffusion.diffusion.solver import Solver
 from stereodiffusion.diffusion.trajectory import Recorder, recorder, sample_left
 from stereodiffusion.errors import ConfigError, ModelError
 from stereodiffusion.geometry import Disparity, warp_disparity
+from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.synthesis.parts import (
     added_noise,
     advance,
@@ -138,6 +139,7 @@ def _left_only(backbone: Backbone, start: Latent, given: Sequence[Conditioning],
 
 def _prepared(backbone: Backbone, disparity: Disparity, count: int) -> tuple[Disparity, tuple[int, int]]:
     """Dense, one per prompt; and (height, width) of the pair."""
+    check_disparity(disparity)
     if not backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} takes no depth map; toybox and SD2-depth do")
     if disparity.batch not in (1, count):

@@ -5,13 +5,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stereodiffusion.config import Mode, PrecisionChoice, PresetName, StereoConfig, preset
+from stereodiffusion.cards import preset_for
+from stereodiffusion.config import Mode, PrecisionChoice, PresetName, StereoConfig
 from stereodiffusion.depth import DepthEstimator, load_depth_estimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.synthesis.depth import depth_to_stereo, two_step_to_stereo
-from stereodiffusion.synthesis.photo import photo_to_stereo
+from stereodiffusion.synthesis.photo import check_photo, photo_to_stereo
 from stereodiffusion.synthesis.run import Run
 from stereodiffusion.synthesis.text import text_to_stereo
 from stereodiffusion.types import Image
@@ -24,7 +26,8 @@ class StereoDiffusion:
     """Makes stereo pairs from text, from a depth map and text, or from a photo.
 
     Each mode has two faces: `text` gives the pair, `text_run` gives a `Run` to iterate over for progress; so do
-    `depth` and `photo`. Settings are a preset's name or a `StereoConfig` of your own.
+    `depth` and `photo`. Settings are a preset's name, which takes the guidance that the model's card recommends, or a
+    `StereoConfig` of your own, which is taken as it is.
 
     Attributes:
         backbone: The text-conditioned model, loaded on first use.
@@ -60,6 +63,9 @@ class StereoDiffusion:
 
         return load_backbone(self._model, device=self._device, dtype=self._dtype, depth=depth)
 
+    def _resolve(self, settings: PresetName | StereoConfig, mode: Mode) -> StereoConfig:
+        return preset_for(self._model, settings, mode) if isinstance(settings, str) else settings
+
     @cached_property
     def estimator(self) -> DepthEstimator:
         """The monocular depth estimator."""
@@ -75,7 +81,7 @@ class StereoDiffusion:
         size: tuple[int, int] | None = None,
     ) -> Run:
         """`text`, step by step."""
-        config = _resolve(settings, "text")
+        config = self._resolve(settings, "text")
         return Run(
             text_to_stereo(
                 self.backbone,
@@ -125,9 +131,10 @@ class StereoDiffusion:
         photo_settings: PresetName | StereoConfig | None = None,
     ) -> Run:
         """`depth`, step by step."""
-        config, prompts = _resolve(settings, "depth"), _listed(prompt)
+        check_disparity(disparity)
+        config, prompts = self._resolve(settings, "depth"), _listed(prompt)
         if two_step:
-            photo_config = _resolve(settings if photo_settings is None else photo_settings, "photo")
+            photo_config = self._resolve(settings if photo_settings is None else photo_settings, "photo")
             return Run(
                 two_step_to_stereo(
                     self.depth_backbone,
@@ -168,6 +175,7 @@ class StereoDiffusion:
 
         Raises:
             ConfigError: If the settings make no sense.
+            GeometryError: If the disparity is no `Disparity`.
             ModelError: If the model cannot be loaded or takes no depth map.
             PromptError: If the prompt cannot be encoded.
         """
@@ -191,7 +199,8 @@ class StereoDiffusion:
         seed: int = 0,
     ) -> Run:
         """`photo`, step by step."""
-        config = _resolve(settings, "photo")
+        check_photo(photo)
+        config = self._resolve(settings, "photo")
         prompts = [prompt] * len(photo) if isinstance(prompt, str) else list(prompt)
         source = self.estimator if disparity is None else disparity
         return Run(photo_to_stereo(self.backbone, photo, source, prompts=prompts, config=config, seed=seed))
@@ -216,7 +225,7 @@ class StereoDiffusion:
 
         Raises:
             ConfigError: If the settings make no sense.
-            GeometryError: If the disparity is of another size than the photo.
+            GeometryError: If the photo is no (b, 3, h, w) float tensor in [0, 1], or the disparity is of another size.
             ModelError: If the model cannot be loaded or is of the wrong kind.
             PromptError: If the prompt cannot be encoded.
         """
@@ -245,10 +254,6 @@ def load(
         ModelError: If the model cannot be loaded; parts that a mode does not need are not looked for.
     """
     return StereoDiffusion(model, device=device, dtype=dtype, depth_estimator=depth_estimator)
-
-
-def _resolve(settings: PresetName | StereoConfig, mode: Mode) -> StereoConfig:
-    return preset(settings, mode) if isinstance(settings, str) else settings
 
 
 def _listed(prompt: str | Sequence[str]) -> list[str]:

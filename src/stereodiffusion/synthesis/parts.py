@@ -37,15 +37,18 @@ def working_size(height: int, width: int, backbone: Backbone) -> tuple[int, int]
     return whole(height), whole(width)
 
 
-def check_size(size: tuple[int, int], backbone: Backbone) -> None:
-    """Refuse sizes that are not whole cells.
+def check_size(size: tuple[int, int], backbone: Backbone, estimator: DepthEstimator) -> None:
+    """Refuse sizes that are not whole cells, or too small for what estimates the depth of the picture.
 
     Raises:
-        ConfigError: If height or width is not a positive multiple of the model's cell.
+        ConfigError: If height or width is not a positive multiple of the model's cell, or below the estimator's least.
     """
     cell = backbone.pixels_per_latent
     if any(length < cell or length % cell for length in size):
         raise ConfigError(f"{backbone.name} needs sides that are multiples of {cell}, got {size[0]}x{size[1]}")
+    least = estimator.least_side
+    if min(size) < least:
+        raise ConfigError(f"{estimator.name} needs sides of at least {least} pixels, got {size[0]}x{size[1]}")
 
 
 def seeded_noise(

@@ -15,6 +15,7 @@ from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder,
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.geometry.accept import check_picture, check_range, described
 from stereodiffusion.synthesis.parts import (
     advance,
     condition,
@@ -71,6 +72,16 @@ def retrace(
     return Retraced(start=pivot.latents[0], given=found)
 
 
+def check_photo(photo: Image) -> None:
+    """Refuse what no photo is, before a model is loaded for it.
+
+    Raises:
+        GeometryError: If it is no (b, 3, h, w) float tensor in [0, 1].
+    """
+    check_picture(photo, name="photo")
+    check_range(photo, name="photo")
+
+
 def photo_to_stereo(
     backbone: Backbone,
     photo: Image,
@@ -97,10 +108,13 @@ def photo_to_stereo(
 
     Raises:
         ConfigError: If the numbers of photos and prompts differ.
-        GeometryError: If the disparity is of another size than the photo.
+        GeometryError: If the photo is no (b, 3, h, w) float tensor in [0, 1], or the disparity is of another size.
         ModelError: If the model wants a depth map.
         PromptError: If a prompt cannot be encoded.
     """
+    check_photo(photo)
+    if not isinstance(disparity, Disparity | DepthEstimator):
+        raise GeometryError(f"disparity must be a Disparity or a depth estimator, got {described(disparity)}")
     if backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} is conditioned on depth: photo mode needs a text-conditioned model")
     if config.solver == "lcm":

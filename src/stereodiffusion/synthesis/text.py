@@ -44,14 +44,14 @@ def text_to_stereo(
         size: (height, width) in pixels; the model's own if None.
 
     Raises:
-        ConfigError: If `size` is not whole cells.
+        ConfigError: If `size` is not whole cells, or too small for the estimator.
         ModelError: If the model wants a depth map.
         PromptError: If a prompt cannot be encoded.
     """
     if backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} wants a depth map: it cannot work from text alone")
     size = backbone.native_size if size is None else size
-    check_size(size, backbone)
+    check_size(size, backbone, estimator)
     schedule = schedule_of(backbone.alphas, config)
     start, fresh = seeded_noise(backbone, seed, len(prompts), size)
     prompted = condition(backbone, prompts, negative, config.guidance)
