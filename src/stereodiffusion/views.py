@@ -51,6 +51,10 @@ def save_views(
     quilt: Quilt | None = None
     settings: Mapping[str, object] = {}
     for number, view in enumerate(views):
+        if len(view.picture) != 1:
+            raise FormatError(
+                f"expected views of one picture, got a batch of {len(view.picture)}: make them one by one"
+            )
         if "views" in formats:
             file = view_file(path, number, len(positions))
             with encoding(file):

@@ -6,6 +6,7 @@ Looking Glass software reads it (https://lookingglassfactory.com/tutorial/what-i
 """
 
 from collections.abc import Mapping
+from glob import escape
 from math import log
 from pathlib import Path
 
@@ -34,6 +35,11 @@ def quilt_grid(count: int, height: int, width: int) -> tuple[int, int]:
 
     best = min(columns, key=oblong)
     return best, count // best
+
+
+def quilts_of(path: Path) -> list[Path]:
+    """The quilts that are there already under the name that `path` gives them."""
+    return sorted(path.parent.glob(f"{escape(path.stem)}_qs*x*a*{escape(path.suffix)}"))
 
 
 class Quilt:
