@@ -146,13 +146,25 @@ def _pair(recording: Recording, source: Source) -> Synthesis:
     (left, hidden), (right, occlusion) = (shown[position] for position in EYES[source])
     disparity = maps.final
     if source != "left":
-        to, fraction = heading(EYES[source][0])
-        moved = warp_disparity(maps.final, to, fraction=fraction)
-        known = moved.known & ~hidden
-        disparity = Disparity(pixels=torch.where(known, moved.pixels, 0.0), known=known)
-        occlusion = occlusion | ~warp_disparity(disparity).known
+        disparity, unseen = _by_the_left(maps.final, EYES[source][0], hidden)
+        occlusion = occlusion | unseen
     settings = made.described({"source": source}, found)
     return StereoPair(left=left, right=right, disparity=disparity, occlusion=occlusion, settings=settings)
+
+
+def _by_the_left(disparity: Disparity, position: float, hidden: Region) -> tuple[Disparity, Region]:
+    """The disparity of a left picture that was made, and the cells of the right one that the left does not see.
+
+    Args:
+        disparity: Of the source.
+        position: Of the left eye.
+        hidden: What of its picture the source does not see; that has no disparity.
+    """
+    to, fraction = heading(position)
+    moved = warp_disparity(disparity, to, fraction=fraction)
+    known = moved.known & ~hidden
+    of_left = Disparity(pixels=torch.where(known, moved.pixels, 0.0), known=known)
+    return of_left, ~warp_disparity(of_left).known
 
 
 def _views(recording: Recording, positions: Sequence[float]) -> ViewSynthesis:
