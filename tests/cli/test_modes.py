@@ -11,7 +11,7 @@ from tests.cli.conftest import Run
 
 import stereodiffusion
 from stereodiffusion.config import preset
-from stereodiffusion.formats import read_map, read_metadata, write_map
+from stereodiffusion.formats import read_image, read_map, read_metadata, write_map
 from stereodiffusion.geometry import Disparity
 
 PLACES = ["down", "mid", "up"]
@@ -139,6 +139,20 @@ def test_views_and_their_quilt(here: Path, run: Run, model: Path) -> None:
     positions = [read_metadata(here / name)["position"] for name in numbered]
     assert positions == pytest.approx([-0.5, -0.3, -0.1, 0.1, 0.3, 0.5])
     assert read_metadata(here / "cat-stereo_qs3x2a0.75.png")["position"] == positions
+
+
+@pytest.mark.parametrize("way", [(), ("--two-step",)])
+def test_views_of_a_map(here: Path, run: Run, model: Path, way: tuple[str, ...]) -> None:
+    write_map(here / "room.pfm", Disparity.from_pixels(torch.linspace(0, 4, 64).expand(64, 64)))
+    line = ("depth", "room.pfm", "a green cone", *way, "--model", model, *FEW)
+    views = run(*line, "--baselines", "-1,0,1", "-o", "view.png")
+    assert (views.exit_code, views.stderr) == (0, "")
+    for source, eyes in (("left", "12"), ("right", "01")):
+        assert run(*line, "--source", source, "-o", "pair.png", "-f", "eyes").exit_code == 0
+        for eye, number in zip(("left", "right"), eyes, strict=True):
+            one, other = (read_image(here / name) for name in (f"pair-{eye}.png", f"view-0{number}.png"))
+            assert torch.equal(one, other)
+    assert ("second_step" in read_metadata(here / "view-00.png")) == bool(way)
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps", "nonsense"])
