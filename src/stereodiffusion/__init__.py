@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stereodiffusion.geometry import Disparity, StereoRig
     from stereodiffusion.pair import StereoPair
     from stereodiffusion.synthesis import StereoDiffusion, load
+    from stereodiffusion.viewpoint import spread
+    from stereodiffusion.views import View
 
 _HOMES = {
     "Disparity": "stereodiffusion.geometry",
@@ -28,8 +30,10 @@ _HOMES = {
     "StereoDiffusionError": "stereodiffusion.errors",
     "StereoPair": "stereodiffusion.pair",
     "StereoRig": "stereodiffusion.geometry",
+    "View": "stereodiffusion.views",
     "load": "stereodiffusion.synthesis",
     "preset": "stereodiffusion.config",
+    "spread": "stereodiffusion.viewpoint",
 }
 
 __all__ = [
@@ -39,9 +43,11 @@ __all__ = [
     "StereoDiffusionError",
     "StereoPair",
     "StereoRig",
+    "View",
     "__version__",
     "load",
     "preset",
+    "spread",
 ]
 
 

@@ -29,7 +29,7 @@ class StereoPair:
     Attributes:
         left: the left eye's picture.
         right: the right eye's picture.
-        disparity: of the left picture.
+        disparity: of the left picture; unknown where that was made up beside a source that does not see it.
         occlusion: the cells of the right picture that show what the left eye does not see.
         settings: what made the pair, as JSON values: prompt, seed, model, version ... Goes into the saved files.
     """

@@ -44,15 +44,23 @@ def files(here: Path) -> None:
 @pytest.mark.usefixtures("files")
 def test_the_readmes_commands_write_what_they_say(here: Path, run: Run, model: Path, estimator: Path) -> None:
     lines = command_lines("README.md")
-    assert [line[0] for line in lines] == ["text", "depth", "photo", "models"]
+    assert [line[0] for line in lines] == ["text", "depth", "photo", "models", "photo", "photo", "text"]
     for line in lines:
         small = () if line == ["models"] else ("--model", model, "--steps", "4", "--quiet")
         estimating = ("--depth-estimator", estimator) if line[0] == "text" else ()
-        result = run(*line, *small, *estimating)
+        fewer = ("--views", "3") if "--views" in line else ()
+        result = run(*line, *small, *estimating, *fewer)
         assert (result.exit_code, result.stderr) == (0, ""), line
         if small:
-            assert result.stdout == f"{line[line.index('-o') + 1]}\n"
-            assert (here / line[line.index("-o") + 1]).is_file()
+            written = result.stdout.splitlines()
+            assert all((here / name).is_file() for name in written)
+            asked = line[line.index("-o") + 1]
+            stem = Path(asked).stem
+            several = {
+                "--baselines": [f"{stem}-0{number}.png" for number in range(3)],
+                "--views": [f"{stem}_qs1x3a1.png"],
+            }
+            assert written == next((several[option] for option in several if option in line), [asked])
 
 
 @pytest.mark.usefixtures("files")

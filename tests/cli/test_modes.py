@@ -11,7 +11,7 @@ from tests.cli.conftest import Run
 
 import stereodiffusion
 from stereodiffusion.config import preset
-from stereodiffusion.formats import read_map, read_metadata, write_map
+from stereodiffusion.formats import read_image, read_map, read_metadata, write_map
 from stereodiffusion.geometry import Disparity
 
 PLACES = ["down", "mid", "up"]
@@ -111,6 +111,48 @@ def test_photo_with_estimated_depth(here: Path, run: Run, tiny_text: tuple[str, 
     assert (result.exit_code, result.stderr) == (0, "")
     assert float(read_map(here / "cat-stereo-disparity.pfm").values.max()) == pytest.approx(3.2)
     assert read_metadata(here / "cat-stereo.png")["depth_estimator"] == "tiny-depth"
+
+
+def test_both_eyes_beside_the_source(here: Path, run: Run, tiny_text: tuple[str, ...]) -> None:
+    result = run("text", "a red ball", *tiny_text, "--source", "centre", "-o", "ball.png")
+    assert (result.exit_code, result.stderr, result.stdout) == (0, "", "ball.png\n")
+    assert read_metadata(here / "ball.png")["source"] == "centre"
+
+
+def test_views_and_their_quilt(here: Path, run: Run, model: Path) -> None:
+    """The quilt's tiles are the numbered views, from the lower left on."""
+    Image.fromarray(np.tile(np.arange(64, dtype=np.uint8)[:, None, None] * 3, (1, 48, 3))).save(here / "cat.png")
+    write_map(here / "cat.pfm", Disparity.from_pixels(torch.linspace(0, 6, 48).expand(64, 48)))
+    line = ("photo", "cat.png", "--disparity", "cat.pfm", "--model", model, *FEW, "--source", "centre")
+    result = run(*line, "--views", "6", "--format", "views,quilt")
+    assert (result.exit_code, result.stderr) == (0, "")
+    numbered = [f"cat-stereo-0{number}.png" for number in range(6)]
+    assert result.stdout.splitlines() == [*numbered, "cat-stereo_qs3x2a0.75.png"]
+    with Image.open(here / "cat-stereo_qs3x2a0.75.png") as picture:
+        quilt = np.asarray(picture)
+    assert quilt.shape == (2 * 64, 3 * 48, 3)
+    for number, name in enumerate(numbered):
+        row, column = divmod(number, 3)
+        with Image.open(here / name) as picture:
+            tile = quilt[(1 - row) * 64 : (2 - row) * 64, column * 48 : (column + 1) * 48]
+            np.testing.assert_array_equal(np.asarray(picture), tile)
+    positions = [read_metadata(here / name)["position"] for name in numbered]
+    assert positions == pytest.approx([-0.5, -0.3, -0.1, 0.1, 0.3, 0.5])
+    assert read_metadata(here / "cat-stereo_qs3x2a0.75.png")["position"] == positions
+
+
+@pytest.mark.parametrize("way", [(), ("--two-step",)])
+def test_views_of_a_map(here: Path, run: Run, model: Path, way: tuple[str, ...]) -> None:
+    write_map(here / "room.pfm", Disparity.from_pixels(torch.linspace(0, 4, 64).expand(64, 64)))
+    line = ("depth", "room.pfm", "a green cone", *way, "--model", model, *FEW)
+    views = run(*line, "--baselines", "-1,0,1", "-o", "view.png")
+    assert (views.exit_code, views.stderr) == (0, "")
+    for source, eyes in (("left", "12"), ("right", "01")):
+        assert run(*line, "--source", source, "-o", "pair.png", "-f", "eyes").exit_code == 0
+        for eye, number in zip(("left", "right"), eyes, strict=True):
+            one, other = (read_image(here / name) for name in (f"pair-{eye}.png", f"view-0{number}.png"))
+            assert torch.equal(one, other)
+    assert ("second_step" in read_metadata(here / "view-00.png")) == bool(way)
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps", "nonsense"])

@@ -5,11 +5,13 @@ import pytest
 
 from stereodiffusion.cards import find_card
 from stereodiffusion.cli import choices, options
-from stereodiffusion.cli.options import common, parse_size
+from stereodiffusion.cli.options import common, parse_positions, parse_size
 from stereodiffusion.config import PrecisionChoice, SolverName, SpacingName, preset
 from stereodiffusion.errors import ConfigError, FormatError
 from stereodiffusion.formats import OUTPUT_FORMATS, MapKind, Unknown
 from stereodiffusion.pair import Extra
+from stereodiffusion.viewpoint import EYES, Source
+from stereodiffusion.views import ViewFormat
 
 
 def settled(**changes: object) -> options.Common:
@@ -22,7 +24,10 @@ def settled(**changes: object) -> options.Common:
         "guidance": None,
         "max_disparity": None,
         "convergence": None,
-        "formats": ["sbs"],
+        "source": "left",
+        "views": None,
+        "baselines": None,
+        "formats": [],
         "also": [],
         "dtype": "float32",
         "seed": 0,
@@ -32,6 +37,8 @@ def settled(**changes: object) -> options.Common:
 
 def test_the_choices_are_those_of_the_modules_that_own_them() -> None:
     assert tuple(OUTPUT_FORMATS) == choices.FORMATS
+    assert get_args(ViewFormat) == choices.VIEW_FORMATS
+    assert get_args(Source) == tuple(EYES) == choices.SOURCES
     assert get_args(Extra) == choices.EXTRAS
     assert get_args(MapKind) == choices.MAP_KINDS
     assert get_args(Unknown) == choices.UNKNOWNS
@@ -43,6 +50,7 @@ def test_the_choices_are_those_of_the_modules_that_own_them() -> None:
 def test_a_preset_is_left_as_it_is() -> None:
     assert settled().config == preset("fast", "text")
     assert not settled().deepened
+    assert settled().formats == ("sbs",)
 
 
 def test_the_models_guidance_is_taken_unless_one_is_given() -> None:
@@ -79,6 +87,12 @@ def test_lists_come_repeated_and_with_commas() -> None:
         ({"convergence": 3.0}, ConfigError, "convergence must be a fraction"),
         ({"dtype": "float8"}, ConfigError, "--dtype must be one of auto, float32, float16, bfloat16, got 'float8'"),
         ({"seed": -1}, ConfigError, "--seed must be a whole number from 0"),
+        ({"source": "center"}, ConfigError, "--source must be one of left, right, centre, got 'center'"),
+        ({"source": "right", "preset_name": "paper"}, ConfigError, "choose fast or best"),
+        ({"views": 3, "preset_name": "paper"}, ConfigError, "choose fast or best"),
+        ({"views": 3, "formats": ["sbs"]}, FormatError, "several views go into views and quilt, got --format sbs"),
+        ({"formats": ["quilt"]}, FormatError, "--format quilt is for several views"),
+        ({"views": 3, "also": ["left"]}, FormatError, "--also is for a pair, not for several views, got left"),
         ({"formats": ["hologram"]}, FormatError, "--format must be one or several of sbs, .* got 'hologram'"),
         ({"also": ["depth"]}, FormatError, "--also must be one or several of disparity, .* got 'depth'"),
     ],
@@ -94,3 +108,21 @@ def test_sizes() -> None:
     for wrong in ("256", "x", "256x", "-8x8", "256*384", "1e2x8"):
         with pytest.raises(ConfigError, match="--size must be height x width in pixels, such as 256x384"):
             parse_size(wrong)
+
+
+def test_views_are_spread_between_the_eyes_or_between_baselines() -> None:
+    assert parse_positions("left", None, None) is None
+    assert parse_positions("left", 3, None) == (0.0, 0.5, 1.0)
+    assert parse_positions("right", 3, None) == (-1.0, -0.5, 0.0)
+    assert parse_positions("centre", 3, None) == (-0.5, 0.0, 0.5)
+    assert parse_positions("left", None, "0.25, 0.5,1") == (0.25, 0.5, 1.0)
+    assert parse_positions("left", 5, "-1,1") == (-1.0, -0.5, 0.0, 0.5, 1.0)
+    assert settled(views=2).formats == ("views",)
+    assert settled(views=2, formats=["quilt,views"]).formats == ("quilt", "views")
+    for wrong in ("", "1,0.5", "0,0", "a", "nan", "inf"):
+        with pytest.raises(ConfigError, match=f"--baselines must be numbers from left to right.* got '{wrong}'"):
+            parse_positions("left", None, wrong)
+    with pytest.raises(ConfigError, match="leave out --source centre"):
+        parse_positions("centre", None, "0.5")
+    with pytest.raises(ConfigError, match="at least two views to spread, got 1"):
+        parse_positions("left", 1, None)

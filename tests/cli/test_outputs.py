@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,27 @@ def test_the_files_are_those_that_a_pair_writes(name: str, formats: tuple[str, .
     )
     expected = pair.save(tmp_path / name, format=formats, also=EXTRAS)
     assert set(written_files(tmp_path / name, wanted(*formats, also=EXTRAS))) == set(expected)
+
+
+def several(*formats: str) -> Common:
+    return replace(wanted(*formats), positions=(0.0, 0.5, 1.0))
+
+
+def test_views_and_quilts_are_numbered_when_they_are_taken(here: Path) -> None:
+    assert settle_output(None, "ball", several("views")) == Path("ball.png")
+    assert written_files(Path("ball.png"), several("views")) == [Path(f"ball-0{number}.png") for number in range(3)]
+    (here / "ball-02.png").touch()
+    assert settle_output(None, "ball", several("views")) == Path("ball-2.png")
+    assert settle_output(None, "ball", several("quilt")) == Path("ball.png")
+    (here / "ball_qs3x1a0.75.png").touch()
+    assert settle_output(None, "ball", several("quilt")) == Path("ball-2.png")
+    assert settle_output(Path("ball"), "", several("quilt")) == Path("ball.png")
+
+
+def test_views_do_not_replace_what_is_read(here: Path) -> None:
+    for name in ("cat-01.png", "cat_qs3x1a1.333.png"):
+        (here / name).touch()
+        with pytest.raises(FormatError, match=f"{name} is read by this command"):
+            settle_output(Path("cat.png"), "", several("views", "quilt"), inputs=[here / name])
+    with pytest.raises(FormatError, match=r"views go into .png, .* got .gif"):
+        settle_output(Path("cat.gif"), "", several("views"))

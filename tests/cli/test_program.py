@@ -79,8 +79,8 @@ def test_an_interrupt_in_the_middle_leaves_nothing(model: Path, estimator: Path,
     code = (
         "import signal\n"
         "from stereodiffusion.cli import progress\n"
-        "def interrupt(display, step, steps):\n"
-        "    if step == 2: signal.raise_signal(signal.SIGINT)\n"
+        "def interrupt(display, at):\n"
+        "    if at.step == 2: signal.raise_signal(signal.SIGINT)\n"
         "progress.Display._advance = interrupt\n"
         "from stereodiffusion.cli.main import main\n"
         "main()"

@@ -37,6 +37,14 @@ def test_the_two_schedules_of_fifty_steps() -> None:
     assert photo.alphas[-1] == photo.alphas[-2]  # the last step is the identity
 
 
+def test_a_schedule_through_some_levels_skips_the_others() -> None:
+    schedule = ddim_schedule(scaled_linear_alphas(), 10, offset=1)
+    assert schedule.through(range(11)) == schedule
+    coarse = schedule.through([0, 4, 10])
+    assert coarse.timesteps == (schedule.timesteps[0], schedule.timesteps[4])
+    assert coarse.alphas == (schedule.alphas[0], schedule.alphas[4], schedule.alphas[10])
+
+
 @pytest.mark.parametrize("steps", [0, 1001])
 def test_impossible_step_counts_are_refused(steps: int) -> None:
     with pytest.raises(ConfigError, match="steps must be between"):

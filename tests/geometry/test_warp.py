@@ -10,7 +10,7 @@ from jaxtyping import TypeCheckError
 from torch import Tensor
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry import Disparity, SplatMode, splat, splat_eyes, take, warp_disparity
+from stereodiffusion.geometry import Disparity, SplatMode, heading, splat, splat_eyes, take, warp_disparity
 
 MODES: tuple[SplatMode, ...] = ("paper", "subpixel")
 REFUSED = (GeometryError, TypeCheckError)  # the latter where the declared shapes are checked at run time
@@ -178,6 +178,24 @@ def test_both_eyes_from_the_centre(mode: SplatMode) -> None:
     left, right = splat_eyes(centre, disparity, mode=mode)
     assert torch.equal(left.view[..., 2:], centre[..., :-2])
     assert torch.equal(right.view[..., :-2], centre[..., 2:])
+
+
+@pytest.mark.parametrize(("position", "column"), [(-1.0, 12), (-0.5, 10), (0.0, 8), (0.25, 7), (2.0, 0)])
+def test_from_further_right_near_things_are_further_left(position: float, column: int) -> None:
+    pixels, point = torch.full((1, 1, 1, 16), 4.0), torch.zeros((1, 1, 1, 16))
+    point[..., 8] = 1
+    to, fraction = heading(position)
+    moved = splat(point, Disparity.from_pixels(pixels), to=to, fraction=fraction)
+    assert moved.view.flatten().nonzero().flatten().tolist() == [column]
+
+
+def test_a_mirrored_map_is_of_the_mirrored_picture() -> None:
+    view, known = noise(2, 3, 5, 9), integers(2, 1, 5, 9, below=4) > 0
+    disparity = Disparity.from_pixels(integers(2, 1, 5, 9, below=4), known)
+    moved, mirrored = splat(view, disparity, to="left"), splat(view.flip(-1), disparity.mirrored(), to="right")
+    assert torch.equal(mirrored.view.flip(-1), moved.view)
+    assert torch.equal(disparity.mirrored().mirrored().pixels, disparity.pixels)
+    assert torch.equal(disparity.mirrored().mirrored().known, disparity.known)
 
 
 @each_mode

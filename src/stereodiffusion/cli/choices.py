@@ -7,6 +7,7 @@ keeps them equal to their originals.
 from typing import Literal, TypeAlias
 
 from stereodiffusion.config import PrecisionChoice, SolverName, SpacingName
+from stereodiffusion.viewpoint import Source
 
 FORMATS = (
     "sbs",
@@ -26,10 +27,12 @@ FORMATS = (
     "wiggle-webp",
     "eyes",
 )
+VIEW_FORMATS = ("views", "quilt")
 Extra: TypeAlias = Literal["disparity", "occlusion", "left", "right"]
 EXTRAS: tuple[Extra, ...] = ("disparity", "occlusion", "left", "right")
 MAP_KINDS = ("disparity-px", "depth-m", "near-is-bright", "near-is-dark")
 UNKNOWNS = ("nonfinite", "zero", "none")
+SOURCES: tuple[Source, ...] = ("left", "right", "centre")
 SOLVERS: tuple[SolverName, ...] = ("ddim", "dpm++", "lcm")
 SPACINGS: tuple[SpacingName, ...] = ("leading", "trailing")
 DTYPES: tuple[PrecisionChoice, ...] = ("auto", "float32", "float16", "bfloat16")

@@ -1,28 +1,32 @@
 """The three modes: `text`, `depth` and `photo`."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from stereodiffusion.cards import CARDS, Kind, find_card
-from stereodiffusion.cli import options
+from stereodiffusion.cli import map_options, options
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.errors import ConfigError, ModelError, PromptError
 
 if TYPE_CHECKING:
-    from stereodiffusion.pair import StereoPair
-    from stereodiffusion.synthesis import StereoDiffusion
+    from stereodiffusion.cli.progress import Display
+    from stereodiffusion.synthesis import Run, StereoDiffusion, ViewRun
 
 
 def text(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shows.", show_default=False)],
     output: options.Output = None,
-    formats: options.Formats = ["sbs"],  # noqa: B006 - typer's way to say the default of a list
+    formats: options.Formats = [],  # noqa: B006 - typer's way to say the default of a list
     also: options.Also = [],  # noqa: B006
+    views: options.Views = None,
+    baselines: options.Baselines = None,
     model: options.Model = "toybox",
     preset: options.Preset = "fast",
+    source: options.SourceEye = "left",
     steps: options.Steps = None,
     solver: options.Solver = None,
     spacing: options.Spacing = None,
@@ -50,6 +54,9 @@ def text(
         guidance=guidance,
         max_disparity=max_disparity,
         convergence=convergence,
+        source=source,
+        views=views,
+        baselines=baselines,
         formats=formats,
         also=also,
         dtype=dtype,
@@ -67,12 +74,19 @@ def text(
 
         target = settle_output(output, stem_of(prompt), common)
         loaded = _prepare(model, device, dtype, depth_estimator)
-        run = display.loading(
+        written = _deliver(
+            display,
+            target,
+            common,
             [model, str(loaded.estimator_name)],
-            lambda: loaded.text_run(prompt, negative=negative, settings=common.config, seed=seed, size=pixels),
+            lambda: loaded.text_run(
+                prompt, negative=negative, settings=common.config, seed=seed, size=pixels, source=common.source
+            ),
+            lambda positions: loaded.text_views(
+                prompt, positions, negative=negative, settings=common.config, seed=seed, size=pixels
+            ),
         )
-        pair = display.follow(run)
-    _save(pair, target, common)
+    _list(written)
 
 
 def depth(
@@ -87,15 +101,18 @@ def depth(
     ],
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shows.", show_default=False)],
     output: options.Output = None,
-    formats: options.Formats = ["sbs"],  # noqa: B006
+    formats: options.Formats = [],  # noqa: B006
     also: options.Also = [],  # noqa: B006
-    map_kind: options.MapKind = None,
-    map_scale: options.MapScale = None,
-    map_unknown: options.MapUnknown = "nonfinite",
-    focal_px: options.FocalPx = None,
-    baseline_m: options.BaselineM = None,
+    views: options.Views = None,
+    baselines: options.Baselines = None,
+    map_kind: map_options.MapKind = None,
+    map_scale: map_options.MapScale = None,
+    map_unknown: map_options.MapUnknown = "nonfinite",
+    focal_px: map_options.FocalPx = None,
+    baseline_m: map_options.BaselineM = None,
     model: options.Model = "toybox",
     preset: options.Preset = "fast",
+    source: options.SourceEye = "left",
     steps: options.Steps = None,
     solver: options.Solver = None,
     spacing: options.Spacing = None,
@@ -129,12 +146,15 @@ def depth(
         guidance=guidance,
         max_disparity=max_disparity,
         convergence=convergence,
+        source=source,
+        views=views,
+        baselines=baselines,
         formats=formats,
         also=also,
         dtype=dtype,
         seed=seed,
     )
-    said = options.MapOptions(
+    said = map_options.MapOptions(
         kind=map_kind, scale=map_scale, unknown=map_unknown, focal_px=focal_px, baseline_m=baseline_m
     )
     options.require_file(map_file)
@@ -155,7 +175,10 @@ def depth(
         if said.kind is None:
             display.note(f"{map_file}: read as disparity in pixels; --map-kind says otherwise")
         loaded = _prepare(model, device, dtype, None)
-        run = display.loading(
+        written = _deliver(
+            display,
+            target,
+            common,
             [model],
             lambda: loaded.depth_run(
                 disparity,
@@ -165,17 +188,32 @@ def depth(
                 seed=seed,
                 two_step=two_step,
                 photo_settings=common.photo,
+                source=common.source,
+            ),
+            lambda positions: loaded.depth_views(
+                disparity,
+                prompt,
+                positions,
+                negative=negative,
+                settings=common.config,
+                seed=seed,
+                two_step=two_step,
+                photo_settings=common.photo,
             ),
         )
-        pair = display.follow(run)
-    _save(pair, target, common)
+    _list(written)
 
 
 def photo(
-    photo_file: Annotated[Path, typer.Argument(metavar="PHOTO", help="The left eye's picture.", show_default=False)],
+    photo_file: Annotated[
+        Path,
+        typer.Argument(metavar="PHOTO", help="The picture: the left eye's, or what --source says.", show_default=False),
+    ],
     output: options.Output = None,
-    formats: options.Formats = ["sbs"],  # noqa: B006
+    formats: options.Formats = [],  # noqa: B006
     also: options.Also = [],  # noqa: B006
+    views: options.Views = None,
+    baselines: options.Baselines = None,
     disparity_file: Annotated[
         Path | None,
         typer.Option(
@@ -186,16 +224,17 @@ def photo(
             help="The photo's disparity in pixels of the map, or what --map-kind says: PNG, TIFF, PFM or NPY.",
         ),
     ] = None,
-    map_kind: options.MapKind = None,
-    map_scale: options.MapScale = None,
-    map_unknown: options.MapUnknown = "nonfinite",
-    focal_px: options.FocalPx = None,
-    baseline_m: options.BaselineM = None,
+    map_kind: map_options.MapKind = None,
+    map_scale: map_options.MapScale = None,
+    map_unknown: map_options.MapUnknown = "nonfinite",
+    focal_px: map_options.FocalPx = None,
+    baseline_m: map_options.BaselineM = None,
     prompt: Annotated[
         str, typer.Option(metavar="TEXT", rich_help_panel="Method", help="What the photo shows; may be left out.")
     ] = "",
     model: options.Model = "toybox",
     preset: options.Preset = "fast",
+    source: options.SourceEye = "left",
     steps: options.Steps = None,
     solver: options.Solver = None,
     spacing: options.Spacing = None,
@@ -221,12 +260,15 @@ def photo(
         guidance=guidance,
         max_disparity=max_disparity,
         convergence=convergence,
+        source=source,
+        views=views,
+        baselines=baselines,
         formats=formats,
         also=also,
         dtype=dtype,
         seed=seed,
     )
-    said = options.MapOptions(
+    said = map_options.MapOptions(
         kind=map_kind, scale=map_scale, unknown=map_unknown, focal_px=focal_px, baseline_m=baseline_m
     )
     options.require_file(photo_file)
@@ -234,7 +276,7 @@ def photo(
         options.require_file(disparity_file)
         if depth_estimator is not None:
             raise ConfigError("--disparity and --depth-estimator exclude each other")
-    elif said != options.MapOptions():
+    elif said != map_options.MapOptions():
         raise ConfigError("the options of a map need one: --disparity MAP")
     _check_model(model, "text")
     _check_estimator(depth_estimator)
@@ -254,12 +296,19 @@ def photo(
             given = read_disparity(disparity_file, said, common, implied="disparity-px")
             disparity = fitted(given, (image.shape[2], image.shape[3]), map_path=disparity_file, photo_path=photo_file)
         loaded = _prepare(model, device, dtype, depth_estimator)
-        run = display.loading(
+        written = _deliver(
+            display,
+            target,
+            common,
             [model, None if disparity is not None else str(loaded.estimator_name)],
-            lambda: loaded.photo_run(image, disparity=disparity, prompt=prompt, settings=common.config, seed=seed),
+            lambda: loaded.photo_run(
+                image, disparity=disparity, prompt=prompt, settings=common.config, seed=seed, source=common.source
+            ),
+            lambda positions: loaded.photo_views(
+                image, positions, disparity=disparity, prompt=prompt, settings=common.config, seed=seed
+            ),
         )
-        pair = display.follow(run)
-    _save(pair, target, common)
+    _list(written)
 
 
 def _check_prompt(prompt: str) -> None:
@@ -310,6 +359,26 @@ def _prepare(model: str, device: str, dtype: str, depth_estimator: str | None) -
     return load(model, device=device, dtype=cast(PrecisionChoice, dtype), depth_estimator=depth_estimator)
 
 
-def _save(pair: "StereoPair", target: Path, common: options.Common) -> None:
-    for path in pair.save(target, format=common.formats, also=common.also):
+def _deliver(
+    display: "Display",
+    target: Path,
+    common: options.Common,
+    models: Sequence[str | None],
+    pair: "Callable[[], Run]",
+    views: "Callable[[Sequence[float]], ViewRun]",
+) -> list[Path]:
+    """Load the models, make the pair or the views, whichever is wanted, and write them."""
+    from stereodiffusion.views import ViewFormat, save_views
+
+    if common.positions is None:
+        made = display.follow(display.loading(models, pair))
+        return made.save(target, format=common.formats, also=common.also)
+    positions = common.positions
+    run = display.loading(models, lambda: views(positions))
+    formats = cast(tuple[ViewFormat, ...], common.formats)
+    return list(save_views(display.views(run), positions, target, formats))
+
+
+def _list(written: Sequence[Path]) -> None:
+    for path in written:
         typer.echo(path)

@@ -9,11 +9,26 @@ from typing import Annotated, Any, TypeAlias, cast
 import typer
 
 from stereodiffusion.cards import preset_for
-from stereodiffusion.cli.choices import DTYPES, EXTRAS, FORMATS, MAP_KINDS, SOLVERS, SPACINGS, UNKNOWNS, Extra
-from stereodiffusion.config import Mode, PresetName, StereoConfig, preset_names
+from stereodiffusion.cli.choices import (
+    DTYPES,
+    EXTRAS,
+    FORMATS,
+    SOLVERS,
+    SOURCES,
+    SPACINGS,
+    VIEW_FORMATS,
+    Extra,
+)
+from stereodiffusion.config import (
+    Mode,
+    PresetName,
+    StereoConfig,
+    preset_names,
+)
 from stereodiffusion.errors import ConfigError, FormatError
+from stereodiffusion.viewpoint import EYES, Source, checked_positions, spread
 
-_OUTPUT, _METHOD, _RUNNING, _MAP = "Output", "Method", "Running", "Map"
+_OUTPUT, _METHOD, _RUNNING = "Output", "Method", "Running"
 
 Output: TypeAlias = Annotated[
     Path | None,
@@ -34,7 +49,9 @@ Formats: TypeAlias = Annotated[
         "-f",
         metavar="FORMAT",
         rich_help_panel=_OUTPUT,
-        help=f"Repeat it, or list several with commas: {', '.join(FORMATS)}. Several are written to FILE-FORMAT.",
+        show_default="sbs",
+        help=f"Repeat it, or list several with commas: {', '.join(FORMATS)}. Several are written to FILE-FORMAT. "
+        f"Of several views: {', '.join(VIEW_FORMATS)}, by default views.",
     ),
 ]
 Also: TypeAlias = Annotated[
@@ -127,6 +144,38 @@ Convergence: TypeAlias = Annotated[
         help="Parallax that lies on the screen, as a fraction of the width; 0 has everything before the screen.",
     ),
 ]
+SourceEye: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--source",
+        metavar="EYE",
+        rich_help_panel=_METHOD,
+        help=f"{', '.join(SOURCES)}: which eye the photo is, or the picture that is drawn first; beside centre both "
+        "eyes are made.",
+    ),
+]
+Views: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--views",
+        metavar="N",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+        help="Make N views instead of a pair, evenly from the left eye to the right, or from the first of --baselines "
+        "to the last.",
+    ),
+]
+Baselines: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--baselines",
+        metavar="LIST",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+        help="Make views at these places instead of a pair, from left to right, such as 0.25,0.5,1: distances from the "
+        "source in baselines, to its left if negative.",
+    ),
+]
 Seed: TypeAlias = Annotated[
     int,
     typer.Option(metavar="N", rich_help_panel=_METHOD, help="Same command, same seed: same picture."),
@@ -164,56 +213,6 @@ Debug: TypeAlias = Annotated[
     bool, typer.Option("--debug", rich_help_panel=_RUNNING, help="Show tracebacks and warnings.")
 ]
 
-MapKind: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--map-kind",
-        metavar="KIND",
-        rich_help_panel=_MAP,
-        show_default=False,
-        help="What the map's values are: disparity-px (pixels), depth-m (metres), near-is-bright, near-is-dark.",
-    ),
-]
-MapScale: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        "--map-scale",
-        metavar="N",
-        rich_help_panel=_MAP,
-        show_default=False,
-        help="Value / scale is in pixels or metres; files of whole numbers need it (KITTI 256, millimetres 1000).",
-    ),
-]
-MapUnknown: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--map-unknown",
-        metavar="WHICH",
-        rich_help_panel=_MAP,
-        help="Values that mean 'not known': nonfinite (NaN, inf), zero, none.",
-    ),
-]
-FocalPx: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        "--focal-px",
-        metavar="N",
-        rich_help_panel=_MAP,
-        show_default=False,
-        help="Of depth-m: focal length in pixels of the map, with --baseline-m.",
-    ),
-]
-BaselineM: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        "--baseline-m",
-        metavar="M",
-        rich_help_panel=_MAP,
-        show_default=False,
-        help="Of depth-m: distance between the eyes in metres. Without the two the nearest point gets --max-disparity.",
-    ),
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
@@ -223,8 +222,10 @@ class Common:
         config: The preset of the mode, with the settings that were changed.
         photo: The same of photo mode, for the second of two steps.
         deepened: Whether a maximum disparity was asked for.
-        formats: Names of output formats.
+        formats: Names of output formats, of pairs or of views.
         also: What to write besides.
+        source: Which eye the source is.
+        positions: Of several views, from left to right; None for a pair.
     """
 
     config: StereoConfig
@@ -232,35 +233,8 @@ class Common:
     deepened: bool
     formats: tuple[str, ...]
     also: tuple[Extra, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapOptions:
-    """What the user says about a map.
-
-    Attributes:
-        kind: What the values are; None if nothing is said.
-        scale: Value / scale is in pixels or metres.
-        unknown: Which values mean "not known".
-        focal_px: Of depth in metres.
-        baseline_m: Of depth in metres.
-    """
-
-    kind: str | None = None
-    scale: float | None = None
-    unknown: str = "nonfinite"
-    focal_px: float | None = None
-    baseline_m: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind is not None and self.kind not in MAP_KINDS:
-            raise ConfigError(f"--map-kind must be one of {', '.join(MAP_KINDS)}, got {self.kind!r}")
-        if self.unknown not in UNKNOWNS:
-            raise ConfigError(f"--map-unknown must be one of {', '.join(UNKNOWNS)}, got {self.unknown!r}")
-        if (self.focal_px is None) != (self.baseline_m is None):
-            raise ConfigError("--focal-px and --baseline-m belong together, got one of them")
-        if self.focal_px is not None and self.kind != "depth-m":
-            raise ConfigError("--focal-px and --baseline-m are for --map-kind depth-m")
+    source: Source = "left"
+    positions: tuple[float, ...] | None = None
 
 
 def common(
@@ -274,6 +248,9 @@ def common(
     guidance: float | None,
     max_disparity: float | None,
     convergence: float | None,
+    source: str,
+    views: int | None,
+    baselines: str | None,
     formats: Sequence[str],
     also: Sequence[str],
     dtype: str,
@@ -285,7 +262,8 @@ def common(
         ConfigError: If a setting is unknown or out of range.
         FormatError: If an output format is unknown.
     """
-    for option, value, known in (("--solver", solver, SOLVERS), ("--spacing", spacing, SPACINGS)):
+    options = (("--solver", solver, SOLVERS), ("--spacing", spacing, SPACINGS), ("--source", source, SOURCES))
+    for option, value, known in options:
         if value is not None and value not in known:
             raise ConfigError(f"{option} must be one of {', '.join(known)}, got {value!r}")
     asked = {
@@ -305,13 +283,57 @@ def common(
         raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if not 0 <= seed < 2**63:
         raise ConfigError(f"--seed must be a whole number from 0 to 2^63 - 1, got {seed}")
+    eye = cast(Source, source)
+    positions = parse_positions(eye, views, baselines)
+    if preset_name == "paper" and (positions is not None or eye != "left"):
+        raise ConfigError("the preset paper makes the right eye together with its source: choose fast or best")
     return Common(
         config=config,
         photo=photo,
         deepened=max_disparity is not None,
-        formats=listed(formats, FORMATS, "--format") or ("sbs",),
-        also=cast(tuple[Extra, ...], listed(also, EXTRAS, "--also")),
+        formats=_formats(formats, several=positions is not None),
+        also=_extras(also, several=positions is not None),
+        source=eye,
+        positions=positions,
     )
+
+
+def parse_positions(source: Source, views: int | None, baselines: str | None) -> tuple[float, ...] | None:
+    """Where views are wanted, None if a pair is.
+
+    Raises:
+        ConfigError: If that makes no sense.
+    """
+    if baselines is None:
+        return None if views is None else spread(views, *EYES[source])
+    if source != "left":
+        raise ConfigError(
+            f"--baselines are distances from the source, whichever eye it is: leave out --source {source}"
+        )
+    try:
+        positions = checked_positions([float(place) for place in baselines.split(",")])
+    except ValueError as refused:
+        raise ConfigError(
+            f"--baselines must be numbers from left to right, such as 0.25,0.5,1, got {baselines!r}"
+        ) from refused
+    return positions if views is None else spread(views, positions[0], positions[-1])
+
+
+def _formats(formats: Sequence[str], *, several: bool) -> tuple[str, ...]:
+    asked = listed(formats, (*FORMATS, *VIEW_FORMATS), "--format")
+    wrong = [name for name in asked if (name in VIEW_FORMATS) != several]
+    if wrong and several:
+        raise FormatError(f"several views go into {' and '.join(VIEW_FORMATS)}, got --format {', '.join(wrong)}")
+    if wrong:
+        raise FormatError(f"--format {', '.join(wrong)} is for several views: say which with --views or --baselines")
+    return asked or (("views",) if several else ("sbs",))
+
+
+def _extras(also: Sequence[str], *, several: bool) -> tuple[Extra, ...]:
+    asked = listed(also, EXTRAS, "--also")
+    if asked and several:
+        raise FormatError(f"--also is for a pair, not for several views, got {', '.join(asked)}")
+    return cast(tuple[Extra, ...], asked)
 
 
 def parse_size(size: str | None) -> tuple[int, int] | None:

@@ -9,6 +9,8 @@ from stereodiffusion.cli.options import Common, usable
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats.image import STILL_SUFFIXES
 from stereodiffusion.formats.outputs import OUTPUT_FORMATS, plan_files
+from stereodiffusion.formats.quilt import quilts_of
+from stereodiffusion.views import checked_path, view_file
 
 _LONGEST_STEM = 60
 
@@ -35,7 +37,8 @@ def _free(folder: Path, stem: str, common: Common) -> Path:
     """The first numbered name of which no file is there."""
     _check_folder(folder)
     # Spelled out, so that what follows a dot in the stem is not taken for a suffix.
-    suffix = OUTPUT_FORMATS[common.formats[0]].suffixes[0] if len(common.formats) == 1 else ".png"
+    alone = len(common.formats) == 1 and common.positions is None
+    suffix = OUTPUT_FORMATS[common.formats[0]].suffixes[0] if alone else ".png"
     numbered = (folder / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}" for number in count(1))
     return next(path for path in numbered if not any(file.exists() for file in written_files(path, common)))
 
@@ -43,7 +46,9 @@ def _free(folder: Path, stem: str, common: Common) -> Path:
 def _asked_for(output: Path, common: Common, inputs: Sequence[Path]) -> Path:
     """The very file, if it can be written."""
     _check_folder(output.parent)
-    if output.suffix and not any(output.suffix.lower() in OUTPUT_FORMATS[name].suffixes for name in common.formats):
+    if common.positions is not None:
+        output = checked_path(output, common.formats)
+    elif output.suffix and not any(output.suffix.lower() in OUTPUT_FORMATS[name].suffixes for name in common.formats):
         suffixes = dict.fromkeys(suffix for name in common.formats for suffix in OUTPUT_FORMATS[name].suffixes)
         raise FormatError(f"{output}: {', '.join(common.formats)} goes into {', '.join(suffixes)}, got {output.suffix}")
     taken = {file.resolve() for file in inputs}
@@ -56,7 +61,11 @@ def _asked_for(output: Path, common: Common, inputs: Sequence[Path]) -> Path:
 
 
 def written_files(path: Path, common: Common) -> list[Path]:
-    """All files that saving a pair to `path` writes."""
+    """All files that saving to `path` writes, or that it would replace."""
+    if common.positions is not None:
+        count = len(common.positions)
+        views = [view_file(path, number, count) for number in range(count)] if "views" in common.formats else []
+        return [*views, *(quilts_of(path) if "quilt" in common.formats else [])]
     still = path.suffix if path.suffix.lower() in STILL_SUFFIXES else ".png"
     suffixes = {"disparity": ".pfm", "occlusion": ".png", "left": still, "right": still}
     extras = [path.with_name(f"{path.stem}-{extra}{suffixes[extra]}") for extra in common.also]

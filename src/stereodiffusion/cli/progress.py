@@ -1,7 +1,7 @@
 """A bar on stderr: the stage, its step, and the time left."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -13,7 +13,9 @@ from stereodiffusion.cards import find_card, on_disk
 
 if TYPE_CHECKING:
     from stereodiffusion.pair import StereoPair
-    from stereodiffusion.synthesis import Run
+    from stereodiffusion.synthesis import Progress as Step
+    from stereodiffusion.synthesis import Run, ViewRun
+    from stereodiffusion.views import View
 
 T = TypeVar("T")
 
@@ -35,6 +37,7 @@ class Display:
             disable=quiet or not console.is_terminal,
         )
         self._task = self._bar.add_task("starting", total=None, count="")
+        self._shown = ""
         if quiet:
             os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
@@ -66,20 +69,29 @@ class Display:
 
     def follow(self, run: "Run") -> "StereoPair":
         """Run to the end; gives the pair."""
-        stage = ""
-        for progress in run:
-            if progress.stage != stage:
-                stage = progress.stage
-                self._stage(stage, progress.steps)
-            self._advance(progress.step, progress.steps)
+        for step in run:
+            self._advance(step)
         return run.result
+
+    def views(self, run: "ViewRun") -> "Iterator[View]":
+        """The views, as they are made."""
+        from stereodiffusion.views import View
+
+        for event in run.steps:
+            if isinstance(event, View):
+                yield event
+            else:
+                self._advance(event)
 
     def _stage(self, description: str, steps: int | None) -> None:
         self._bar.reset(self._task, total=steps, description=description, count="")
         self._bar.refresh()
 
-    def _advance(self, step: int, steps: int) -> None:
-        self._bar.update(self._task, completed=step, count=f"{step}/{steps}", refresh=step == steps)
+    def _advance(self, at: "Step") -> None:
+        if at.stage != self._shown:
+            self._shown = at.stage
+            self._stage(at.stage, at.steps)
+        self._bar.update(self._task, completed=at.step, count=f"{at.step}/{at.steps}", refresh=at.step == at.steps)
 
 
 def _has_to_be_fetched(name: str) -> bool:

@@ -7,6 +7,7 @@ is from ᾱ_0 to ᾱ_0 and hence the identity. "Trailing" spacing begins at the 
 clean, ᾱ = 1 (Lin et al. 2024); the fewer the steps, the more that matters.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +33,13 @@ class Schedule:
     def steps(self) -> int:
         """Number of sampling steps n."""
         return len(self.timesteps)
+
+    def through(self, levels: Sequence[int]) -> "Schedule":
+        """The steps that visit some of the levels alone, from the first of them to the last."""
+        return Schedule(
+            timesteps=tuple(self.timesteps[level] for level in levels[:-1]),
+            alphas=tuple(self.alphas[level] for level in levels),
+        )
 
 
 def ddim_schedule(alphas: Float[Tensor, " t"], steps: int, *, offset: int = 1) -> Schedule:

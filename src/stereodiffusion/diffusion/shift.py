@@ -6,6 +6,9 @@ less than unit variance, which the network takes for blur.
 
 Six planes of whole cells are coarse. Re-synchronising *from pixels* moves the left's picture instead, with sub-pixel
 accuracy, and encodes it; only the noise on top of it, which has no position to be wrong about, moves in whole cells.
+
+As in the paper the left is what is there and the right what is made. Only the cell map and the known part know which
+of the two eyes that is, or how far apart they are.
 """
 
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.denoise import Transition
 from stereodiffusion.diffusion.solver import Memory, State, ddim_step
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry import Disparity, paper_disparity, splat
+from stereodiffusion.geometry import Disparity, heading, paper_disparity, splat
 from stereodiffusion.types import Latent, Region, SourceIndex
 
 
@@ -55,13 +58,14 @@ class KnownRight:
     cells: Region
 
 
-def cell_map(disparity: Disparity, config: StereoConfig, grid: tuple[int, int]) -> CellMap:
+def cell_map(disparity: Disparity, config: StereoConfig, grid: tuple[int, int], position: float = 1.0) -> CellMap:
     """Where latent cells go.
 
     Args:
         disparity: Dense, of the picture, on any grid, as given: neither normalised nor converged.
         config: How parallax is scaled, converged and rounded.
         grid: (height, width) of the latents.
+        position: Where they are looked at from, in baselines to the right of the picture's eye.
     """
     height, width = grid
     if config.parallax == "normalized":
@@ -70,7 +74,10 @@ def cell_map(disparity: Disparity, config: StereoConfig, grid: tuple[int, int]) 
         moved = disparity.resize(height, width)
     if config.convergence:
         moved = moved.converged_at(config.convergence * width)
-    return CellMap(source=splat(torch.zeros_like(moved.pixels), moved, mode=config.splat).source)
+    to, fraction = heading(position)
+    return CellMap(
+        source=splat(torch.zeros_like(moved.pixels), moved, to=to, mode=config.splat, fraction=fraction).source
+    )
 
 
 def stereo_shift(left: Latent, cells: CellMap) -> Latent:

@@ -3,10 +3,13 @@
 The two ways are the same method. While attention is unidirectional the left never depends on the right, so it can be
 denoised (or inverted) once, remembered, and replayed for the right alone. Denoising both together costs more but
 remembers nothing, and is the only way to bidirectional attention.
+
+Left is what is recorded and right what is made beside it, as in the paper; where the two eyes really are is for those
+to know who make the cell map.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange, repeat
@@ -50,6 +53,67 @@ def _resynced(left: State, right: Transition, cells: CellMap, config: StereoConf
     return resync_copy(left, right.state, cells)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attention:
+    """What the left's self-attention reads, for the right: remembered, or looked up again (`beyond_budget`)."""
+
+    backbone: Backbone
+    left: Trajectory
+    given_left: Sequence[Conditioning] | None
+    schedule: Schedule
+    config: StereoConfig
+
+    def tap_at(self, index: int) -> AttentionTap | None:
+        if index not in self.config.attention_indices:
+            return None
+        if index in self.left.memory:
+            return replaying(self.left.memory[index])
+        if self.config.beyond_budget != "recompute" or self.given_left is None:
+            raise ConfigError(f"the left's trajectory does not remember the attention of step {index}")
+        again: LayerTokens = {}
+        tap = recording(again, layers_at(self.backbone, self.config.attention_places))
+        look_again(self.backbone, self.left.latents[index], self.given_left[index], self.schedule, index, tap)
+        return replaying(again)
+
+    def evaluations(self, index: int) -> int:
+        """What looking again costs."""
+        if self.given_left is None or index in self.left.memory or index not in self.config.attention_indices:
+            return 0
+        return self.given_left[index].branches * len(self.left.latents[index])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What the left tells of the right: in latents that are moved, or in its picture that was (`known`)."""
+
+    left: Trajectory
+    schedule: Schedule
+    cells: CellMap
+    config: StereoConfig
+    fresh: Latent
+    known: KnownRight | None
+
+    def born(self) -> State:
+        """The right view when the left has taken the step of the shift."""
+        index = self.config.shift_index
+        if self.known is None:
+            return _shifted(self.left.after(index), self.cells, self.config, self.fresh)
+        return self._from_pixels(self.known, index)
+
+    def resynced(self, right: Transition, begun: int, finished: int) -> State:
+        """The right view after a step of its own, which took the left's from `begun` to `finished`."""
+        if self.config.resync_indices.isdisjoint(range(begun, finished + 1)):
+            return right.state
+        if self.known is None:
+            return _resynced(self.left.after(finished, begun), right, self.cells, self.config)
+        return overwrite(right.state, self._from_pixels(self.known, finished), self.known.cells)
+
+    def _from_pixels(self, known: KnownRight, index: int) -> State:
+        left_s, alpha_s = self.left.latents[index + 1], self.schedule.alphas[index + 1]
+        latents = resync_pixels(known, self.left.clean, left_s, alpha_s, self.cells, self.fresh)
+        return State(latents=latents, memory=remembered(known.clean))  # nothing has to be predicted: x_0 is known
+
+
 def right_beside(
     backbone: Backbone,
     left: Trajectory,
@@ -83,72 +147,38 @@ def right_beside(
         ConfigError: If attention is to be shared in a step that the trajectory does not remember, or the settings
             re-synchronise from pixels and nothing is `known`, or the solver adds noise and there is none.
     """
-    shift = config.shift_index
-    layers = layers_at(backbone, config.attention_places)
     if (known is None) == (config.resync == "pixels"):
         raise ConfigError("resync='pixels' needs the known part of the right view, other settings do not use it")
-
-    # The right's own steps: those of the left up to the shift, then `right_every` at once. Step j goes from level
-    # begins[j] to level begins[j + 1].
-    begins = [*range(shift + 1), *config.right_indices, schedule.steps]
-    coarse = Schedule(
-        timesteps=tuple(schedule.timesteps[level] for level in begins[:-1]),
-        alphas=tuple(schedule.alphas[level] for level in begins),
-    )
-
-    def tap_at(own: int) -> AttentionTap | None:
-        index = begins[own]
-        if index not in config.attention_indices:
-            return None
-        if index in left.memory:
-            return replaying(left.memory[index])
-        if config.beyond_budget != "recompute" or given_left is None:
-            raise ConfigError(f"the left's trajectory does not remember the attention of step {index}")
-        again: LayerTokens = {}
-        look_again(backbone, left.latents[index], given_left[index], schedule, index, recording(again, layers))
-        return replaying(again)
-
-    def cost_of_looking_again(index: int) -> int:
-        if given_left is None or index in left.memory or index not in config.attention_indices:
-            return 0
-        return given_left[index].branches * len(left.latents[index])
-
-    def from_pixels(known: KnownRight, index: int) -> State:
-        left_s, alpha_s = left.latents[index + 1], schedule.alphas[index + 1]
-        latents = resync_pixels(known, left.clean, left_s, alpha_s, cells, fresh)
-        return State(latents=latents, memory=remembered(known.clean))  # nothing has to be predicted: x_0 is known
-
-    def edit(right: Transition) -> State:
-        begun, finished = begins[right.index], begins[right.index + 1] - 1
-        if config.resync_indices.isdisjoint(range(begun, finished + 1)):
-            return right.state
-        if known is None:
-            return _resynced(left.after(finished, begun), right, cells, config)
-        return overwrite(right.state, from_pixels(known, finished), known.cells)
+    shift = config.shift_index
+    # The right's own steps: those of the left up to the shift, then `right_every` at once.
+    # Step j goes from level levels[j] to level levels[j + 1].
+    levels = [*range(shift + 1), *config.right_indices, schedule.steps]
+    attention = _Attention(backbone=backbone, left=left, given_left=given_left, schedule=schedule, config=config)
+    told = _Told(left=left, schedule=schedule, cells=cells, config=config, fresh=fresh, known=known)
 
     def noise() -> Float[Tensor, "n b c lh lw"]:
         if added is None:
             raise ConfigError("expected the noise that the solver adds after every step, got none")
-        return added.right(cells)[[level - 1 for level in begins[1:]]]
+        return added.right(cells)[[level - 1 for level in levels[1:]]]
 
-    right = _shifted(left.after(shift), cells, config, fresh) if known is None else from_pixels(known, shift)
+    right = told.born()
     yield Step(
         index=shift, timestep=schedule.timesteps[shift], latents=right.latents, evaluations=0, memory=right.memory
     )
     for step in denoise(
         backbone,
         right.latents,
-        [given[level] for level in begins[:-1]],
-        coarse,
+        [given[level] for level in levels[:-1]],
+        schedule.through(levels),
         start=shift + 1,
         memory=right.memory,
         solver=solver_of(config, noise),
-        edit=edit,
-        tap_at=tap_at,
-        cached=[own for own, level in enumerate(begins) if level in config.cached_indices],
+        edit=lambda right: told.resynced(right, levels[right.index], levels[right.index + 1] - 1),
+        tap_at=lambda own: attention.tap_at(levels[own]),
+        cached=[own for own, level in enumerate(levels) if level in config.cached_indices],
     ):
-        evaluations = step.evaluations + cost_of_looking_again(begins[step.index])
-        yield replace(step, index=begins[step.index + 1] - 1, evaluations=evaluations)
+        evaluations = step.evaluations + attention.evaluations(levels[step.index])
+        yield replace(step, index=levels[step.index + 1] - 1, evaluations=evaluations)
 
 
 def both_views(

@@ -7,7 +7,7 @@ from stereodiffusion.geometry.matte import Layers, split_at_borders
 from stereodiffusion.geometry.paper import paper_disparity
 from stereodiffusion.geometry.refine import snap_to_edges
 from stereodiffusion.geometry.rig import StereoRig
-from stereodiffusion.geometry.warp import Eye, SplatMode, Warped, splat, splat_eyes, take, warp_disparity
+from stereodiffusion.geometry.warp import Eye, SplatMode, Warped, heading, splat, splat_eyes, take, warp_disparity
 
 __all__ = [
     "Disparity",
@@ -17,6 +17,7 @@ __all__ = [
     "StereoRig",
     "Warped",
     "extend_background",
+    "heading",
     "hidden_beyond_frame",
     "paper_disparity",
     "snap_to_edges",

@@ -181,6 +181,10 @@ class Disparity:
             raise GeometryError(f"factor must be finite and >= 0, got {factor}; to see the other eye use splat(to=...)")
         return Disparity(pixels=self.pixels * factor, known=self.known)
 
+    def mirrored(self) -> "Disparity":
+        """The map of the mirrored picture, in which the eyes change places: the values stay."""
+        return Disparity(pixels=self.pixels.flip(-1), known=self.known.flip(-1))
+
     def filled(self) -> "Disparity":
         """A map that is known everywhere: the unknown is taken to lie behind the known.
 

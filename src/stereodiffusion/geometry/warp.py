@@ -86,6 +86,11 @@ def splat_eyes(
     )
 
 
+def heading(position: float) -> tuple[Eye, float]:
+    """Which way, and what fraction of it, leads to an eye `position` baselines to the right (negative: to the left)."""
+    return ("left" if position < 0 else "right"), abs(position)
+
+
 def warp_disparity(
     disparity: Disparity, to: Eye = "right", *, mode: SplatMode = "subpixel", fraction: float = 1.0
 ) -> Disparity:

@@ -47,20 +47,29 @@ class KnownView:
         """The pixels that show the left's own, at least by half."""
         return self.seen.known | (self.opacity >= 0.5)
 
+    def mirrored(self) -> "KnownView":
+        """What the other eye would see of the mirrored picture."""
+        behind, front, opacity = (layer.flip(-1) for layer in (self.behind, self.front, self.opacity))
+        return KnownView(behind=behind, seen=self.seen.mirrored(), front=front, opacity=opacity)
+
 
 def over(front: Image, opacity: Map, behind: Image) -> Image:
     """A premultiplied layer over another (Porter & Duff 1984)."""
     return front + (1 - opacity) * behind
 
 
-def known_view(left: Image, disparity: Disparity, config: StereoConfig) -> KnownView:
-    """Move a left picture to the right eye.
+def known_view(left: Image, disparity: Disparity, config: StereoConfig, position: float = 1.0) -> KnownView:
+    """Move a picture to another eye: from the left to the right one, or wherever that is.
 
     Args:
         left: (b, 3, h, w), sRGB in [0, 1].
         disparity: Of the left picture on its grid, dense and final.
         config: `borders` and `frame`.
+        position: Of the other eye, in baselines to the right; the way to the left is the same on mirrored pictures.
     """
+    if position < 0:
+        return known_view(left.flip(-1), disparity.mirrored(), config, -position).mirrored()
+    disparity = disparity.scaled(position)
     if config.borders == "hard":
         moved, seen = splat(left, disparity).view, warp_disparity(disparity)
         front, opacity = torch.zeros_like(left), torch.zeros_like(disparity.pixels)

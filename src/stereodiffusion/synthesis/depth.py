@@ -11,7 +11,7 @@ from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.solver import Solver
 from stereodiffusion.diffusion.trajectory import Recorder, recorder, sample_left
 from stereodiffusion.errors import ConfigError, ModelError
-from stereodiffusion.geometry import Disparity, warp_disparity
+from stereodiffusion.geometry import Disparity, heading, warp_disparity
 from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.synthesis.parts import (
     added_noise,
@@ -24,10 +24,11 @@ from stereodiffusion.synthesis.parts import (
     seeded_noise,
     working_size,
 )
-from stereodiffusion.synthesis.photo import photo_to_stereo
+from stereodiffusion.synthesis.photo import photo_source
 from stereodiffusion.synthesis.run import Synthesis
-from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
+from stereodiffusion.synthesis.stereo import Left, Recorded, Recording, describe, pair_beside
 from stereodiffusion.types import Latent
+from stereodiffusion.viewpoint import Source
 
 
 def depth_to_stereo(
@@ -38,17 +39,32 @@ def depth_to_stereo(
     negative: str = "",
     config: StereoConfig,
     seed: int = 0,
+    source: Source = "left",
 ) -> Synthesis:
-    """Stereo pairs whose left view has the given disparity.
+    """Stereo pairs from depth: `depth_source` as the eye `source`, and what is missing beside it."""
+    recording = depth_source(backbone, disparity, prompts, negative=negative, config=config, seed=seed)
+    return pair_beside(recording, config, source)
+
+
+def depth_source(
+    backbone: Backbone,
+    disparity: Disparity,
+    prompts: Sequence[str],
+    *,
+    negative: str = "",
+    config: StereoConfig,
+    seed: int = 0,
+) -> Recording:
+    """Pictures that have the given disparity: the left of Sec. 3.4 c.
 
     Args:
         backbone: A depth-conditioned model.
-        disparity: Of the left view, one map per prompt or one for all; unknown cells are filled from their
-            surroundings. The pair has the model's size and the map's aspect ratio.
-        prompts: One prompt per pair.
+        disparity: Of the picture, one map per prompt or one for all; unknown cells are filled from their
+            surroundings. Views have the model's size and the map's aspect ratio.
+        prompts: One prompt per picture.
         negative: What to steer away from.
         config: The settings.
-        seed: Pair k draws its noise from `seed + k`.
+        seed: Picture k draws its noise from `seed + k`.
 
     Raises:
         ConfigError: If the numbers of maps and prompts differ.
@@ -62,11 +78,15 @@ def depth_to_stereo(
     # What is normalised as the authors do comes to the latents' grid at once, as theirs does.
     depth = depth_condition(disparity if config.parallax == "normalized" else sized, grid_of(start))
     given = condition(backbone, prompts, negative, config.guidance, depth=depth)
-    given_right = given
-    if config.right_depth == "warped":
-        seen_left = effective(sized, config)
-        warped = depth_condition(warp_disparity(seen_left).filled(), grid_of(start), like=seen_left)
-        given_right = replace(given, depth=warped)
+    seen_left = effective(sized, config)
+
+    def given_at(position: float) -> list[Conditioning]:
+        if config.right_depth == "same":
+            return over_steps(given, config)
+        to, fraction = heading(position)
+        moved = warp_disparity(seen_left, to, fraction=fraction).filled()
+        warped = depth_condition(moved, grid_of(start), like=seen_left)
+        return over_steps(replace(given, depth=warped), config)
 
     added = added_noise(backbone, seed, len(prompts), size, config)
     record = recorder(backbone, config, rows=given.branches * len(prompts), grid=grid_of(start))
@@ -80,13 +100,21 @@ def depth_to_stereo(
     left = Left(
         trajectory=record.trajectory(),
         given=over_steps(given, config),
-        given_right=over_steps(given_right, config),
+        given_at=given_at,
         fresh=fresh,
         added=added,
         picture=picture,
     )
-    settings = describe("depth", backbone, config, {"prompt": list(prompts), "negative": negative, "seed": seed})
-    return (yield from pair_beside(backbone, left, disparity, size, schedule, config, settings))
+    facts = {"prompt": list(prompts), "negative": negative, "seed": seed}
+    return Recorded(
+        backbone=backbone,
+        left=left,
+        disparity=disparity,
+        size=size,
+        schedule=schedule,
+        config=config,
+        settings=describe("depth", backbone, config, facts),
+    )
 
 
 def two_step_to_stereo(
@@ -99,18 +127,44 @@ def two_step_to_stereo(
     config: StereoConfig,
     photo_config: StereoConfig,
     seed: int = 0,
+    source: Source = "left",
 ) -> Synthesis:
-    """Fig. 7's remedy: a left picture from depth and prompt, then photo mode on that picture.
+    """Fig. 7's remedy: `two_step_source` as the eye `source`, and what is missing beside it."""
+    recording = two_step_source(
+        depth_backbone,
+        photo_backbone,
+        disparity,
+        prompts,
+        negative=negative,
+        config=config,
+        photo_config=photo_config,
+        seed=seed,
+    )
+    return pair_beside(recording, photo_config, source)
+
+
+def two_step_source(
+    depth_backbone: Backbone,
+    photo_backbone: Backbone,
+    disparity: Disparity,
+    prompts: Sequence[str],
+    *,
+    negative: str = "",
+    config: StereoConfig,
+    photo_config: StereoConfig,
+    seed: int = 0,
+) -> Recording:
+    """A picture from depth and prompt, then photo mode on that picture: it no longer overlaps itself (Fig. 7).
 
     Args:
-        depth_backbone: A depth-conditioned model, for the left picture.
-        photo_backbone: A text-conditioned model, for the pair.
-        disparity: As in `depth_to_stereo`.
-        prompts: One prompt per pair.
+        depth_backbone: A depth-conditioned model, for the picture.
+        photo_backbone: A text-conditioned model, for the views.
+        disparity: As in `depth_source`.
+        prompts: One prompt per picture.
         negative: What to steer away from.
-        config: The settings of the left picture.
+        config: The settings of the picture.
         photo_config: The settings of the photo mode.
-        seed: Pair k draws its noise from `seed + k`.
+        seed: Picture k draws its noise from `seed + k`.
 
     Raises:
         ConfigError: If the numbers of maps and prompts differ.
@@ -128,9 +182,9 @@ def two_step_to_stereo(
         _left_only(depth_backbone, start, over_steps(given, config), schedule, solver), "left view", config.steps
     )
     picture = depth_backbone.decode(clean)
-    pair = yield from photo_to_stereo(photo_backbone, picture, disparity, config=photo_config, seed=seed)
-    facts = {"prompt": list(prompts), "negative": negative, "seed": seed, "second_step": dict(pair.settings)}
-    return replace(pair, settings=describe("depth", depth_backbone, config, facts))
+    recorded = yield from photo_source(photo_backbone, picture, disparity, config=photo_config, seed=seed)
+    facts = {"prompt": list(prompts), "negative": negative, "seed": seed}
+    return replace(recorded, drawn_by=describe("depth", depth_backbone, config, facts))
 
 
 def _left_only(backbone: Backbone, start: Latent, given: Sequence[Conditioning], schedule: Schedule, solver: Solver):

@@ -12,11 +12,13 @@ from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.synthesis.depth import depth_to_stereo, two_step_to_stereo
-from stereodiffusion.synthesis.photo import check_photo, photo_to_stereo
-from stereodiffusion.synthesis.run import Run
-from stereodiffusion.synthesis.text import text_to_stereo
+from stereodiffusion.synthesis.depth import depth_source, two_step_source
+from stereodiffusion.synthesis.photo import check_photo, photo_source
+from stereodiffusion.synthesis.run import Run, ViewRun
+from stereodiffusion.synthesis.stereo import Recording, pair_beside, views_beside
+from stereodiffusion.synthesis.text import text_source
 from stereodiffusion.types import Image
+from stereodiffusion.viewpoint import Source
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
 class StereoDiffusion:
     """Makes stereo pairs from text, from a depth map and text, or from a photo.
 
-    Each mode has two faces: `text` gives the pair, `text_run` gives a `Run` to iterate over for progress; so do
-    `depth` and `photo`. Settings are a preset's name, which takes the guidance that the model's card recommends, or a
-    `StereoConfig` of your own, which is taken as it is.
+    Each mode has three faces: `text` gives the pair, `text_run` gives a `Run` to iterate over for progress, and
+    `text_views` gives views from as many places as wanted, one after another; so do `depth` and `photo`. Settings are a
+    preset's name, which takes the guidance that the model's card recommends, or a `StereoConfig` of your own, which is
+    taken as it is.
 
     Attributes:
         backbone: The text-conditioned model, loaded on first use.
@@ -79,20 +82,11 @@ class StereoDiffusion:
         settings: PresetName | StereoConfig = "fast",
         seed: int = 0,
         size: tuple[int, int] | None = None,
+        source: Source = "left",
     ) -> Run:
         """`text`, step by step."""
         config = self._resolve(settings, "text")
-        return Run(
-            text_to_stereo(
-                self.backbone,
-                self.estimator,
-                _listed(prompt),
-                negative=negative,
-                config=config,
-                seed=seed,
-                size=size,
-            )
-        )
+        return Run(pair_beside(self._text(prompt, negative, config, seed, size), config, source))
 
     def text(
         self,
@@ -102,6 +96,7 @@ class StereoDiffusion:
         settings: PresetName | StereoConfig = "fast",
         seed: int = 0,
         size: tuple[int, int] | None = None,
+        source: Source = "left",
     ) -> StereoPair:
         """A stereo pair from a prompt, or a batch of pairs from several.
 
@@ -111,13 +106,55 @@ class StereoDiffusion:
             settings: A preset or settings of your own.
             seed: Same seed, same picture; pair k of a batch is what `seed + k` gives alone.
             size: (height, width) in pixels, multiples of the model's cell; its own size if None.
+            source: Which eye the picture is that is drawn first; beside `centre` both are made.
 
         Raises:
-            ConfigError: If settings or size make no sense.
+            ConfigError: If settings, size or source make no sense.
             ModelError: If the model cannot be loaded or is of the wrong kind.
             PromptError: If the prompt cannot be encoded.
         """
-        return self.text_run(prompt, negative=negative, settings=settings, seed=seed, size=size).result
+        return self.text_run(prompt, negative=negative, settings=settings, seed=seed, size=size, source=source).result
+
+    def text_views(
+        self,
+        prompt: str | Sequence[str],
+        positions: Sequence[float],
+        *,
+        negative: str = "",
+        settings: PresetName | StereoConfig = "fast",
+        seed: int = 0,
+        size: tuple[int, int] | None = None,
+    ) -> ViewRun:
+        """Views of one picture, drawn once, from several places.
+
+        Args:
+            prompt: What the picture shows.
+            positions: In baselines to the right of the picture, from left to right (see `spread`); 0 is the picture.
+            negative: As for `text`, as are the others.
+            settings: Those that record the left alone: not the preset `paper`.
+            seed: Same seed, same picture.
+            size: (height, width) in pixels.
+
+        Raises:
+            ConfigError: If settings, size or positions make no sense.
+            ModelError: If the model cannot be loaded or is of the wrong kind.
+            PromptError: If the prompt cannot be encoded.
+        """
+        config = self._resolve(settings, "text")
+        recording = self._text(prompt, negative, config, seed, size)
+        return ViewRun(views_beside(recording, config, positions), positions)
+
+    def _text(
+        self,
+        prompt: str | Sequence[str],
+        negative: str,
+        config: StereoConfig,
+        seed: int,
+        size: tuple[int, int] | None,
+    ) -> Recording:
+        return text_source(
+            self.backbone, self.estimator, _listed(prompt), negative=negative, config=config, seed=seed, size=size
+        )
 
     def depth_run(
         self,
@@ -129,27 +166,11 @@ class StereoDiffusion:
         seed: int = 0,
         two_step: bool = False,
         photo_settings: PresetName | StereoConfig | None = None,
+        source: Source = "left",
     ) -> Run:
         """`depth`, step by step."""
-        check_disparity(disparity)
-        config, prompts = self._resolve(settings, "depth"), _listed(prompt)
-        if two_step:
-            photo_config = self._resolve(settings if photo_settings is None else photo_settings, "photo")
-            return Run(
-                two_step_to_stereo(
-                    self.depth_backbone,
-                    self.backbone,
-                    disparity,
-                    prompts,
-                    negative=negative,
-                    config=config,
-                    photo_config=photo_config,
-                    seed=seed,
-                )
-            )
-        return Run(
-            depth_to_stereo(self.depth_backbone, disparity, prompts, negative=negative, config=config, seed=seed)
-        )
+        recording, config = self._depth(disparity, prompt, negative, settings, seed, two_step, photo_settings)
+        return Run(pair_beside(recording, config, source))
 
     def depth(
         self,
@@ -161,20 +182,22 @@ class StereoDiffusion:
         seed: int = 0,
         two_step: bool = False,
         photo_settings: PresetName | StereoConfig | None = None,
+        source: Source = "left",
     ) -> StereoPair:
-        """A stereo pair whose left view has the given disparity.
+        """A stereo pair from a picture that has the given disparity.
 
         Args:
-            disparity: Of the left view, on any grid; its aspect ratio becomes the picture's.
+            disparity: Of the source, on any grid; its aspect ratio becomes the picture's.
             prompt: What the picture shows.
             negative: What to steer away from.
             settings: A preset or settings of your own.
             seed: Same seed, same picture.
-            two_step: Make the left picture first, then treat it as a photo (Fig. 7).
+            two_step: Draw the source first, then treat it as a photo (Fig. 7).
             photo_settings: Of the second of the two steps; `settings` if None.
+            source: Which eye the map belongs to; beside `centre` both are made.
 
         Raises:
-            ConfigError: If the settings make no sense.
+            ConfigError: If settings or source make no sense.
             GeometryError: If the disparity is no `Disparity`.
             ModelError: If the model cannot be loaded or takes no depth map.
             PromptError: If the prompt cannot be encoded.
@@ -187,7 +210,70 @@ class StereoDiffusion:
             seed=seed,
             two_step=two_step,
             photo_settings=photo_settings,
+            source=source,
         ).result
+
+    def depth_views(
+        self,
+        disparity: Disparity,
+        prompt: str | Sequence[str],
+        positions: Sequence[float],
+        *,
+        negative: str = "",
+        settings: PresetName | StereoConfig = "fast",
+        seed: int = 0,
+        two_step: bool = False,
+        photo_settings: PresetName | StereoConfig | None = None,
+    ) -> ViewRun:
+        """Views from several places of one picture that has the given disparity.
+
+        Args:
+            disparity: Of the picture, on any grid; a view one baseline away has all of it as parallax.
+            prompt: What the picture shows.
+            positions: As for `text_views`.
+            negative: As for `depth`, as are the others.
+            settings: Those that record the left alone: not the preset `paper`.
+            seed: Same seed, same picture.
+            two_step: Draw the picture first, then treat it as a photo (Fig. 7).
+            photo_settings: Of the second of the two steps; `settings` if None.
+
+        Raises:
+            ConfigError: If settings or positions make no sense.
+            GeometryError: If the disparity is no `Disparity`.
+            ModelError: If the model cannot be loaded or takes no depth map.
+            PromptError: If the prompt cannot be encoded.
+        """
+        recording, config = self._depth(disparity, prompt, negative, settings, seed, two_step, photo_settings)
+        return ViewRun(views_beside(recording, config, positions), positions)
+
+    def _depth(
+        self,
+        disparity: Disparity,
+        prompt: str | Sequence[str],
+        negative: str,
+        settings: PresetName | StereoConfig,
+        seed: int,
+        two_step: bool,
+        photo_settings: PresetName | StereoConfig | None,
+    ) -> tuple[Recording, StereoConfig]:
+        """The source, and the settings of what is made beside it."""
+        check_disparity(disparity)
+        config, prompts = self._resolve(settings, "depth"), _listed(prompt)
+        if not two_step:
+            drawn = depth_source(self.depth_backbone, disparity, prompts, negative=negative, config=config, seed=seed)
+            return drawn, config
+        photo_config = self._resolve(settings if photo_settings is None else photo_settings, "photo")
+        drawn = two_step_source(
+            self.depth_backbone,
+            self.backbone,
+            disparity,
+            prompts,
+            negative=negative,
+            config=config,
+            photo_config=photo_config,
+            seed=seed,
+        )
+        return drawn, photo_config
 
     def photo_run(
         self,
@@ -197,13 +283,11 @@ class StereoDiffusion:
         prompt: str | Sequence[str] = "",
         settings: PresetName | StereoConfig = "fast",
         seed: int = 0,
+        source: Source = "left",
     ) -> Run:
         """`photo`, step by step."""
-        check_photo(photo)
         config = self._resolve(settings, "photo")
-        prompts = [prompt] * len(photo) if isinstance(prompt, str) else list(prompt)
-        source = self.estimator if disparity is None else disparity
-        return Run(photo_to_stereo(self.backbone, photo, source, prompts=prompts, config=config, seed=seed))
+        return Run(pair_beside(self._photo(photo, disparity, prompt, config, seed), config, source))
 
     def photo(
         self,
@@ -213,6 +297,7 @@ class StereoDiffusion:
         prompt: str | Sequence[str] = "",
         settings: PresetName | StereoConfig = "fast",
         seed: int = 0,
+        source: Source = "left",
     ) -> StereoPair:
         """A stereo pair from a photo, at the photo's size.
 
@@ -222,14 +307,54 @@ class StereoDiffusion:
             prompt: What the photo shows; empty is fine.
             settings: A preset or settings of your own.
             seed: For the noise of Eq. 8, the only noise of this mode.
+            source: Which eye the photo is; beside `centre` both are made.
 
         Raises:
-            ConfigError: If the settings make no sense.
+            ConfigError: If settings or source make no sense.
             GeometryError: If the photo is no (b, 3, h, w) float tensor in [0, 1], or the disparity is of another size.
             ModelError: If the model cannot be loaded or is of the wrong kind.
             PromptError: If the prompt cannot be encoded.
         """
-        return self.photo_run(photo, disparity=disparity, prompt=prompt, settings=settings, seed=seed).result
+        run = self.photo_run(photo, disparity=disparity, prompt=prompt, settings=settings, seed=seed, source=source)
+        return run.result
+
+    def photo_views(
+        self,
+        photo: Image,
+        positions: Sequence[float],
+        *,
+        disparity: Disparity | None = None,
+        prompt: str | Sequence[str] = "",
+        settings: PresetName | StereoConfig = "fast",
+        seed: int = 0,
+    ) -> ViewRun:
+        """Views from several places of a photo, which is inverted once.
+
+        Args:
+            photo: sRGB in [0, 1], (b, 3, h, w).
+            positions: As for `text_views`.
+            disparity: Of the photo, at its size; a view one baseline away has all of it as parallax.
+            prompt: As for `photo`, as are the others.
+            settings: Those that record the left alone: not the preset `paper`.
+            seed: For the noise of Eq. 8.
+
+        Raises:
+            ConfigError: If settings or positions make no sense.
+            GeometryError: If the photo is no (b, 3, h, w) float tensor in [0, 1], or the disparity is of another size.
+            ModelError: If the model cannot be loaded or is of the wrong kind.
+            PromptError: If the prompt cannot be encoded.
+        """
+        config = self._resolve(settings, "photo")
+        recording = self._photo(photo, disparity, prompt, config, seed)
+        return ViewRun(views_beside(recording, config, positions), positions)
+
+    def _photo(
+        self, photo: Image, disparity: Disparity | None, prompt: str | Sequence[str], config: StereoConfig, seed: int
+    ) -> Recording:
+        check_photo(photo)
+        prompts = [prompt] * len(photo) if isinstance(prompt, str) else list(prompt)
+        given = self.estimator if disparity is None else disparity
+        return photo_source(self.backbone, photo, given, prompts=prompts, config=config, seed=seed)
 
 
 def load(

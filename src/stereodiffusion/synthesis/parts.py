@@ -162,12 +162,12 @@ def depth_condition(disparity: Disparity, grid: tuple[int, int], *, like: Dispar
     return (2 * (on_latents(disparity) - low) / span - 1).clamp(-1, 1)
 
 
-def advance(steps: Iterator[Step], stage: Stage, total: int) -> Generator[Progress, None, Latent]:
-    """Run a loop to its end, reporting progress; gives its last latents."""
+def advance(steps: Iterator[Step], stage: Stage, total: int, *, done: int = 0) -> Generator[Progress, None, Latent]:
+    """Run a loop to its end, reporting progress; gives its last latents. The stage has taken `done` steps before."""
     latents: Latent | None = None
-    for done, step in enumerate(steps, start=1):
+    for number, step in enumerate(steps, start=done + 1):
         latents = step.latents
-        yield Progress(stage=stage, step=done, steps=total, evaluations=step.evaluations)
+        yield Progress(stage=stage, step=number, steps=total, evaluations=step.evaluations)
     if latents is None:
         raise ConfigError(f"the stage {stage!r} has no steps")
     return latents

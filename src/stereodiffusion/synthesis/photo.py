@@ -26,8 +26,9 @@ from stereodiffusion.synthesis.parts import (
     working_size,
 )
 from stereodiffusion.synthesis.run import Progress, Synthesis
-from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
+from stereodiffusion.synthesis.stereo import Left, Recorded, Recording, describe, pair_beside
 from stereodiffusion.types import Image, Latent
+from stereodiffusion.viewpoint import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +93,41 @@ def photo_to_stereo(
     seed: int = 0,
     optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
     retrace: Retrace = retrace,
+    source: Source = "left",
 ) -> Synthesis:
-    """Stereo pairs from photos. The left is the photo, or (`compose="decoded"`) the photo as the model reproduces it.
+    """Stereo pairs from photos: `photo_source` as the eye `source`, and what is missing beside it.
+
+    The photo's own eye is the photo, or (`compose="decoded"`) the photo as the model reproduces it.
+    """
+    recording = photo_source(
+        backbone,
+        photo,
+        disparity,
+        prompts=prompts,
+        config=config,
+        seed=seed,
+        optimisation=optimisation,
+        retrace=retrace,
+    )
+    return pair_beside(recording, config, source)
+
+
+def photo_source(
+    backbone: Backbone,
+    photo: Image,
+    disparity: Disparity | DepthEstimator,
+    *,
+    prompts: Sequence[str] | None = None,
+    config: StereoConfig,
+    seed: int = 0,
+    optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
+    retrace: Retrace = retrace,
+) -> Recording:
+    """Photos with their way through the noise levels and their disparity: the left of Sec. 3.4 a.
 
     Args:
         backbone: A text-conditioned model.
-        photo: Photos of any size; worked on at the model's size, the pair comes back at the photo's.
+        photo: Photos of any size; worked on at the model's size, views come back at the photo's.
         disparity: Of the photo; unknown cells are filled from their surroundings. Or what estimates it.
         prompts: What the photos show, one per photo; "" for each if None.
         config: The settings.
@@ -147,14 +177,20 @@ def photo_to_stereo(
     if config.inversion == "null-text":
         back = yield from retrace(backbone, z_0, prompts, schedule, config.guidance, optimisation)
         path = Trajectory(latents=(back.start,), memory={})
-        left = Left(trajectory=path, given=back.given, given_right=back.given, fresh=fresh)
+        left = Left(trajectory=path, given=back.given, given_at=lambda _: back.given, fresh=fresh)
     else:
         left = yield from _ddim_left(backbone, z_0, given, schedule, config, fresh)
 
-    # 3. The right view beside it
-    settings = describe("photo", backbone, config, {"prompt": list(prompts), **facts})
-    left = replace(left, picture=photo, photo=z_0)
-    return (yield from pair_beside(backbone, left, dense, (height, width), schedule, config, settings))
+    # 3. All that other views are made from
+    return Recorded(
+        backbone=backbone,
+        left=replace(left, picture=photo, photo=z_0),
+        disparity=dense,
+        size=(height, width),
+        schedule=schedule,
+        config=config,
+        settings=describe("photo", backbone, config, {"prompt": list(prompts), **facts}),
+    )
 
 
 def _ddim_left(
@@ -172,7 +208,7 @@ def _ddim_left(
         if both_halves.indices:
             yield from advance(again, "left view", len(both_halves.indices))
         path = replace(path, memory=both_halves.memory)
-    return Left(trajectory=path, given=sequence, given_right=sequence, fresh=fresh, pinned=True)
+    return Left(trajectory=path, given=sequence, given_at=lambda _: sequence, fresh=fresh, pinned=True)
 
 
 def _recorder(backbone: Backbone, z_0: Latent, given: Conditioning, config: StereoConfig) -> Recorder:

@@ -1,12 +1,17 @@
-"""A synthesis under way: iterate over it for progress, or ask for its result."""
+"""A synthesis under way: iterate over it for progress, or ask for its result; several views come one by one."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
+from stereodiffusion.formats.files import PathLike
 from stereodiffusion.pair import StereoPair
+from stereodiffusion.views import View, ViewFormat, save_views
 
-Stage: TypeAlias = Literal["left view", "depth", "inversion", "null-text", "right view", "both views", "decoding"]
+Stage: TypeAlias = Literal[
+    "left view", "depth", "inversion", "null-text", "right view", "both views", "views", "decoding"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,8 @@ class Progress:
 
 
 Synthesis: TypeAlias = Generator[Progress, None, StereoPair]
+
+ViewSynthesis: TypeAlias = Generator[Progress | View, None, None]
 
 
 class Run:
@@ -58,3 +65,33 @@ class Run:
         if self._pair is None:
             raise RuntimeError("this run ended before its pair was complete")
         return self._pair
+
+
+class ViewRun:
+    """Several views under way.
+
+    Iterating does the work and gives the views as they are made, from left to right; none is kept. `steps` gives
+    everything that happens, progress and views alike.
+
+    Attributes:
+        steps: The work itself.
+        positions: Of the views, in baselines to the right of the source.
+    """
+
+    def __init__(self, synthesis: ViewSynthesis, positions: Sequence[float]) -> None:
+        self.steps = synthesis
+        self.positions = tuple(positions)
+
+    def __iter__(self) -> Iterator[View]:
+        return (event for event in self.steps if isinstance(event, View))
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def save(self, path: PathLike, format: ViewFormat = "views") -> list[Path]:  # noqa: A002 - as StereoPair.save
+        """Make the views and write each as it comes, to numbered files or into one quilt; returns their paths.
+
+        Raises:
+            FormatError: If the suffix is of no still picture, a file cannot be written, or the views are batches.
+        """
+        return list(save_views(self, self.positions, path, [format]))

@@ -1,4 +1,4 @@
-"""Text to stereo: denoise the left, estimate its disparity, make the right (Sec. 3.4 b)."""
+"""Text to stereo: denoise the left, estimate its disparity, make the right beside it (Sec. 3.4 b)."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,8 @@ from stereodiffusion.synthesis.parts import (
     seeded_noise,
 )
 from stereodiffusion.synthesis.run import Progress, Synthesis
-from stereodiffusion.synthesis.stereo import Left, describe, pair_beside
+from stereodiffusion.synthesis.stereo import Left, Recorded, Recording, describe, pair_beside
+from stereodiffusion.viewpoint import Source
 
 
 def text_to_stereo(
@@ -31,16 +32,32 @@ def text_to_stereo(
     config: StereoConfig,
     seed: int = 0,
     size: tuple[int, int] | None = None,
+    source: Source = "left",
 ) -> Synthesis:
-    """Stereo pairs from prompts, one per prompt.
+    """Stereo pairs from prompts, one per prompt: `text_source` as the eye `source`, and what is missing beside it."""
+    recording = text_source(backbone, estimator, prompts, negative=negative, config=config, seed=seed, size=size)
+    return pair_beside(recording, config, source)
+
+
+def text_source(
+    backbone: Backbone,
+    estimator: DepthEstimator,
+    prompts: Sequence[str],
+    *,
+    negative: str = "",
+    config: StereoConfig,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+) -> Recording:
+    """Pictures drawn from prompts, one per prompt, with their disparity: the left of Sec. 3.4 b.
 
     Args:
         backbone: A text-conditioned model.
         estimator: Gives the left picture's relative inverse depth.
-        prompts: One prompt per pair.
+        prompts: One prompt per picture.
         negative: What to steer away from.
         config: The settings.
-        seed: Pair k draws its noise from `seed + k`.
+        seed: Picture k draws its noise from `seed + k`.
         size: (height, width) in pixels; the model's own if None.
 
     Raises:
@@ -57,7 +74,7 @@ def text_to_stereo(
     prompted = condition(backbone, prompts, negative, config.guidance)
     given = over_steps(prompted, config)
 
-    # 1. The left view, remembered
+    # 1. The picture, remembered
     record = recorder(backbone, config, rows=prompted.branches * len(prompts), grid=grid_of(start))
     added = added_noise(backbone, seed, len(prompts), size, config)
     solver = solver_of(config, None if added is None else lambda: added.left)
@@ -71,8 +88,15 @@ def text_to_stereo(
     disparity = estimate(estimator, picture, config)
     yield Progress(stage="depth", step=1, steps=1)
 
-    # 3. The right view beside it
-    left = Left(trajectory=path, given=given, given_right=given, fresh=fresh, added=added, picture=picture)
+    # 3. All that other views are made from
+    left = Left(trajectory=path, given=given, given_at=lambda _: given, fresh=fresh, added=added, picture=picture)
     facts = {"prompt": list(prompts), "negative": negative, "seed": seed, "depth_estimator": estimator.name}
-    settings = describe("text", backbone, config, facts)
-    return (yield from pair_beside(backbone, left, disparity, size, schedule, config, settings))
+    return Recorded(
+        backbone=backbone,
+        left=left,
+        disparity=disparity,
+        size=size,
+        schedule=schedule,
+        config=config,
+        settings=describe("text", backbone, config, facts),
+    )

@@ -1,0 +1,319 @@
+"""Whichever eye the source is, and views from several places: laws of the geometry, and what they cost."""
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stereodiffusion.backbones import StableDiffusion
+from stereodiffusion.config import StereoConfig, preset
+from stereodiffusion.datasets.scenes import Scene, render, render_image, sample_scene
+from stereodiffusion.depth import MonocularDepth
+from stereodiffusion.diffusion.shift import cell_map
+from stereodiffusion.errors import ConfigError
+from stereodiffusion.geometry import Disparity, splat, splat_eyes
+from stereodiffusion.pair import StereoPair
+from stereodiffusion.synthesis import (
+    Progress,
+    Run,
+    ViewRun,
+    depth_source,
+    depth_to_stereo,
+    pair_beside,
+    photo_source,
+    photo_to_stereo,
+    text_source,
+    two_step_source,
+    views_beside,
+)
+from stereodiffusion.synthesis.compose import known_view
+from stereodiffusion.synthesis.stereo import Recorded, Recording
+from stereodiffusion.viewpoint import Source, spread
+from stereodiffusion.views import View
+
+FAST, BEST = (replace(preset(name, "photo"), steps=6) for name in ("fast", "best"))
+PLAIN = replace(BEST, borders="hard", frame="ends")
+T = TypeVar("T")
+
+
+def made(pair: Generator[Progress, None, StereoPair]) -> StereoPair:
+    return Run(pair).result
+
+
+def views(recording: Recording, config: StereoConfig, *positions: float) -> list[View]:
+    return list(ViewRun(views_beside(recording, config, positions), positions))
+
+
+def result(work: Generator[Progress, None, T]) -> T:
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            return done.value
+
+
+@pytest.fixture
+def disparity(disparity_px: Tensor) -> Disparity:
+    return Disparity.from_pixels(disparity_px)
+
+
+# --- the other eye is the mirror image ------------------------------------------------------------------------------
+
+
+def test_the_right_eye_is_the_left_eye_of_the_mirrored_scene(
+    text_backbone: StableDiffusion, photo: Tensor, disparity: Disparity
+) -> None:
+    left = made(photo_to_stereo(text_backbone, photo, disparity, config=PLAIN))
+    mirrored = photo_to_stereo(text_backbone, photo.flip(-1), disparity.mirrored(), config=PLAIN, source="right")
+    right = made(mirrored)
+    hidden = left.occlusion.flip(-1)
+    assert bool(hidden.any())
+    assert torch.equal(right.right, photo.flip(-1))
+    assert torch.equal(right.left.masked_select(~hidden), left.right.flip(-1).masked_select(~hidden))
+    # The disparity is of the left picture, which is the one that was made: unknown where the source does not see.
+    assert torch.equal(right.disparity.known, ~hidden)
+    expected = splat(right.disparity.pixels.flip(-1), right.disparity.mirrored(), to="left")  # mirrored: back to source
+    seen = expected.visible
+    torch.testing.assert_close(expected.view[seen], disparity.pixels[seen], atol=1e-4, rtol=0)
+    assert torch.equal(right.occlusion.flip(-1), ~seen)
+
+
+@pytest.mark.parametrize("config", [FAST, BEST, replace(FAST, parallax="normalized", splat="paper")])
+def test_cells_and_known_views_mirror(photo: Tensor, disparity: Disparity, config: StereoConfig) -> None:
+    there = cell_map(disparity, config, (12, 20), 0.7).source.flip(-1)
+    back = cell_map(disparity.mirrored(), config, (12, 20), -0.7).source
+    assert torch.equal(back, torch.where(there < 0, there, 19 - there))
+    known = known_view(photo, disparity, BEST, 0.7)
+    other = known_view(photo.flip(-1), disparity.mirrored(), BEST, -0.7)
+    assert torch.equal(other.view.flip(-1), known.view)
+    assert torch.equal(other.visible.flip(-1), known.visible)
+
+
+def test_the_network_sees_nothing_mirrored(
+    text_backbone: StableDiffusion, photo: Tensor, disparity: Disparity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The known part that it is given on the way to the left eye is the picture moved to the right."""
+    encoded: list[Tensor] = []
+    encode = text_backbone.encode
+    monkeypatch.setattr(text_backbone, "encode", lambda picture: (encoded.append(picture), encode(picture))[1])
+    small = photo[..., :64, :64]
+    flat = Disparity.from_pixels(torch.full((64, 64), 8.0))
+    made(photo_to_stereo(text_backbone, small, flat, config=PLAIN, source="right"))
+    source, known = encoded
+    assert torch.equal(source, small)
+    torch.testing.assert_close(known[..., 8:], small[..., :-8])
+
+
+# --- a view is a pair with another baseline --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recordings(
+    text_backbone: StableDiffusion, depth_backbone: StableDiffusion, estimator: MonocularDepth, photo: Tensor
+) -> dict[str, Callable[[Disparity, StereoConfig], Recording]]:
+    """Sources of all modes, of 64 x 64."""
+    return {
+        "text": lambda _, config: text_source(text_backbone, estimator, ["a red ball"], config=config),
+        "depth": lambda given, config: depth_source(depth_backbone, given, ["a red ball"], config=config),
+        "photo": lambda given, config: photo_source(text_backbone, photo[..., :64, 30:94], given, config=config),
+        "two-step": lambda given, config: two_step_source(
+            depth_backbone, text_backbone, given, ["a red ball"], config=config, photo_config=config
+        ),
+    }
+
+
+@pytest.fixture
+def box(disparity_px: Tensor) -> Disparity:
+    return Disparity.from_pixels(disparity_px[:64, 30:94])
+
+
+@pytest.mark.parametrize("config", [FAST, BEST])
+@pytest.mark.parametrize("mode", ["text", "depth", "photo", "two-step"])
+def test_a_view_one_baseline_away_is_the_other_eye(
+    recordings: dict[str, Callable[[Disparity, StereoConfig], Recording]],
+    box: Disparity,
+    mode: str,
+    config: StereoConfig,
+) -> None:
+    one_way = made(pair_beside(recordings[mode](box, config), config))
+    other_way = made(pair_beside(recordings[mode](box, config), config, "right"))
+    row = views(recordings[mode](box, config), config, -1.0, 0.0, 1.0)
+    assert torch.equal(row[0].picture, other_way.left)
+    assert torch.equal(row[1].picture, one_way.left)
+    assert torch.equal(row[1].picture, other_way.right)
+    assert not bool(row[1].occlusion.any())
+    assert torch.equal(row[2].picture, one_way.right)
+    assert torch.equal(row[2].occlusion, one_way.occlusion)
+    assert [view.settings["position"] for view in row] == [-1.0, 0.0, 1.0]
+    assert (one_way.settings["source"], other_way.settings["source"]) == ("left", "right")
+
+
+@pytest.mark.parametrize("config", [FAST, BEST])
+@pytest.mark.parametrize("mode", ["depth", "photo"])
+def test_half_the_way_is_half_the_disparity(
+    recordings: dict[str, Callable[[Disparity, StereoConfig], Recording]],
+    box: Disparity,
+    mode: str,
+    config: StereoConfig,
+) -> None:
+    whole, half = replace(config, convergence=0.04), replace(config, convergence=0.02)
+    (view,) = views(recordings[mode](box, whole), whole, 0.5)
+    pair = made(pair_beside(recordings[mode](box.scaled(0.5), half), half))
+    assert torch.equal(view.picture, pair.right)
+    assert torch.equal(view.occlusion, pair.occlusion)
+
+
+@pytest.mark.parametrize("config", [FAST, BEST])
+def test_both_eyes_from_the_centre_are_its_views(
+    recordings: dict[str, Callable[[Disparity, StereoConfig], Recording]], box: Disparity, config: StereoConfig
+) -> None:
+    pair = made(pair_beside(recordings["photo"](box, config), config, "centre"))
+    left, right = views(recordings["photo"](box, config), config, -0.5, 0.5)
+    assert torch.equal(pair.left, left.picture)
+    assert torch.equal(pair.right, right.picture)
+    assert bool((pair.occlusion >= right.occlusion).all())
+
+
+def test_without_parallax_both_eyes_are_the_source(text_backbone: StableDiffusion, photo: Tensor) -> None:
+    flat = Disparity.from_pixels(torch.zeros(photo.shape[2:]))
+    best = made(photo_to_stereo(text_backbone, photo, flat, config=BEST, source="centre"))
+    assert torch.equal(best.left, photo)
+    assert torch.equal(best.right, photo)
+    assert bool(best.disparity.known.all())
+    assert not bool(best.occlusion.any())
+    fast = made(photo_to_stereo(text_backbone, photo, flat, config=FAST, source="centre"))
+    own = made(photo_to_stereo(text_backbone, photo, flat, config=FAST)).left
+    for eye in (fast.left, fast.right):
+        torch.testing.assert_close(eye, own, atol=1e-4, rtol=0)
+
+
+def test_the_depth_condition_is_of_the_view(depth_backbone: StableDiffusion, box: Disparity) -> None:
+    config = replace(preset("fast", "depth"), steps=4)
+
+    def condition(given: Disparity, position: float) -> Tensor:
+        recorded: Recorded = result(depth_source(depth_backbone, given, ["a red ball"], config=config))
+        depth = recorded.left.given_at(position)[0].depth
+        assert depth is not None
+        return depth
+
+    there, back = condition(box, 0.5), condition(box.mirrored(), -0.5)
+    torch.testing.assert_close(back.flip(-1), there, atol=1e-5, rtol=0)
+    # The box is 16 px and 40 columns from 30: half a baseline to the right it is 8 px, one cell, further left.
+    own, nearest = condition(box, 0.0), there.amax()
+    assert torch.equal((there[0, 0, 6] > 0.5 * nearest)[:-1], (own[0, 0, 6] > 0.5 * nearest)[1:])
+
+
+# --- cost ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["fast", "best"])
+def test_views_cost_the_source_once(text_backbone: StableDiffusion, estimator: MonocularDepth, name: str) -> None:
+    config = replace(preset(name, "text"), steps=10)  # pyright: ignore[reportArgumentType]
+
+    def events(*positions: float) -> list[Progress | View]:
+        recording = text_source(text_backbone, estimator, ["a red ball"], config=config, size=(32, 32))
+        return list(views_beside(recording, config, positions))
+
+    def evaluations(*positions: float) -> int:
+        return sum(event.evaluations for event in events(*positions) if isinstance(event, Progress))
+
+    left = evaluations(0.0)
+    one = evaluations(1.0) - left
+    assert (left, one) == (2 * 10, 2 * len(config.right_indices))
+    assert evaluations(*spread(5, -0.5, 0.5)) == left + 4 * one  # the middle one is the source
+    several = [event for event in events(0.25, 0.5, 1.0) if isinstance(event, Progress) and event.stage == "views"]
+    assert [event.step for event in several] == list(range(1, several[0].steps + 1))
+
+
+def test_views_come_one_by_one(text_backbone: StableDiffusion, photo: Tensor, disparity: Disparity) -> None:
+    run = ViewRun(
+        views_beside(photo_source(text_backbone, photo, disparity, config=FAST), FAST, (0.25, 0.5)), (0.25, 0.5)
+    )
+    first = next(iter(run))
+    assert first.position == 0.25
+    left = [event for event in run.steps if isinstance(event, Progress)]
+    assert sum(event.evaluations for event in left) == len(FAST.right_indices)  # the second view's
+
+
+# --- against the true pictures of a scene ----------------------------------------------------------------------------
+
+SIZE = (128, 128)
+
+
+def picture(image: NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)[None].contiguous()
+
+
+def seen_at(scene: Scene, position: float) -> tuple[Tensor, Disparity]:
+    """The true picture `position` baselines right of the left eye, and its disparity for a whole baseline."""
+    if position == 0:
+        view = render(scene, SIZE).left
+        return picture(view.image), Disparity.from_pixels(torch.from_numpy(view.disparity))
+    moved = replace(scene, rig=replace(scene.rig, baseline_m=scene.rig.baseline_m * position))
+    view = render(moved, SIZE).right
+    return picture(view.image), Disparity.from_pixels(torch.from_numpy(view.disparity)).scaled(1 / position)
+
+
+@pytest.mark.parametrize("source", [0.0, 1.0])
+def test_half_way_is_closest_to_the_true_view_there(source: float) -> None:
+    scene = sample_scene(3)
+    left, disparity = seen_at(scene, source)
+    halfway = picture(
+        render_image(replace(scene, rig=replace(scene.rig, baseline_m=scene.rig.baseline_m / 2)), SIZE, eye="right")
+    )
+    towards = 1 if source == 0 else -1
+
+    def error(position: float) -> float:
+        known = known_view(left, disparity, BEST, towards * position)
+        return float((known.view - halfway).square().mean())
+
+    assert 10 * error(0.5) < min(error(0.0), error(1.0))
+    assert error(0.5) < min(error(0.4), error(0.6))
+
+
+@pytest.mark.parametrize(("source", "position"), [("right", 1.0), ("centre", 0.5)])
+def test_disparity_and_occlusion_are_those_of_the_pair(
+    text_backbone: StableDiffusion, source: Source, position: float
+) -> None:
+    scene = sample_scene(3)
+    truth = render(scene, SIZE)
+    own, disparity = seen_at(scene, position)
+    pair = made(photo_to_stereo(text_backbone, own, disparity, config=PLAIN, source=source))
+    error = (pair.disparity.pixels - torch.from_numpy(truth.left.disparity)).abs()[pair.disparity.known]
+    assert float((error < 0.1).float().mean()) > 0.99
+    true_occlusion = torch.from_numpy(truth.right.occluded)[None, None]
+    agree = (pair.occlusion == true_occlusion).float().mean()
+    both, either = (pair.occlusion & true_occlusion).sum(), (pair.occlusion | true_occlusion).sum()
+    assert float(agree) > 0.99
+    assert float(both / either) > 0.9
+
+
+def test_both_eyes_meet_in_the_middle(photo: Tensor, disparity: Disparity) -> None:
+    """The geometry's own two eyes are the known views at half a baseline."""
+    for warped, position in zip(splat_eyes(photo, disparity), (-0.5, 0.5), strict=True):
+        known = known_view(photo, disparity, PLAIN, position)
+        assert torch.equal(known.visible, warped.visible)
+        assert torch.equal(known.view.masked_select(warped.visible), warped.view.masked_select(warped.visible))
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+def test_views_that_are_denoised_together_have_their_source_left(depth_backbone: StableDiffusion) -> None:
+    ramp = Disparity.from_pixels(torch.linspace(0, 6, 64).expand(64, 64))
+    paper = preset("paper", "depth")
+    for source in ("right", "centre"):
+        with pytest.raises(ConfigError, match=f"source='{source}' needs a source that is recorded alone"):
+            depth_to_stereo(depth_backbone, ramp, ["a red ball"], config=paper, source=source)
+    recording = depth_source(depth_backbone, ramp, ["a red ball"], config=paper)
+    with pytest.raises(ConfigError, match=r"making several views needs .* got left='joint'"):
+        views_beside(recording, paper, [0.5, 1.0])
+    with pytest.raises((ConfigError, TypeCheckError), match="'middle'"):
+        pair_beside(recording, paper, "middle")  # pyright: ignore[reportArgumentType]
+    recording.close()
