@@ -35,7 +35,7 @@ def backbone_for(mode: Mode) -> StableDiffusion:
     ("mode", "preset", "evaluations"),
     [
         ("text", "paper", 300),
-        ("text", "fast", 2 * 50 + 2 * 39),
+        ("text", "fast", 2 * 50 + 2 * 13),
         ("depth", "paper", 200),
         ("depth", "best", 2 * 50 + 2 * 3),
         ("photo", "paper", 49 + 50 * (1 + 2 * 10 + 1) + 200),  # ten iterations, forward and backward, in every step
