@@ -1,7 +1,7 @@
 """Streamlined layers do what diffusers' do: to rounding, with their parameters, hooks and gradients."""
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -57,7 +57,7 @@ def test_a_convolution_of_few_cells_is_a_product(
 )
 @torch.no_grad()
 def test_other_convolutions_are_torchs_own(options: dict[str, Any], size: tuple[int, int]) -> None:
-    conv = nn.Conv2d(4, 4, 3, dtype=torch.float64, **({"padding": 1} | options))
+    conv = cast(Any, nn.Conv2d)(4, 4, 3, dtype=torch.float64, **({"padding": 1} | options))
     x = drawn(1, 4, *size).to(memory_format=CHANNELS_LAST)
     other = deepcopy(conv).to(memory_format=CHANNELS_LAST)
     streamline(conv)

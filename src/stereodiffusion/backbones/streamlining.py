@@ -72,7 +72,8 @@ class SplitGEGLU(GEGLU):
         if type(self.proj) is not nn.Linear:  # wrapped by a LoRA
             return super().forward(hidden_states, *args, **kwargs)
         value, gate = self.proj.weight.chunk(2)
-        value_bias, gate_bias = (None, None) if self.proj.bias is None else self.proj.bias.chunk(2)
+        bias: Tensor | None = cast(Any, self.proj).bias
+        value_bias, gate_bias = (None, None) if bias is None else bias.chunk(2)
         opened = gelu(linear(hidden_states, gate, gate_bias))
         return linear(hidden_states, value, value_bias) * opened
 
