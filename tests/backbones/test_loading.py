@@ -13,9 +13,11 @@ from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 from tests import tiny
+from torch import nn
 
 from stereodiffusion import cards
 from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL, load_backbone, locating, precision
+from stereodiffusion.backbones.streamlining import MatrixConv2d, streamline
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError, PromptError
 
 
@@ -110,6 +112,7 @@ def assert_same_xl(backbone: StableDiffusion) -> None:
     """The weights are those of `tiny.xl_pipeline()`, and so is what they say."""
     assert isinstance(backbone, StableDiffusionXL)
     expected = StableDiffusionXL.from_pipeline(tiny.xl_pipeline(zeros=False))
+    streamline(expected.unet.requires_grad_(False))  # as what is loaded for the processor
     prompts, x_t = ["a red ball", ""], torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     ours, theirs = backbone.embed(prompts), expected.embed(prompts)
     torch.testing.assert_close(ours.tokens, theirs.tokens, rtol=0, atol=0)
@@ -169,12 +172,18 @@ def test_precision(folder: Path, dtype: Any) -> None:
     assert {backbone.unet.dtype, backbone.vae.dtype, backbone.text_encoder.dtype} == {expected}
 
 
-def test_half_precision_is_laid_out_channels_last_and_float32_is_not(folder: Path) -> None:
+def test_what_is_laid_out_channels_last(folder: Path) -> None:
+    """The streamlined network, and an autoencoder in half precision."""
     half, full = load_backbone(folder, dtype="bfloat16"), load_backbone(folder, dtype="float32")
-    for backbone, expected in ((half, True), (full, False)):
-        for network in (backbone.unet, backbone.vae):
-            kernels = [weight for weight in network.parameters() if weight.ndim == 4 and min(weight.shape) > 1]
-            assert all(weight.is_contiguous(memory_format=torch.channels_last) == expected for weight in kernels)
+    for network, expected in ((half.unet, True), (half.vae, True), (full.unet, True), (full.vae, False)):
+        kernels = [weight for weight in network.parameters() if weight.ndim == 4 and min(weight.shape) > 1]
+        assert all(weight.is_contiguous(memory_format=torch.channels_last) == expected for weight in kernels)
+    assert {type(half.unet.conv_in), type(full.unet.conv_in)} == {MatrixConv2d}
+
+
+def test_the_network_of_a_pipeline_stays_diffusers_own() -> None:
+    pipe = tiny.pipeline()
+    assert type(load_backbone(pipe).unet.conv_in) is nn.Conv2d
 
 
 def test_auto_keeps_the_autoencoder_out_of_float16(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

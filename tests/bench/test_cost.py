@@ -6,13 +6,22 @@ import time
 import pytest
 import torch
 
-from stereodiffusion.bench.cost import measured
+from stereodiffusion.bench.cost import Seconds, measured
 
 
 def test_seconds() -> None:
     with measured() as cost:
         time.sleep(0.05)
     assert 0.05 <= cost.seconds < 0.5
+
+
+def test_sleeping_takes_no_seconds_of_a_core() -> None:
+    begun = Seconds.now(torch.device("cpu"))
+    time.sleep(0.2)
+    slept = Seconds.now(torch.device("cpu")) - begun
+    assert slept.core < 0.1 < 0.2 <= slept.wall
+    assert 2 * slept - slept == slept
+    assert slept + slept == 2 * slept
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="left out: only Linux forgets its peak")

@@ -14,10 +14,11 @@ from stereodiffusion.cards import CARDS
 PROGRAM = [sys.executable, "-c", "from stereodiffusion.cli.main import main; main()"]
 
 
-def execute(*arguments: str, code: str | None = None) -> subprocess.CompletedProcess[str]:
+def execute(*arguments: str, code: str | None = None, **given: str | None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code] if code else PROGRAM
-    alone = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=alone)
+    alone = {"OMP_NUM_THREADS": "1", "THP_MEM_ALLOC_ENABLE": None} | given
+    environment = {name: value for name, value in (os.environ | alone).items() if value is not None}
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["text", "--help"], ["depth", "-h"], ["photo", "--help"]])
@@ -35,6 +36,19 @@ def test_help_does_not_wait_for_torch() -> None:
         "    print({'torch', 'numpy', 'PIL', 'diffusers', 'transformers'} & set(sys.modules))"
     )
     assert execute("text", "--help", code=code).stdout.endswith("set()\n")
+
+
+@pytest.mark.parametrize("wanted", [None, "0"])
+def test_large_pages_are_asked_for_unless_somebody_wants_none(wanted: str | None) -> None:
+    code = (
+        "import os\n"
+        "from stereodiffusion.cli.main import main\n"
+        "before = os.environ.get('THP_MEM_ALLOC_ENABLE')\n"
+        "try:\n    main()\nexcept SystemExit:\n"
+        "    print(before, os.environ['THP_MEM_ALLOC_ENABLE'])"
+    )
+    result = execute("--version", code=code, THP_MEM_ALLOC_ENABLE=wanted)
+    assert result.stdout.endswith(f"{wanted} {wanted or 1}\n")
 
 
 def test_version(run: Run) -> None:

@@ -22,6 +22,7 @@ from stereodiffusion.backbones.precision import Formats, formats_for
 from stereodiffusion.backbones.sd import EXPECTED, StableDiffusion
 from stereodiffusion.backbones.sdxl import family_of
 from stereodiffusion.backbones.single_file import load_single_file
+from stereodiffusion.backbones.streamlining import streamline
 from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.errors import ModelError
 
@@ -45,7 +46,8 @@ def load_backbone(
             (`organisation/name`), a folder in diffusers' layout, a `.safetensors` file, or a pipeline of diffusers.
         device: Where it runs. A pipeline stays where it is.
         dtype: In which precision, by name or as torch's own; `auto` is the fastest that the device is good at. A
-            pipeline keeps its own, and its memory layout; what is loaded here in half precision is channels last.
+            pipeline keeps its own, and its memory layout; what is loaded here in half precision is channels last, and
+            for the processor the network is streamlined.
         depth: Whether it must take a depth map. A folder may hold a sibling of the network that does, `unet_depth`.
 
     Raises:
@@ -66,8 +68,10 @@ def load_backbone(
             if isinstance(part, nn.Module):
                 part.requires_grad_(False).eval().to(device)
         for part, dtype in (("unet", formats.network), ("vae", formats.autoencoder)):
-            if dtype != torch.float32:  # there it gains nothing
+            if dtype != torch.float32:  # there it gains nothing by itself
                 parts[part].to(memory_format=torch.channels_last)
+        if torch.device(device).type == "cpu":
+            streamline(parts["unet"])
     if depth and not backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} takes no depth map; {EMBEDDED} and sd2-depth do")
     return backbone

@@ -14,6 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from stereodiffusion.backbones.precision import formats_for
 from stereodiffusion.backbones.sd import StableDiffusion
 from stereodiffusion.backbones.single_file import SETTINGS, clip_tokenizer, stable_diffusion_scheduler
+from stereodiffusion.backbones.streamlining import streamline
 from stereodiffusion.config import PrecisionChoice
 
 Size: TypeAlias = Literal["sd1", "sd2-depth"]
@@ -43,6 +44,8 @@ def random_backbone(
     networks = ((unet, formats.network), (vae, formats.autoencoder), (text_encoder, formats.network))
     for network, precision in networks:
         _fill(cast(nn.Module, network), device, precision, seed)
+    if torch.device(device).type == "cpu":
+        streamline(cast(nn.Module, unet))
     return StableDiffusion(
         vae=cast(Any, vae),
         unet=cast(Any, unet),

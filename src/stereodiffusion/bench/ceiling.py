@@ -1,6 +1,5 @@
 """What the machine can do at most, and what a network asks of it."""
 
-import time
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from stereodiffusion.bench.cost import Seconds
 from stereodiffusion.diffusion.backbone import Backbone
 
 _EDGES = (1024, 2048, 4096)
@@ -20,15 +20,17 @@ _FUSED_ON_THE_PROCESSOR = torch.ops.aten._scaled_dot_product_flash_attention_for
 def matmul_ceiling(device: torch.device, dtype: torch.dtype) -> float:
     """Floating-point operations a second of square matrix multiplications, of the size that suits the machine best.
 
-    The median of what is measured in about half a second for each size.
+    The median of what is measured in about half a second for each size, by `Seconds.core`: with the threads that torch
+    has, but for each core.
     """
     reached: list[float] = []
     for edge in _EDGES:
         one = torch.randn(edge, edge, device=device).to(dtype)
         seconds: list[float] = []
-        begun = time.perf_counter()
-        while len(seconds) < 3 or time.perf_counter() - begun < _SECONDS:
-            seconds.append(_timed_product(one))
+        while len(seconds) < 3 or sum(seconds) < _SECONDS:
+            begun = Seconds.now(device)
+            torch.mm(one, one)
+            seconds.append((Seconds.now(device) - begun).core)
         reached.append(2 * edge**3 / median(seconds))
     return max(reached)
 
@@ -37,14 +39,6 @@ def _attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[i
     """Of QK^T and of the weights times V, by the shapes (b, heads, tokens, channels)."""
     rows, heads, queries, channels = query
     return 2 * rows * heads * queries * key[2] * (channels + value[3])
-
-
-def _timed_product(one: torch.Tensor) -> float:
-    begun = time.perf_counter()
-    torch.mm(one, one)
-    if one.is_cuda:
-        torch.cuda.synchronize(one.device)
-    return time.perf_counter() - begun
 
 
 @torch.no_grad()

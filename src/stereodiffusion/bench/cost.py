@@ -6,12 +6,46 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 _RESET_PEAK = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seconds:
+    """A point in time, or a distance between two.
+
+    Attributes:
+        wall: By the clock.
+        core: Of processor cores, all threads together, which other work on the machine does not touch; by the clock as
+            well where a graphics card does the work.
+    """
+
+    wall: float = 0.0
+    core: float = 0.0
+
+    @classmethod
+    def now(cls, device: torch.device) -> "Seconds":
+        """When everything has been done that the device was asked for."""
+        if device.type != "cpu":
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            wall = time.perf_counter()
+            return cls(wall=wall, core=wall)
+        return cls(wall=time.perf_counter(), core=time.process_time())
+
+    def __add__(self, other: "Seconds") -> "Seconds":
+        return Seconds(wall=self.wall + other.wall, core=self.core + other.core)
+
+    def __sub__(self, other: "Seconds") -> "Seconds":
+        return self + -1 * other
+
+    def __rmul__(self, factor: float) -> "Seconds":
+        return Seconds(wall=factor * self.wall, core=factor * self.core)
 
 
 class Cost:

@@ -6,14 +6,13 @@ extrapolated. Null-text inversion is stretched as well: one iteration in each st
 that its authors allow, and one, the least.
 """
 
-import time
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import torch
 
 from stereodiffusion.bench.ceiling import evaluation_flops, matmul_ceiling
-from stereodiffusion.bench.cost import measured
+from stereodiffusion.bench.cost import Seconds, measured
 from stereodiffusion.bench.tools import CountingBackbone
 from stereodiffusion.config import Mode, PresetName, StereoConfig, preset
 from stereodiffusion.datasets.scenes import render, sample_scene
@@ -30,6 +29,7 @@ SpeedModel: TypeAlias = Literal["toybox", "sd1"]
 """The embedded model, or networks of Stable Diffusion's size with random weights."""
 
 _PROMPT = "a red ball on a wooden table, blue wall"
+_NONE = Seconds()
 _ONE_ITERATION = NullTextSettings(iterations=1, tolerance=-1.0, tolerance_growth=0.0)
 
 
@@ -44,11 +44,13 @@ class Speed:
         dtype: In which precision the network ran.
         steps: Sampling steps that the numbers stand for.
         stretch: Steps that were run; equal to `steps` where nothing is extrapolated.
-        seconds: For one pair.
-        seconds_least: The same if null-text inversion stopped after one iteration in every step.
+        seconds: For one pair, by the clock.
+        core_seconds: The same of processor cores, see `Seconds`.
+        seconds_least: For one pair, if null-text inversion stopped after one iteration in every step.
+        core_seconds_least: The same of processor cores.
         evaluations: Of the network, one latent each; a backward pass counts as one.
         peak_memory_mb: Most that the process held, in units of 10^6 bytes.
-        network_gflops: 10^9 floating-point operations a second of the network, forward, in this very run.
+        network_gflops: 10^9 floating-point operations a core second of the network, forward, in this very run.
         ceiling_gflops: Of square matrix multiplications in the same precision, before and after it.
     """
 
@@ -59,7 +61,9 @@ class Speed:
     steps: int
     stretch: int
     seconds: float
+    core_seconds: float
     seconds_least: float
+    core_seconds_least: float
     evaluations: int
     peak_memory_mb: float
     network_gflops: float
@@ -76,49 +80,44 @@ class _Watched(CountingBackbone):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
-        self.network_s, self.network_rows = 0.0, 0
-        self.plain_s, self.once_s = 0.0, 0.0
+        self.network, self.network_rows = _NONE, 0
+        self.plain, self.once = _NONE, _NONE
 
     def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:
         """As the model does, timed."""
-        begun = self._now()
+        begun = Seconds.now(self.device)
         output = super().predict(x_t, timestep, embedding, depth)
-        taken = self._now() - begun
-        self.network_s += taken
-        self.plain_s += 0.0 if output.requires_grad else taken
+        taken = Seconds.now(self.device) - begun
+        self.network += taken
+        self.plain += _NONE if output.requires_grad else taken
         self.network_rows += len(x_t)
         return output
 
     def encode(self, image: Image) -> Latent:
         """As the model does, timed."""
-        begun = self._now()
+        begun = Seconds.now(self.device)
         latents = super().encode(image)
-        self.once_s += self._now() - begun
+        self.once += Seconds.now(self.device) - begun
         return latents
 
     def decode(self, latents: Latent) -> Image:
         """As the model does, timed."""
-        begun = self._now()
+        begun = Seconds.now(self.device)
         image = super().decode(latents)
-        self.once_s += self._now() - begun
+        self.once += Seconds.now(self.device) - begun
         return image
-
-    def _now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
 
 
 @dataclass(slots=True)
 class _StageCost:
     """What a stage took: seconds that grow with its steps, seconds that do not, steps that cost, evaluations.
 
-    `plain_s` are those of the first kind that the network ran without gradients.
+    `plain` are those of the first kind that the network ran without gradients.
     """
 
-    repeated_s: float = 0.0
-    plain_s: float = 0.0
-    once_s: float = 0.0
+    repeated: Seconds = _NONE
+    plain: Seconds = _NONE
+    once: Seconds = _NONE
     steps: int = 0
     evaluations: int = 0
 
@@ -152,16 +151,16 @@ def measure(
         stages = _stages(watched, _synthesis(watched, estimator, mode, config, optimisation))
     ceilings.append(matmul_ceiling(backbone.device, backbone.dtype))
 
-    seconds = least = sum(stage.once_s for stage in stages.values())
+    seconds = least = sum((stage.once for stage in stages.values()), _NONE)
     evaluations = 0
     for stage, taken in stages.items():
         repeat = _steps_that_cost(stage, whole, mode) / taken.steps if taken.steps else 1.0
-        most, fewest, counted = taken.repeated_s, taken.repeated_s, float(taken.evaluations)
+        most, fewest, counted = taken.repeated, taken.repeated, float(taken.evaluations)
         if stage == "null-text" and stretched:
             iterations = AUTHORS_NULL_TEXT.iterations
-            most = taken.plain_s + iterations * (taken.repeated_s - taken.plain_s)
+            most = taken.plain + iterations * (taken.repeated - taken.plain)
             counted = (2 + 2 * iterations) * taken.steps
-        seconds, least, evaluations = seconds + most * repeat, least + fewest * repeat, evaluations + counted * repeat
+        seconds, least, evaluations = seconds + repeat * most, least + repeat * fewest, evaluations + counted * repeat
     flops = evaluation_flops(backbone) * watched.network_rows
     return Speed(
         model=model,
@@ -170,11 +169,13 @@ def measure(
         dtype=str(backbone.dtype).removeprefix("torch."),
         steps=whole.steps,
         stretch=config.steps,
-        seconds=seconds,
-        seconds_least=least,
+        seconds=seconds.wall,
+        core_seconds=seconds.core,
+        seconds_least=least.wall,
+        core_seconds_least=least.core,
         evaluations=round(evaluations),
         peak_memory_mb=cost.peak_memory_mb + _kept_mb(backbone, whole, mode) - _kept_mb(backbone, config, mode),
-        network_gflops=flops / watched.network_s / 1e9,
+        network_gflops=flops / watched.network.core / 1e9,
         ceiling_gflops=sum(ceilings) / len(ceilings) / 1e9,
     )
 
@@ -182,20 +183,20 @@ def measure(
 def _stages(watched: _Watched, synthesis: Synthesis) -> dict[Stage, _StageCost]:
     """Run to the end and book every second on the stage it was spent in."""
     stages: dict[Stage, _StageCost] = {}
-    last, once, plain = time.perf_counter(), watched.once_s, watched.plain_s
+    last, once, plain = Seconds.now(watched.device), watched.once, watched.plain
     for progress in synthesis:
         stage = stages.setdefault(progress.stage, _StageCost())
-        now = time.perf_counter()
-        apart = watched.once_s - once
-        stage.once_s += apart
+        now = Seconds.now(watched.device)
+        apart = watched.once - once
+        stage.once += apart
         if progress.evaluations:
-            stage.repeated_s += now - last - apart
-            stage.plain_s += watched.plain_s - plain
+            stage.repeated += now - last - apart
+            stage.plain += watched.plain - plain
             stage.steps += 1
         else:  # a shift, an estimate of depth: it happens once
-            stage.once_s += now - last - apart
+            stage.once += now - last - apart
         stage.evaluations += progress.evaluations
-        last, once, plain = now, watched.once_s, watched.plain_s
+        last, once, plain = now, watched.once, watched.plain
     return stages
 
 

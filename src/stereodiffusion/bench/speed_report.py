@@ -13,24 +13,22 @@ from stereodiffusion.bench.speed import Speed
 from stereodiffusion.formats.files import write_files
 
 COLUMNS = (
-    "model", "mode", "preset", "precision", "seconds", "times faster", "evaluations", "peak memory, MB",
-    "network, GFLOP/s", "of the ceiling",
+    "model", "mode", "preset", "precision", "seconds", "core seconds", "times faster", "evaluations",
+    "peak memory, MB", "network, GFLOP per core second", "of the ceiling",
 )  # fmt: skip
 """What the table shows."""
 
 
 def cells(speed: Speed, lines: Sequence[Speed]) -> tuple[str, ...]:
-    """One line of the table; factors are against `paper` in the same mode and run."""
+    """One line of the table; factors are of core seconds, against `paper` in the same mode and run."""
     about = "about " if speed.stretch < speed.steps else ""
-    seconds = f"{about}{speed.seconds:.1f}"
-    if speed.seconds_least < speed.seconds:
-        seconds += f" (least {speed.seconds_least:.1f})"
     return (
         speed.model,
         speed.mode,
         speed.preset,
         speed.dtype,
-        seconds,
+        about + _seconds(speed.seconds, speed.seconds_least),
+        about + _seconds(speed.core_seconds, speed.core_seconds_least),
         _faster(speed, lines),
         str(speed.evaluations),
         f"{speed.peak_memory_mb:.0f}",
@@ -39,12 +37,14 @@ def cells(speed: Speed, lines: Sequence[Speed]) -> tuple[str, ...]:
     )
 
 
+def _seconds(most: float, least: float) -> str:
+    return f"{most:.1f} (least {least:.1f})" if least < most else f"{most:.1f}"
+
+
 def _faster(speed: Speed, lines: Sequence[Speed]) -> str:
     for paper in lines:
         if (paper.model, paper.mode, paper.preset) == (speed.model, speed.mode, "paper") and paper is not speed:
-            least = paper.seconds_least / speed.seconds
-            most = paper.seconds / speed.seconds
-            return f"{most:.1f}" if paper.seconds_least == paper.seconds else f"{most:.1f} (least {least:.1f})"
+            return _seconds(paper.core_seconds / speed.core_seconds, paper.core_seconds_least / speed.core_seconds)
     return ""
 
 
@@ -52,7 +52,9 @@ def notes(lines: Sequence[Speed]) -> list[str]:
     """What a reader has to know."""
     said = [
         f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}.",
-        "The ceiling is that of square matrix multiplications in the same precision, before and after each line.",
+        "Core seconds: of all threads together, whatever else the machine does. Factors are of them, against `paper`.",
+        "The ceiling is that of square matrix multiplications in the same precision, with as many threads, before and "
+        "after each line.",
     ]
     stretches = sorted({line.stretch for line in lines if line.stretch < line.steps})
     if stretches:
