@@ -91,3 +91,11 @@ def test_sparse_maps_and_other_sizes_are_refused() -> None:
         snap_to_edges(sparse, picture)
     with pytest.raises(GeometryError, match="its disparity"):
         snap_to_edges(Disparity.from_pixels(truth[0, 0, :-1]), picture)
+
+
+def test_the_same_map_gives_the_same_whatever_came_before() -> None:
+    picture, truth = scene(1, 160)
+    ramp = blurred(truth, 4)
+    first = snapped(ramp, picture)
+    snapped(*reversed(scene(2, 160)))
+    assert torch.equal(snapped(ramp, picture), first)

@@ -49,6 +49,7 @@ def _snapped(
     for inner, outer in _tiles(pixels.shape, radius + _GRAIN // 2):
         own = np.ascontiguousarray(pixels[outer])
         if np.ptp(own) > _LEVEL_PX:
+            cv2.setRNGSeed(0)  # colours are clustered from random starts
             median = cv2.ximgproc.weightedMedianFilter(np.ascontiguousarray(guide[outer]), own, radius, sigma=_LIKE)
             change = cv2.medianBlur(median, _GRAIN) - own
             moved = own + np.minimum(np.abs(change) / _ONE_SURFACE_PX, 1) * change
