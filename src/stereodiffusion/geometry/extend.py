@@ -20,6 +20,10 @@ _OWN_ROW = 0.3  # weight of the row as it was drawn out: nearest neighbours tell
 _LEAST_SPREAD_PX = 1.5
 _COARSEST = 6  # mip-map levels above the finest
 
+EXTENDED_BLOCK = 1 << _COARSEST
+"""Rows of a cell of the coarsest level. A filled row depends on the blocks beside its own, and on farther rows only if
+there are some that show nothing at all; bands of a view have to begin at multiples of it."""
+
 
 def extend_background(view: Float[Tensor, "b c h w"], seen: Disparity) -> Float[Tensor, "b c h w"]:
     """Fill the cells that show nothing from the background beside them.
@@ -41,8 +45,23 @@ def extend_background(view: Float[Tensor, "b c h w"], seen: Disparity) -> Float[
         columns = _draw_out(*(field.mT for field in (drawn, seen.pixels, found)))
         drawn = columns[0].mT.contiguous()
         distance = torch.where(found, distance, columns[1].mT)
-    filled = torch.lerp(_smooth(drawn, ~seen.known, distance), drawn, _OWN_ROW)
-    return torch.where(seen.known, view, filled)
+    at = _cells(~seen.known)
+    filled = view.clone()
+    filled.movedim(1, -1)[at] = torch.lerp(_smooth(drawn, ~seen.known, distance, at), _of(drawn, at), _OWN_ROW)
+    return filled
+
+
+_Cells = tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]
+"""Cells of a batch of views: picture, row and column of each. Holes are few, so what is computed is computed there."""
+
+
+def _cells(hole: Bool[Tensor, "b 1 h w"]) -> _Cells:
+    number, row, column = hole.squeeze(1).nonzero(as_tuple=True)
+    return number, row, column
+
+
+def _of(field: Float[Tensor, "b c h w"], at: _Cells) -> Float[Tensor, "n c"]:
+    return field.movedim(1, -1)[at]
 
 
 def _draw_out(
@@ -51,61 +70,60 @@ def _draw_out(
     """Rows continued from the farther side of every hole; distance to that side; the cells that have a value now."""
     width = view.shape[-1]
     column = torch.arange(width, device=view.device)
-    before = torch.where(known, column, -1).cummax(dim=-1).values
-    after = torch.where(known, column, width).flip(-1).cummin(dim=-1).values.flip(-1)
-    to_before, to_after = (column - before).to(view.dtype), (after - column).to(view.dtype)
-    d_before = torch.where(before >= 0, _at(disparity, before), torch.inf)
-    d_after = torch.where(after < width, _at(disparity, after), torch.inf)
+    at = number, row, own = _cells(~known)
+    before = torch.where(known, column, -1).cummax(dim=-1).values.squeeze(1)[at]
+    after = torch.where(known, column, width).flip(-1).cummin(dim=-1).values.flip(-1).squeeze(1)[at]
+    to_before, to_after = (own - before).to(view.dtype), (after - own).to(view.dtype)
+    d_before, d_after = (_of(disparity, (number, row, edge.clamp(0, width - 1))).squeeze(1) for edge in (before, after))
+    d_before, d_after = torch.where(before >= 0, d_before, torch.inf), torch.where(after < width, d_after, torch.inf)
     found = (before >= 0) | (after < width)
 
     one_surface = (d_before - d_after).abs() <= _SAME_SURFACE_PX
     share = torch.where(
         one_surface, to_before / (to_before + to_after).clamp(min=1), (d_after < d_before).to(view.dtype)
     )
-    start, end = _edge_mean(view, known, before, -1), _edge_mean(view, known, after, 1)
-    drawn = torch.where(known, view, torch.lerp(start, end, share.expand_as(view)))
-    distance = torch.where(one_surface, torch.minimum(to_before, to_after), torch.lerp(to_before, to_after, share))
-    return drawn.masked_fill(~found, 0), distance.masked_fill(known | ~found, 0), found
+    start, end = (_edge_mean(view, known, (number, row, edge), step) for edge, step in ((before, -1), (after, 1)))
+    nearest = torch.where(one_surface, torch.minimum(to_before, to_after), torch.lerp(to_before, to_after, share))
+    drawn, distance = view.clone(), torch.zeros_like(disparity)
+    drawn.movedim(1, -1)[at] = torch.lerp(start, end, share[:, None].expand_as(start)).masked_fill(~found[:, None], 0)
+    distance.squeeze(1)[at] = nearest.masked_fill(~found, 0)
+    return drawn, distance, known.any(dim=-1, keepdim=True).expand_as(known)
 
 
 def _edge_mean(
-    view: Float[Tensor, "b c h w"], known: Bool[Tensor, "b 1 h w"], edge: Int[Tensor, "b 1 h w"], outwards: int
-) -> Float[Tensor, "b c h w"]:
-    """Mean of the first known cells behind the edge of a hole."""
-    total, count = torch.zeros_like(view), torch.zeros_like(view[:, :1])
+    view: Float[Tensor, "b c h w"], known: Bool[Tensor, "b 1 h w"], edge: _Cells, outwards: int
+) -> Float[Tensor, "n c"]:
+    """Mean of the first known cells behind the edge of a hole; the nearest column of the frame for those outside."""
+    number, row, column = edge
+    total, count = view.new_zeros((len(column), view.shape[1])), view.new_zeros((len(column), 1))
     for step in range(_TAKEN_PX):
-        inside = _at(known, edge + outwards * step).to(view.dtype)
-        total = total + inside * _at(view, edge + outwards * step)
+        taken = number, row, (column + outwards * step).clamp(0, view.shape[-1] - 1)
+        inside = known.squeeze(1)[taken][:, None].to(view.dtype)
+        total = total + inside * _of(view, taken)
         count = count + inside
     return total / count.clamp(min=1)
 
 
-def _at(field: Tensor, column: Int[Tensor, "b 1 h w"]) -> Tensor:
-    """Values at a column of each cell's own row; the nearest column of the frame where it lies outside."""
-    return field.gather(-1, column.clamp(0, field.shape[-1] - 1).expand(-1, field.shape[1], -1, -1))
-
-
 def _smooth(
-    drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], distance: Float[Tensor, "b 1 h w"]
-) -> Float[Tensor, "b c h w"]:
+    drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], distance: Float[Tensor, "b 1 h w"], at: _Cells
+) -> Float[Tensor, "n c"]:
     """Each cell from the mip-map level whose cells are as wide as the spread that its distance asks for.
 
     Only holes are averaged: what is known has its say through the rows alone, nearer surfaces through nothing.
     """
     height, width = drawn.shape[2:]
-    spread = (_SPREAD * distance).clamp(min=_LEAST_SPREAD_PX)
+    spread = (_SPREAD * _of(distance, at)).clamp(min=_LEAST_SPREAD_PX)
     wanted = (spread * 2).log2().clamp(max=_COARSEST)  # level k, drawn to full size, has a deviation of about 2^k / 2
-    total, weight = drawn * hole, hole.to(drawn.dtype)
-    result, finer = torch.zeros_like(drawn), drawn
+    sums = torch.cat([drawn * hole, hole.to(drawn.dtype)], 1)  # colours, and how many cells they are of
+    finer = _of(drawn, at)
+    result = torch.zeros_like(finer)
     for level in range(1, _COARSEST + 1):
-        total, weight = (_halved(field) for field in (total, weight))
-        coarse = interpolate(torch.cat([total, weight], 1), scale_factor=2**level, mode="bilinear")[
-            ..., :height, :width
-        ]
+        sums = _halved(sums)
+        coarse = _of(interpolate(sums, scale_factor=2**level, mode="bilinear")[..., :height, :width], at)
         coarser = coarse[:, :-1] / coarse[:, -1:].clamp(min=torch.finfo(drawn.dtype).tiny)
         share = (wanted - (level - 1)).clamp(0, 1)
         inside = (wanted > level - 1) & (wanted <= level)
-        result = torch.where(inside, torch.lerp(finer, coarser, share.expand_as(drawn)), result)
+        result = torch.where(inside, torch.lerp(finer, coarser, share.expand_as(finer)), result)
         finer = coarser
     return result
 

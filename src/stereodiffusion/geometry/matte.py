@@ -85,6 +85,11 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
     )
 
 
+def rows_around_borders(radius: int) -> int:
+    """How many rows above and below a row its part of the layers of `split_at_borders` depends on."""
+    return 3 * radius + 2  # `beside` looks radius + 1 far for cells that look as far for edges, which look radius far
+
+
 _Cells = tuple[Tensor, ...]
 """Cells of a batch of maps: picture, row, column, n of each."""
 

@@ -5,12 +5,15 @@ drawn out like rubber, half object and half background. What is wanted there is 
 colours change: each cell of a ramp joins the nearer or the farther surface, whichever its colour resembles.
 """
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from stereodiffusion.errors import GeometryError
+from stereodiffusion.geometry.bands import in_bands
 from stereodiffusion.geometry.disparity import Disparity
 from stereodiffusion.types import Image, Map
 
@@ -39,11 +42,11 @@ def snap_to_edges(disparity: Disparity, picture: Image, *, radius: int = 6) -> D
         raise GeometryError("snapping needs a dense map; use disparity.filled()")
     pixels = disparity.pixels
     for reach in (radius, radius // 2):  # wide ramps first, then what they leave
-        pixels = _snapped(pixels, picture.to(pixels), reach)
+        (pixels,) = in_bands(partial(_snapped, radius=reach), pixels, picture.to(pixels), halo=2 * reach)
     return Disparity(pixels=pixels, known=disparity.known)
 
 
-def _snapped(pixels: Map, picture: Image, radius: int) -> Map:
+def _snapped(pixels: Map, picture: Image, *, radius: int) -> tuple[Map]:
     near, far = _largest(pixels, radius), -_largest(-pixels, radius)
     span = near - far
     height = (pixels - far) / span.clamp(min=_JUMP_PX)  # where between both surfaces the map puts a cell, 0 is far
@@ -54,7 +57,7 @@ def _snapped(pixels: Map, picture: Image, radius: int) -> Map:
     (near_px, near_colour), (far_px, far_colour) = (_surface(on, pixels, picture, radius) for on in (on_near, on_far))
     towards_far = _distance(picture, far_colour) - _distance(picture, near_colour)
     joins_near = (height - 0.5) + towards_far / _COLOUR > 0
-    return torch.where(ramp, torch.where(joins_near, near_px, far_px), pixels)
+    return (torch.where(ramp, torch.where(joins_near, near_px, far_px), pixels),)
 
 
 def _surface(on: Map, pixels: Map, picture: Image, radius: int) -> tuple[Map, Image]:
