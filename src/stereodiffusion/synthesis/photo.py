@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from stereodiffusion.config import StereoConfig
@@ -15,6 +16,7 @@ from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder,
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.synthesis.detail import in_crops
 from stereodiffusion.synthesis.parts import (
     advance,
     condition,
@@ -135,16 +137,21 @@ def photo_to_stereo(
         path = Trajectory(latents=(back.start,), memory={})
         left = Left(trajectory=path, given=back.given, given_right=back.given, fresh=fresh)
     else:
-        left = yield from _ddim_left(backbone, z_0, given, schedule, config, fresh)
+        left = yield from _ddim_left(backbone, given, schedule, config, z_0, fresh)
 
     # 3. The right view beside it
     settings = describe("photo", backbone, config, {"prompt": list(prompts), **facts})
     left = replace(left, picture=photo, photo=z_0)
-    return (yield from pair_beside(backbone, left, dense, (height, width), schedule, config, settings))
+    detail = None
+    if config.crops:
+        detail = partial(
+            in_crops, backbone, partial(_ddim_left, backbone, given, schedule, config), schedule, config, seed
+        )
+    return (yield from pair_beside(backbone, left, dense, (height, width), schedule, config, settings, detail))
 
 
 def _ddim_left(
-    backbone: Backbone, z_0: Latent, given: Conditioning, schedule: Schedule, config: StereoConfig, fresh: Latent
+    backbone: Backbone, given: Conditioning, schedule: Schedule, config: StereoConfig, z_0: Latent, fresh: Latent
 ) -> Generator[Progress, None, Left]:
     """The left is the pivot trajectory itself: nothing is optimised, nothing drifts."""
     unguided = given.branches == 1

@@ -6,7 +6,9 @@ from typing import Literal, TypeAlias
 
 from stereodiffusion.pair import StereoPair
 
-Stage: TypeAlias = Literal["left view", "depth", "inversion", "null-text", "right view", "both views", "decoding"]
+Stage: TypeAlias = Literal[
+    "left view", "depth", "inversion", "null-text", "right view", "both views", "crops", "decoding"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """From a left trajectory and a disparity to a pair: the part that all modes share."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 import torch
 from torch.nn.functional import mse_loss
@@ -19,8 +20,9 @@ from stereodiffusion.errors import ConfigError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity, splat
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.synthesis.compose import compose, encode_known, known_view
+from stereodiffusion.synthesis.compose import change_at, encode_known, known_view
 from stereodiffusion.synthesis.parts import advance, effective
+from stereodiffusion.synthesis.right_view import draw_right
 from stereodiffusion.synthesis.run import Progress, Synthesis
 from stereodiffusion.types import Image, Latent
 
@@ -50,6 +52,10 @@ class Left:
     pinned: bool = False
 
 
+Detail: TypeAlias = Callable[[StereoPair, Image], Generator[Progress, None, None]]
+"""Looks closer at a pair, and adds to the change that the model made in its right view."""
+
+
 def pair_beside(
     backbone: Backbone,
     left: Left,
@@ -58,6 +64,7 @@ def pair_beside(
     schedule: Schedule,
     config: StereoConfig,
     settings: Mapping[str, object],
+    detail: Detail | None = None,
 ) -> Synthesis:
     """Make the right view beside a left one and put the pair together.
 
@@ -69,6 +76,7 @@ def pair_beside(
         schedule: The noise levels.
         config: The settings.
         settings: What is written beside the pair.
+        detail: What looks at the occlusions again, where the pair is composed of the left's pixels.
 
     Raises:
         ConfigError: If the settings need the left in pixels before it is drawn.
@@ -89,9 +97,13 @@ def pair_beside(
     generated = backbone.decode(right_0)
     if known is not None and config.compose == "source":
         picture = _drawn(left)
-        view = known_view(picture, final, config)
-        change = resize_image(generated, *size) - resize_image(backbone.decode(known.clean), *size)
-        right, occlusion = compose(view, change), ~view.visible
+        right = change_at(*size, generated, backbone.decode(known.clean))
+        if detail is not None:
+            coarse = right.clone()
+            occlusion = draw_right(picture, final, coarse, config)
+            pair = StereoPair(left=picture, right=coarse, disparity=final, occlusion=occlusion)
+            yield from detail(pair, right)
+        occlusion = draw_right(picture, final, right, config)
     else:
         decoded = _decoded(backbone, left, left_0, config)
         settings = {**settings, **_reproduction(left, left_0, decoded)}
