@@ -68,7 +68,9 @@ def border_radius(height: int) -> int:
     return 1 + height // (2 * _PIXELS_PER_BORDER)
 
 
-def known_view(left: Image, disparity: Disparity, config: StereoConfig, *, radius: int | None = None) -> KnownView:
+def known_view(
+    left: Image, disparity: Disparity, config: StereoConfig, *, radius: int | None = None, rows: slice = slice(None)
+) -> KnownView:
     """Move a left picture to the right eye.
 
     Args:
@@ -76,6 +78,7 @@ def known_view(left: Image, disparity: Disparity, config: StereoConfig, *, radiu
         disparity: Of the left picture on its grid, dense and final.
         config: `borders` and `frame`.
         radius: Of soft borders, in pixels; by the picture's height if None.
+        rows: Those that are wanted; the others have their say in borders alone, the background goes on without them.
     """
     if config.borders == "hard":
         moved, seen = splat(left, disparity).view, warp_disparity(disparity)
@@ -90,6 +93,8 @@ def known_view(left: Image, disparity: Disparity, config: StereoConfig, *, radiu
     if hidden is not None:
         known = seen.known & ~hidden
         seen = Disparity(pixels=torch.where(known, seen.pixels, 0.0), known=known)
+    moved, front, opacity = moved[:, :, rows], front[:, :, rows], opacity[:, :, rows]
+    seen = Disparity(pixels=seen.pixels[:, :, rows], known=seen.known[:, :, rows])
     return KnownView(behind=extend_background(moved, seen), seen=seen, front=front, opacity=opacity)
 
 

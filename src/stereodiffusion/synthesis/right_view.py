@@ -9,7 +9,7 @@ from stereodiffusion.geometry import EXTENDED_BLOCK, Band, Disparity, bands, row
 from stereodiffusion.synthesis.compose import KnownView, border_radius, compose, known_view
 from stereodiffusion.types import Image, Region
 
-_CELLS_AT_ONCE = 1 << 21  # some 300 MB of working memory
+_CELLS_AT_ONCE = 1 << 20  # some 200 MB of working memory
 
 
 def draw_right(left: Image, disparity: Disparity, onto: Image, config: StereoConfig) -> Region:
@@ -48,11 +48,13 @@ def known_in_bands(
     """
     batch, _, height, width = left.shape
     radius = border_radius(height)
-    halo = EXTENDED_BLOCK + rows_around_borders(radius)
-    for band in bands(height, batch * width, halo=halo, align=EXTENDED_BLOCK, cells=cells):
-        top, rows = band.seen.start, band.seen.stop - band.seen.start
-        known = known_view(left[:, :, band.seen], disparity.crop(top, 0, rows, width), config, radius=radius)
-        if rows < height and not bool(known.seen.known.any(dim=-1).all()):
+    around = rows_around_borders(radius)
+    for band in bands(height, batch * width, halo=EXTENDED_BLOCK, align=EXTENDED_BLOCK, cells=cells):
+        first, last = max(0, band.seen.start - around), min(height, band.seen.stop + around)
+        wanted = slice(band.seen.start - first, band.seen.stop - first)
+        around_it = disparity.crop(first, 0, last - first, width)
+        known = known_view(left[:, :, first:last], around_it, config, radius=radius, rows=wanted)
+        if wanted != slice(0, height) and not bool(known.seen.known.any(dim=-1).all()):
             rest = slice(band.rows.start, height)
             yield Band(rows=rest, seen=slice(0, height)), known_view(left, disparity, config).rows(rest)
             return
