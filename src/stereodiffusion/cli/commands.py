@@ -201,6 +201,7 @@ def photo(
     guidance: options.Guidance = None,
     max_disparity: options.MaxDisparity = None,
     convergence: options.Convergence = None,
+    crops: options.Crops = None,
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
@@ -222,6 +223,7 @@ def photo(
         also=also,
         dtype=dtype,
         seed=seed,
+        crops=crops,
     )
     said = options.MapOptions(
         kind=map_kind, scale=map_scale, unknown=map_unknown, focal_px=focal_px, baseline_m=baseline_m

@@ -132,6 +132,16 @@ Convergence: TypeAlias = Annotated[
         help="Parallax that lies on the screen, as a fraction of the width; 0 has everything before the screen.",
     ),
 ]
+Crops: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        rich_help_panel=_METHOD,
+        show_default="the preset's",
+        help="With preset best: make the occlusions of a large photo again in up to N crops, at a finer scale than the "
+        "model's. Each costs as much as the photo; 0 makes none.",
+    ),
+]
 Seed: TypeAlias = Annotated[
     int,
     typer.Option(metavar="N", rich_help_panel=_METHOD, help="Same command, same seed: same picture."),
@@ -282,6 +292,7 @@ def common(
     also: Sequence[str],
     dtype: str,
     seed: int,
+    crops: int | None = None,
 ) -> Common:
     """Check what can be checked without looking at any file.
 
@@ -299,6 +310,7 @@ def common(
         "guidance": guidance,
         "max_disparity": max_disparity,
         "convergence": convergence,
+        "crops": crops,
     }
     changes = cast(dict[str, Any], {name: value for name, value in asked.items() if value is not None})
     if preset_name not in preset_names():
