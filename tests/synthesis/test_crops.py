@@ -13,9 +13,10 @@ from stereodiffusion.config import StereoConfig, preset
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.synthesis import Progress, Run, photo_to_stereo
+from stereodiffusion.synthesis import Progress, Run, ViewRun, photo_source, photo_to_stereo, views_beside
 from stereodiffusion.synthesis.crops import Crops, Window, blending, plan_crops
 from stereodiffusion.synthesis.detail import window_beside
+from stereodiffusion.views import View
 
 BEST = replace(preset("best", "photo"), steps=6)
 
@@ -155,6 +156,39 @@ def test_each_crop_costs_what_a_photo_costs(
         (number, len(crops), alone) for number in range(1, len(crops) + 1)
     ]
     assert sum(step.evaluations for step in steps) == alone * (1 + len(crops))
+
+
+def view_at(backbone: StableDiffusion, photo: Tensor, disparity: Tensor, config: StereoConfig, position: float) -> View:
+    recording = photo_source(backbone, photo, Disparity.from_pixels(disparity), config=config)
+    (view,) = ViewRun(views_beside(recording, config, [position]), [position])
+    return view
+
+
+def test_crops_of_a_view_to_the_left_change_its_occlusions_and_nothing_else(
+    text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
+) -> None:
+    hard = replace(BEST, borders="hard")
+    without, cropped = (
+        view_at(text_backbone, photo, disparity_px, replace(hard, crops=crops), -1.0) for crops in (0, 9)
+    )
+    assert torch.equal(cropped.occlusion, without.occlusion)
+    hole, changed = cropped.occlusion.expand_as(photo), (cropped.picture - without.picture).abs()
+    assert float(changed[hole].max()) > 1e-3
+    assert float(changed[~hole].max()) == 0
+
+
+def test_half_a_baseline_with_crops_is_half_the_disparity_with_crops(
+    text_backbone: StableDiffusion, photo: Tensor
+) -> None:
+    pixels = torch.full((96, 160), 4.0)
+    pixels[30:60, 60:100] = 32.0
+    config = replace(BEST, crops=9, convergence=0.0)
+    half_way = view_at(text_backbone, photo, pixels, config, 0.5)
+    half_as_deep = view_at(text_backbone, photo, pixels / 2, config, 1.0)
+    assert torch.equal(half_way.picture, half_as_deep.picture)
+    assert not torch.equal(
+        half_way.picture, view_at(text_backbone, photo, pixels, replace(config, crops=0), 0.5).picture
+    )
 
 
 def test_a_photo_of_the_model_s_size_has_no_crops(text_backbone: StableDiffusion) -> None:
