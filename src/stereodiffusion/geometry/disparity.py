@@ -181,6 +181,8 @@ class Disparity:
         """Deepen (> 1) or flatten (< 1) the relief, as a longer or shorter baseline does."""
         if not (math.isfinite(factor) and factor >= 0):
             raise GeometryError(f"factor must be finite and >= 0, got {factor}; to see the other eye use splat(to=...)")
+        if factor == 1:
+            return self
         return Disparity(pixels=self.pixels * factor, known=self.known)
 
     def mirrored(self) -> "Disparity":

@@ -16,7 +16,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry.accept import check_view
-from stereodiffusion.geometry.bands import CELLS_AT_ONCE, bands, in_bands
+from stereodiffusion.geometry.bands import CELLS_AT_ONCE, Band, bands, in_bands
 from stereodiffusion.geometry.disparity import Disparity, check_disparity
 from stereodiffusion.geometry.lines import Edges, Isophotes, isophotes, trace
 from stereodiffusion.types import Region
@@ -52,13 +52,11 @@ def extend_background(
     if (len(view), *view.shape[2:]) != (seen.batch, *seen.size):
         raise GeometryError(f"the view is {tuple(view.shape)}, its disparity {tuple(seen.pixels.shape)}")
     drawn, distance = _draw_out(view, seen, cells)
-    filled = drawn.clone()
-    for band in bands(seen.height, seen.batch * seen.width, halo=_BLOCK, align=_BLOCK, cells=cells):
-        rows, hole = drawn[:, :, band.seen], ~seen.known[:, :, band.seen]
-        at = _cells(hole, band.within)
-        smooth = _smooth(rows, hole, distance[:, :, band.seen], at)
-        filled[:, :, band.seen].movedim(1, -1)[at] = torch.lerp(smooth, _of(rows, at), _OWN_ROW)
-    return filled
+    cut = bands(seen.height, seen.batch * seen.width, halo=_BLOCK, align=_BLOCK, cells=cells)
+    filled = [_filled(drawn, ~seen.known, distance, band) for band in cut]
+    for at, values in filled:
+        drawn.movedim(1, -1)[at] = values
+    return drawn
 
 
 _Cells = tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]
@@ -157,6 +155,17 @@ def _edge_mean(
         total = total + inside * _of(view, taken)
         count = count + inside
     return total / count.clamp(min=1)
+
+
+def _filled(
+    drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], distance: Float[Tensor, "b 1 h w"], band: Band
+) -> tuple[_Cells, Float[Tensor, "n c"]]:
+    """The holes of a band, and what is to be seen there."""
+    rows = drawn[:, :, band.seen]
+    picture, row, column = _cells(hole[:, :, band.seen], band.within)
+    smooth = _smooth(rows, hole[:, :, band.seen], distance[:, :, band.seen], (picture, row, column))
+    values = torch.lerp(smooth, _of(rows, (picture, row, column)), _OWN_ROW)
+    return (picture, row + band.seen.start, column), values
 
 
 def _smooth(
