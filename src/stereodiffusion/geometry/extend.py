@@ -77,9 +77,9 @@ def _draw_out(
     view: Float[Tensor, "b c h w"], seen: Disparity, cells: int
 ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
     """Rows and lines continued into holes, and how far away what is known counts as; 0 where there is no hole."""
-    edges = _edges(seen, cells)
+    lines, edges = isophotes(view, seen, cells=cells), _edges(seen, cells)
     drawn, distance = _draw_rows(view, seen, edges)
-    _follow_lines(isophotes(view, seen, cells=cells), seen, edges, drawn, distance)
+    _follow_lines(lines, seen, edges, drawn, distance)
     found = seen.known.any(dim=-1, keepdim=True).expand_as(seen.known)
     if not bool(found.all()):  # rows that show nothing at all take from the rows above and below
         above = Disparity(pixels=seen.pixels.mT, known=found.mT)
