@@ -74,6 +74,8 @@ class StereoConfig:
         borders: Where pixels are moved: `soft` takes those at depth edges apart, so that each of the two surfaces in
             them moves on its own; `hard` moves them as they are.
         frame: Whether a surface that the frame cuts `continues` beyond it and hides what is behind, or `ends` there.
+        crops: How many crops of a photo that is larger than the model's size may be run again at a finer scale, around
+            its occlusions; 0 makes them at the model's size alone. Each costs an inversion and a right view of its own.
         right_depth: Depth mode: condition the right view on the `warped` map, or on the `same` map as the left.
     """
 
@@ -107,6 +109,7 @@ class StereoConfig:
     refine: Literal["off", "estimated"] = "off"
     borders: Literal["hard", "soft"] = "hard"
     frame: Literal["ends", "continues"] = "ends"
+    crops: int = 0
     right_depth: Literal["warped", "same"] = "warped"
 
     def __post_init__(self) -> None:
@@ -122,6 +125,13 @@ class StereoConfig:
         for field in (*fractions, "guidance_from", "guidance_until", "right_every"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ConfigError(f"{field} must be a fraction of the steps in [0, 1], got {getattr(self, field)}")
+        if self.crops < 0:
+            raise ConfigError(f"crops must be at least 0, got {self.crops}")
+        if self.crops and (self.compose, self.resync) != ("source", "pixels"):
+            raise ConfigError(
+                "crops are made where pixels are moved, as by preset 'best': compose='source' and resync='pixels', "
+                f"got {self.compose!r} and {self.resync!r}"
+            )
         if self.memory_budget_mb is not None and not self.memory_budget_mb >= 0:
             raise ConfigError(f"memory_budget_mb must be at least 0, got {self.memory_budget_mb}")
         if self.right_every > 0 and self.left == "joint":

@@ -69,6 +69,11 @@ def test_single_settings_change_the_preset() -> None:
     assert config.splat == preset("paper", "text").splat
 
 
+def test_crops_are_a_setting_of_best() -> None:
+    assert settled(preset_name="best", crops=12).config.crops == 12
+    assert settled(preset_name="best").config == preset("best", "text")
+
+
 def test_lists_come_repeated_and_with_commas() -> None:
     given = settled(formats=["anaglyph, mpo", "anaglyph", "eyes"], also=["left,right", "disparity"])
     assert given.formats == ("anaglyph", "mpo", "eyes")
@@ -85,6 +90,8 @@ def test_lists_come_repeated_and_with_commas() -> None:
         ({"guidance": 0.5}, ConfigError, "guidance must be finite and at least 1"),
         ({"max_disparity": 8.0}, ConfigError, r"max_disparity must be a fraction of the width in \[0, 0.5\], got 8.0"),
         ({"convergence": 3.0}, ConfigError, "convergence must be a fraction"),
+        ({"crops": 4}, ConfigError, "crops are made where pixels are moved, as by preset 'best'"),
+        ({"preset_name": "best", "crops": -1}, ConfigError, "crops must be at least 0, got -1"),
         ({"dtype": "float8"}, ConfigError, "--dtype must be one of auto, float32, float16, bfloat16, got 'float8'"),
         ({"seed": -1}, ConfigError, "--seed must be a whole number from 0"),
         ({"source": "center"}, ConfigError, "--source must be one of left, right, centre, got 'center'"),

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -45,6 +45,7 @@ def test_what_is_known_stays_bit_for_bit() -> None:
 
 
 @given(st.integers(0, 2**31 - 1))
+@settings(deadline=None)
 def test_filled_values_lie_between_known_ones(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     view = torch.rand((2, 3, 13, 17), generator=generator)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -98,6 +98,31 @@ def test_a_slope_beside_a_border_is_not_in_front() -> None:
     beside = layers.opacity.clone()
     beside[..., 29:46] = 0
     assert not bool(beside.any())
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(1, 3))
+@settings(max_examples=10, deadline=None)
+def test_the_surfaces_beside_a_border_are_means_of_what_lies_around(seed: int, radius: int) -> None:
+    """Cell by cell, from all that is around a cell at once."""
+    generator = torch.Generator().manual_seed(seed)
+    blocks = 6 * torch.rand((1, 1, 3, 4), generator=generator)
+    blocks[..., 1, 1:3] = torch.tensor([0.0, 6.0])  # one border at least
+    pixels = blocks.repeat_interleave(10, 2).repeat_interleave(10, 3)
+    picture = torch.rand((1, 3, *pixels.shape[2:]), generator=generator)
+    layers = split_at_borders(picture, Disparity.from_pixels(pixels), radius=radius)
+    jump = torch.nn.functional.max_pool2d(torch.cat([pixels, -pixels], 1), 2 * radius + 1, 1, radius).sum(1)[0] > 1.5
+    reach, (height, width) = radius + 1, pixels.shape[2:]
+    offset = torch.arange(-reach, reach + 1)
+    closeness = 1 / (1 + offset[:, None] ** 2 + offset**2)
+    moved = (layers.behind_disparity.pixels != pixels)[0, 0]
+    assert bool(moved.any())
+    for row, column in moved.nonzero().tolist():
+        rows, columns = ((at + offset).clamp(0, side - 1) for at, side in ((row, height), (column, width)))
+        around = pixels[0, 0][rows][:, columns]
+        far = around <= (around.max() + around.min()) / 2
+        weight = closeness * far * ~jump[rows][:, columns]
+        mean = (weight * around).sum() / weight.sum()
+        torch.testing.assert_close(layers.behind_disparity.pixels[0, 0, row, column], mean, rtol=1e-5, atol=1e-6)
 
 
 def test_a_map_of_another_size_or_with_gaps_is_refused() -> None:

@@ -9,6 +9,7 @@ import typer
 from stereodiffusion.cards import CARDS, Kind, find_card
 from stereodiffusion.cli import map_options, options
 from stereodiffusion.cli.devices import usable_device
+from stereodiffusion.cli.paths import require_file
 from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.errors import ConfigError, ModelError, PromptError
 
@@ -157,7 +158,7 @@ def depth(
     said = map_options.MapOptions(
         kind=map_kind, scale=map_scale, unknown=map_unknown, focal_px=focal_px, baseline_m=baseline_m
     )
-    options.require_file(map_file)
+    require_file(map_file)
     _check_prompt(prompt)
     _check_model(model, "depth")
     if two_step:
@@ -242,6 +243,7 @@ def photo(
     guidance: options.Guidance = None,
     max_disparity: options.MaxDisparity = None,
     convergence: options.Convergence = None,
+    crops: options.Crops = None,
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
@@ -267,13 +269,14 @@ def photo(
         also=also,
         dtype=dtype,
         seed=seed,
+        crops=crops,
     )
     said = map_options.MapOptions(
         kind=map_kind, scale=map_scale, unknown=map_unknown, focal_px=focal_px, baseline_m=baseline_m
     )
-    options.require_file(photo_file)
+    require_file(photo_file)
     if disparity_file is not None:
-        options.require_file(disparity_file)
+        require_file(disparity_file)
         if depth_estimator is not None:
             raise ConfigError("--disparity and --depth-estimator exclude each other")
     elif said != map_options.MapOptions():

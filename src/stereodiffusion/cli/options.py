@@ -1,7 +1,6 @@
 """What every command takes, as types for typer's signatures, and what is made of it."""
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, cast
@@ -176,6 +175,16 @@ Baselines: TypeAlias = Annotated[
         "source in baselines, to its left if negative.",
     ),
 ]
+Crops: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        rich_help_panel=_METHOD,
+        show_default="the preset's",
+        help="With preset best: make the occlusions of a large photo again in up to N crops, at a finer scale than the "
+        "model's. Each costs as much as the photo; 0 makes none.",
+    ),
+]
 Seed: TypeAlias = Annotated[
     int,
     typer.Option(metavar="N", rich_help_panel=_METHOD, help="Same command, same seed: same picture."),
@@ -255,6 +264,7 @@ def common(
     also: Sequence[str],
     dtype: str,
     seed: int,
+    crops: int | None = None,
 ) -> Common:
     """Check what can be checked without looking at any file.
 
@@ -273,6 +283,7 @@ def common(
         "guidance": guidance,
         "max_disparity": max_disparity,
         "convergence": convergence,
+        "crops": crops,
     }
     changes = cast(dict[str, Any], {name: value for name, value in asked.items() if value is not None})
     if preset_name not in preset_names():
@@ -348,33 +359,6 @@ def parse_size(size: str | None) -> tuple[int, int] | None:
     if not (height.isdecimal() and width.isdecimal()):
         raise ConfigError(f"--size must be height x width in pixels, such as 256x384, got {size!r}")
     return int(height), int(width)
-
-
-def require_file(path: Path) -> Path:
-    """The path, if there is a file.
-
-    Raises:
-        FormatError: If not.
-    """
-    with usable(path):
-        if path.is_dir():
-            raise FormatError(f"{path}: expected a file, got a folder")
-        if not path.exists():
-            raise FormatError(f"{path}: no such file")
-    return path
-
-
-@contextmanager
-def usable(path: Path) -> Generator[None]:
-    """Turns what the system says against a path, such as that its name is too long, into a refusal.
-
-    Raises:
-        FormatError: If it says something.
-    """
-    try:
-        yield
-    except OSError as refused:
-        raise FormatError(f"{path} cannot be used: {refused.strerror}") from refused
 
 
 def split(given: Sequence[str]) -> tuple[str, ...]:

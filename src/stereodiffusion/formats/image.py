@@ -28,6 +28,7 @@ from stereodiffusion.errors import FormatError
 from stereodiffusion.formats import colour, metadata
 from stereodiffusion.formats.deep import bits_per_channel, decode_deep_colour
 from stereodiffusion.formats.files import PathLike, read_bytes, write_files
+from stereodiffusion.geometry import bands
 from stereodiffusion.geometry.accept import RANGE_SLACK, check_picture
 from stereodiffusion.types import Image as ImageTensor
 
@@ -87,15 +88,18 @@ def to_levels(image: Float[Tensor, "1 3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
     lowest, highest = (float(bound) for bound in pixels.aminmax())
     if not (lowest >= -RANGE_SLACK and highest <= 1 + RANGE_SLACK):
         raise FormatError(f"expected pixels in [0, 1], got {lowest:g} ... {highest:g}")
-    levels = (pixels.clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8)
-    return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
+    levels = np.empty((*pixels.shape[1:], 3), np.uint8)
+    for band in bands(pixels.shape[1], pixels.shape[2]):
+        rounded = (pixels[:, band.rows].clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8)
+        levels[band.rows] = rounded.permute(1, 2, 0).numpy()
+    return levels
 
 
 def resize_image(image: ImageTensor, height: int, width: int) -> Float[Tensor, "b 3 {height} {width}"]:
     """Pictures at another size: bicubic, with the blur that shrinking needs."""
     check_picture(image, name="image")
     resized = functional.interpolate(image.float(), (height, width), mode="bicubic", antialias=True)
-    return resized.clamp(0, 1).to(image.dtype)  # the bicubic kernel overshoots at edges
+    return resized.clamp_(0, 1).to(image.dtype)  # the bicubic kernel overshoots at edges
 
 
 def write_image(path: PathLike, image: Float[Tensor, "1 3 h w"], settings: Mapping[str, object] = NO_SETTINGS) -> Path:

@@ -156,6 +156,8 @@ class Disparity:
         """
         if height < 1 or width < 1:
             raise GeometryError(f"height and width must be at least 1, got {height} x {width}")
+        if (height, width) == self.size:
+            return self
         pixels, known = resample(self.pixels, self.known, height, width)
         return Disparity(pixels=pixels * (width / self.width), known=known)
 
@@ -179,6 +181,8 @@ class Disparity:
         """Deepen (> 1) or flatten (< 1) the relief, as a longer or shorter baseline does."""
         if not (math.isfinite(factor) and factor >= 0):
             raise GeometryError(f"factor must be finite and >= 0, got {factor}; to see the other eye use splat(to=...)")
+        if factor == 1:
+            return self
         return Disparity(pixels=self.pixels * factor, known=self.known)
 
     def mirrored(self) -> "Disparity":
@@ -191,6 +195,8 @@ class Disparity:
         An unknown cell takes the farther of its nearest known neighbours on the row; in rows without any, on
         the column.
         """
+        if bool(self.known.all()):
+            return self
         empty = ~self.known.flatten(1).any(dim=1)
         if bool(empty.any()):
             raise GeometryError(f"nothing to fill from: no cell is known in {int(empty.sum())} of {self.batch} maps")

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from stereodiffusion.geometry.bands import in_bands
+
 
 def fill_from_behind(
     values: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"]
@@ -15,8 +17,10 @@ def fill_from_behind(
 
     The column only serves rows without any known cell. Cells of a map that knows nothing stay unknown.
     """
-    values, known = _fill_rows(values, known)
-    values, known = _fill_rows(values.mT, known.mT)
+    values, known = in_bands(_fill_rows, values, known)
+    if bool(known.all()):
+        return values, known
+    values, known = in_bands(_fill_rows, values.mT, known.mT)
     return values.mT.contiguous(), known.mT.contiguous()
 
 

@@ -12,10 +12,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
+from stereodiffusion.geometry.bands import CELLS_AT_ONCE, in_bands
 from stereodiffusion.geometry.disparity import Disparity
 from stereodiffusion.types import Map, Region
 
 _AROUND_PX = 5.0  # standard deviation of what is looked at
+_REACH_PX = round(3 * _AROUND_PX)
 _COHERENCE = 0.6  # 1 is a line, 0 is texture without direction
 _CONTRAST = 0.01  # gradient, per cell, below which there is nothing to follow
 _STEEPEST = 2.0  # dy/dx of the steepest line that is followed
@@ -37,8 +39,20 @@ class Isophotes:
     coherence: Map
 
 
-def isophotes(view: Float[Tensor, "b c h w"], seen: Disparity) -> Isophotes:
-    """The direction of a picture's lines, told from its known cells alone; borders of surfaces are no lines."""
+def isophotes(view: Float[Tensor, "b c h w"], seen: Disparity, *, cells: int = CELLS_AT_ONCE) -> Isophotes:
+    """The direction of a picture's lines, told from its known cells alone; borders of surfaces are no lines.
+
+    Args:
+        view: any number of channels; what its unknown cells contain does not matter.
+        seen: its disparity.
+        cells: how many to compute at once, about; the result does not depend on it.
+    """
+    slope, coherence = in_bands(_directions, view, seen.pixels, seen.known, halo=_REACH_PX + 1, cells=cells)
+    return Isophotes(slope=slope, coherence=coherence)
+
+
+def _directions(view: Float[Tensor, "b c h w"], pixels: Map, known: Region) -> tuple[Map, Map]:
+    seen = Disparity(pixels=pixels, known=known)
     (across, on_rows), (down, on_columns) = _gradient(view, seen, dim=3), _gradient(view, seen, dim=2)
     there = (on_rows & on_columns).to(view.dtype)
     products = [(one * other).sum(1, keepdim=True) for one, other in ((across, across), (across, down), (down, down))]
@@ -48,7 +62,7 @@ def isophotes(view: Float[Tensor, "b c h w"], seen: Disparity) -> Isophotes:
     coherence = difference / (xx + yy).clamp(min=1e-8)
     slope = -1 / (torch.atan2(2 * xy, xx - yy) / 2).tan()  # across the direction in which the picture changes most
     clear = (coherence > _COHERENCE) & (slope.abs() < _STEEPEST) & (xx + yy + difference > 2 * _CONTRAST**2)
-    return Isophotes(slope=torch.where(clear, slope, 0.0), coherence=coherence * clear)
+    return torch.where(clear, slope, 0.0), coherence * clear
 
 
 def _gradient(view: Float[Tensor, "b c h w"], seen: Disparity, dim: int) -> tuple[Float[Tensor, "b c h w"], Region]:
@@ -68,7 +82,7 @@ def _gradient(view: Float[Tensor, "b c h w"], seen: Disparity, dim: int) -> tupl
 
 
 def _blurred(field: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    reach = round(3 * _AROUND_PX)
+    reach = _REACH_PX
     offset = torch.arange(-reach, reach + 1, dtype=field.dtype, device=field.device)
     kernel = torch.exp(-offset.square() / (2 * _AROUND_PX**2))
     kernel = (kernel / kernel.sum()).expand(field.shape[1], 1, -1)
@@ -124,7 +138,7 @@ def trace(lines: Isophotes, seen: Disparity, edges: Edges, holes: Region) -> Tra
 
     def edge(at: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
         there = torch.where(from_after, edges.after[picture, 0, at, column], edges.before[picture, 0, at, column])
-        return there.clamp(0, width - 1)
+        return there.long().clamp(0, width - 1)
 
     def beside(field: Map, at: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         nearest = at.round().long().clamp(0, height - 1)

@@ -84,6 +84,11 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
     )
 
 
+def rows_around_borders(radius: int) -> int:
+    """How many rows above and below a row its part of the layers of `split_at_borders` depends on."""
+    return 3 * radius + 2  # `beside` looks radius + 1 far for cells that look as far for edges, which look radius far
+
+
 _Cells = tuple[Tensor, ...]
 """Cells of a batch of maps: picture, row, column, n of each."""
 
@@ -99,15 +104,21 @@ def _surfaces_beside(
     height, width = pixels.shape[2:]
     field = torch.cat([pixels, picture], 1).movedim(1, -1)
     steps = range(-reach, reach + 1)
-    window = [
-        (number, (row + dy).clamp(0, height - 1), (column + dx).clamp(0, width - 1)) for dy, dx in product(steps, steps)
-    ]
-    around = [pixels.squeeze(1)[cells] for cells in window]
-    middle = (torch.stack(around).amax(0) + torch.stack(around).amin(0)) / 2
+
+    def moved(dy: int, dx: int) -> _Cells:
+        return number, (row + dy).clamp(0, height - 1), (column + dx).clamp(0, width - 1)
+
+    # Twice around, one step at a time: what all steps see at once would be most of the memory of a large picture.
+    highest = lowest = pixels.squeeze(1)[at]
+    for dy, dx in product(steps, steps):
+        disparity = pixels.squeeze(1)[moved(dy, dx)]
+        highest, lowest = torch.maximum(highest, disparity), torch.minimum(lowest, disparity)
+    middle = (highest + lowest) / 2
     totals = [field.new_zeros((len(number), 5)) for _ in range(2)]
-    for (dy, dx), cells, disparity in zip(product(steps, steps), window, around, strict=True):
+    for dy, dx in product(steps, steps):
+        cells = moved(dy, dx)
         weight = (~edge.squeeze(1)[cells]).to(pixels) / (1 + dy * dy + dx * dx)
-        is_near = disparity > middle
+        is_near = pixels.squeeze(1)[cells] > middle
         for total, on in zip(totals, (is_near, ~is_near), strict=True):
             share = (weight * on)[:, None]
             total += torch.cat([share, share * field[cells]], 1)

@@ -5,9 +5,13 @@ narrow pole disappears. So a coarse cell takes the *nearest* of the surfaces tha
 cell is interpolated only between neighbours that lie on one surface. Both axes are treated one after the other.
 """
 
+from functools import partial
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from stereodiffusion.geometry.bands import in_bands
 
 SAME_SURFACE_PX = 0.5
 """Cells that differ by at most this lie on one surface: neighbours of the coarser grid are interpolated between, cells
@@ -27,10 +31,10 @@ def resample(
 def _resample_rows(
     values: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"], size: int
 ) -> tuple[Float[Tensor, "b 1 h w2"], Bool[Tensor, "b 1 h w2"]]:
-    if size < values.shape[-1]:
-        return _shrink_rows(values, known, size)
-    if size > values.shape[-1]:
-        return _grow_rows(values, known, size)
+    if size == values.shape[-1]:
+        return values, known
+    resampled = _shrink_rows if size < values.shape[-1] else _grow_rows
+    values, known = in_bands(partial(resampled, size=size), values, known)
     return values, known
 
 

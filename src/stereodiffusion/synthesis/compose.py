@@ -1,16 +1,24 @@
 """Pixels where pixels are known: the left's own, moved; in the occlusions the background, as the model changed it."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.shift import KnownRight
+from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import (
+    CELLS_AT_ONCE,
     Disparity,
+    Layers,
     extend_background,
     hidden_beyond_frame,
+    in_bands,
+    rows_around_borders,
     splat,
     split_at_borders,
     warp_disparity,
@@ -58,7 +66,14 @@ def over(front: Image, opacity: Map, behind: Image) -> Image:
     return front + (1 - opacity) * behind
 
 
-def known_view(left: Image, disparity: Disparity, config: StereoConfig, position: float = 1.0) -> KnownView:
+def border_radius(height: int) -> int:
+    """How far from their edge the borders in a picture of so many rows are mixtures, in pixels."""
+    return 1 + height // (2 * _PIXELS_PER_BORDER)
+
+
+def known_view(
+    left: Image, disparity: Disparity, config: StereoConfig, position: float = 1.0, *, cells: int = CELLS_AT_ONCE
+) -> KnownView:
     """Move a picture to another eye: from the left to the right one, or wherever that is.
 
     Args:
@@ -66,28 +81,50 @@ def known_view(left: Image, disparity: Disparity, config: StereoConfig, position
         disparity: Of the left picture on its grid, dense and final.
         config: `borders` and `frame`.
         position: Of the other eye, in baselines to the right; the way to the left is the same on mirrored pictures.
+        cells: How many pixels to move at once, about; the result does not depend on it.
     """
     if position < 0:
-        return known_view(left.flip(-1), disparity.mirrored(), config, -position).mirrored()
+        return known_view(left.flip(-1), disparity.mirrored(), config, -position, cells=cells).mirrored()
     disparity = disparity.scaled(position)
+    radius = border_radius(left.shape[2])
+    moved, pixels, known, front, opacity = in_bands(
+        partial(_moved, config=config, radius=radius),
+        left,
+        disparity.pixels,
+        disparity.known,
+        halo=rows_around_borders(radius),
+        cells=cells,
+    )
+    seen = Disparity(pixels=pixels, known=known)
+    return KnownView(behind=extend_background(moved, seen, cells=cells), seen=seen, front=front, opacity=opacity)
+
+
+def _moved(
+    left: Image, pixels: Map, known: Region, *, config: StereoConfig, radius: int
+) -> tuple[Image, Map, Region, Image, Map]:
+    """A view before its background is continued: that picture, its disparity and where it is known; front, opacity."""
+    disparity = Disparity(pixels=pixels, known=known)
     if config.borders == "hard":
         moved, seen = splat(left, disparity).view, warp_disparity(disparity)
-        front, opacity = torch.zeros_like(left), torch.zeros_like(disparity.pixels)
+        front, opacity = torch.zeros_like(left), torch.zeros_like(pixels)
         behind_disparity = disparity
     else:
-        layers = split_at_borders(left, disparity, radius=1 + left.shape[2] // (2 * _PIXELS_PER_BORDER))
+        layers = split_at_borders(left, disparity, radius=radius)
         behind_disparity = layers.behind_disparity
         moved, seen = splat(layers.behind, behind_disparity).view, warp_disparity(behind_disparity)
-        drawn = splat(
-            torch.cat([layers.front, layers.opacity, layers.front_disparity.pixels], 1), layers.front_disparity
-        )
-        front, opacity, front_px = drawn.view.split([3, 1, 1], dim=1)
-        shown = drawn.visible & (~seen.known | (front_px > seen.pixels - _IN_FRONT_PX))
-        front, opacity = front * shown, opacity * shown
+        front, opacity = _in_front(layers, seen)
     if config.frame == "continues":
-        known = seen.known & ~hidden_beyond_frame(behind_disparity)
-        seen = Disparity(pixels=torch.where(known, seen.pixels, 0.0), known=known)
-    return KnownView(behind=extend_background(moved, seen), seen=seen, front=front, opacity=opacity)
+        shown = seen.known & ~hidden_beyond_frame(behind_disparity)
+        seen = Disparity(pixels=torch.where(shown, seen.pixels, 0.0), known=shown)
+    return moved, seen.pixels, seen.known, front, opacity
+
+
+def _in_front(layers: Layers, seen: Disparity) -> tuple[Image, Map]:
+    """Borders of nearer things at their new places, colours times opacity, and that opacity."""
+    drawn = splat(torch.cat([layers.front, layers.opacity, layers.front_disparity.pixels], 1), layers.front_disparity)
+    front, opacity, front_px = drawn.view.split([3, 1, 1], dim=1)
+    shown = drawn.visible & (~seen.known | (front_px > seen.pixels - _IN_FRONT_PX))
+    return front * shown, opacity * shown
 
 
 def encode_known(backbone: Backbone, known: KnownView) -> KnownRight:
@@ -95,6 +132,13 @@ def encode_known(backbone: Backbone, known: KnownView) -> KnownRight:
     cell = backbone.pixels_per_latent
     hole = torch.nn.functional.max_pool2d((~known.visible).float(), cell)
     return KnownRight(clean=backbone.encode(known.view), cells=hole == 0)
+
+
+def change_at(height: int, width: int, generated: Image, decoded: Image) -> Float[Tensor, "b 3 {height} {width}"]:
+    """What the model changed, at another size: a generated view minus the known one, both decoded."""
+    change = resize_image(generated, height, width)
+    change -= resize_image(decoded, height, width)
+    return change
 
 
 def compose(known: KnownView, change: Image) -> Image:
@@ -105,5 +149,10 @@ def compose(known: KnownView, change: Image) -> Image:
         change: The generated view minus the known one, both decoded from latents: what the autoencoder does to colours
             and grain is in both and cancels, so that there is no seam, and what the model leaves alone stays sharp.
     """
-    filled = torch.where(known.seen.known, known.behind, (known.behind + change).clamp(0, 1))
-    return over(known.front, known.opacity, filled).clamp(0, 1)
+    (composed,) = in_bands(_composed, known.behind, known.seen.known, known.front, known.opacity, change)
+    return composed
+
+
+def _composed(behind: Image, known: Region, front: Image, opacity: Map, change: Image) -> tuple[Image]:
+    filled = torch.where(known, behind, (behind + change).clamp(0, 1))
+    return (over(front, opacity, filled).clamp(0, 1),)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from stereodiffusion.config import StereoConfig
@@ -16,6 +17,7 @@ from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.geometry.accept import check_picture, check_range, described
+from stereodiffusion.synthesis.detail import in_crops
 from stereodiffusion.synthesis.parts import (
     advance,
     condition,
@@ -179,9 +181,13 @@ def photo_source(
         path = Trajectory(latents=(back.start,), memory={})
         left = Left(trajectory=path, given=back.given, given_at=lambda _: back.given, fresh=fresh)
     else:
-        left = yield from _ddim_left(backbone, z_0, given, schedule, config, fresh)
+        left = yield from _ddim_left(backbone, given, schedule, config, z_0, fresh)
 
     # 3. All that other views are made from
+    detail = None
+    if config.crops:
+        invert_crop = partial(_ddim_left, backbone, given, schedule, config)
+        detail = partial(in_crops, backbone, invert_crop, schedule, config, seed)
     return Recorded(
         backbone=backbone,
         left=replace(left, picture=photo, photo=z_0),
@@ -190,11 +196,12 @@ def photo_source(
         schedule=schedule,
         config=config,
         settings=describe("photo", backbone, config, {"prompt": list(prompts), **facts}),
+        detail=detail,
     )
 
 
 def _ddim_left(
-    backbone: Backbone, z_0: Latent, given: Conditioning, schedule: Schedule, config: StereoConfig, fresh: Latent
+    backbone: Backbone, given: Conditioning, schedule: Schedule, config: StereoConfig, z_0: Latent, fresh: Latent
 ) -> Generator[Progress, None, Left]:
     """The left is the pivot trajectory itself: nothing is optimised, nothing drifts."""
     unguided = given.branches == 1

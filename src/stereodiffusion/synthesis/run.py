@@ -10,7 +10,7 @@ from stereodiffusion.pair import StereoPair
 from stereodiffusion.views import View, ViewFormat, save_views
 
 Stage: TypeAlias = Literal[
-    "left view", "depth", "inversion", "null-text", "right view", "both views", "views", "decoding"
+    "left view", "depth", "inversion", "null-text", "right view", "both views", "views", "crops", "decoding"
 ]
 
 

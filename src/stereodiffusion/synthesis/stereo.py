@@ -20,7 +20,7 @@ from stereodiffusion.errors import ConfigError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity, heading, splat, warp_disparity
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.synthesis.compose import compose, encode_known, known_view
+from stereodiffusion.synthesis.compose import change_at, compose, encode_known, known_view
 from stereodiffusion.synthesis.parts import advance, effective, grid_of
 from stereodiffusion.synthesis.run import Progress, Stage, Synthesis, ViewSynthesis
 from stereodiffusion.types import Image, Latent, Region
@@ -53,6 +53,10 @@ class Left:
     pinned: bool = False
 
 
+Detail: TypeAlias = Callable[[StereoPair, float, Image], Generator[Progress, None, None]]
+"""Looks closer at a source and the view at a position, and adds to the change that the model made in the view."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """A source with all that pairs and views of it are made from; each costs nothing but itself.
@@ -65,6 +69,7 @@ class Recorded:
         schedule: The noise levels.
         config: The settings.
         settings: What is written beside the views.
+        detail: What looks at occlusions again, where views are composed of the source's pixels; None if nothing does.
         drawn_by: Settings of the step before, if the source is a photo that was itself drawn (Fig. 7).
     """
 
@@ -75,6 +80,7 @@ class Recorded:
     schedule: Schedule
     config: StereoConfig
     settings: Mapping[str, object]
+    detail: Detail | None = None
     drawn_by: Mapping[str, object] | None = None
 
     def described(self, where: Mapping[str, object], found: Mapping[str, object] | None = None) -> dict[str, object]:
@@ -218,7 +224,11 @@ def _picture_at(
     generated = backbone.decode(right_0)
     if known is not None and config.compose == "source":
         view = known_view(_drawn(left), maps.final, config, position)
-        change = resize_image(generated, *size) - resize_image(backbone.decode(known.clean), *size)
+        change = change_at(*size, generated, backbone.decode(known.clean))
+        if source.detail is not None:
+            coarse = compose(view, change)
+            pair = StereoPair(left=_drawn(left), right=coarse, disparity=maps.final, occlusion=~view.visible)
+            yield from source.detail(pair, position, change)
         return compose(view, change), ~view.visible, left_0
     to, fraction = heading(position)
     occlusion = splat(maps.final.pixels, maps.final, to=to, fraction=fraction).occlusion
