@@ -97,5 +97,6 @@ def test_the_same_map_gives_the_same_whatever_came_before() -> None:
     picture, truth = scene(1, 160)
     ramp = blurred(truth, 4)
     first = snapped(ramp, picture)
-    snapped(*reversed(scene(2, 160)))
+    picture_between, truth_between = scene(2, 160)
+    snapped(blurred(truth_between, 4), picture_between)
     assert torch.equal(snapped(ramp, picture), first)

@@ -8,7 +8,6 @@ each cell the disparity of the cells around it that have its colour.
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
@@ -45,6 +44,8 @@ def snap_to_edges(disparity: Disparity, picture: Image, *, radius: int = 8) -> D
 def _snapped(
     pixels: Float32[NDArray[np.float32], "h w"], guide: UInt8[NDArray[np.uint8], "h w 3"], radius: int
 ) -> Float32[NDArray[np.float32], "h w"]:
+    import cv2  # takes its time, and geometry is imported where nothing is snapped
+
     snapped = pixels.copy()
     for inner, outer in _tiles(pixels.shape, radius + _GRAIN // 2):
         own = np.ascontiguousarray(pixels[outer])
