@@ -10,8 +10,10 @@ left view it draws first. Where a photo is given there is nothing to remedy, its
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from types import MappingProxyType
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 import torch
 
@@ -24,7 +26,7 @@ from stereodiffusion.baselines.ldi import photography_3d
 from stereodiffusion.baselines.repaint import SHORT_WALK, RePaintSettings, repaint
 from stereodiffusion.baselines.stretch import stretch
 from stereodiffusion.bench.tools import Tools
-from stereodiffusion.config import StereoConfig, preset
+from stereodiffusion.config import Attention, StereoConfig, preset
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
@@ -90,7 +92,7 @@ def _background(left: Image, disparity: Disparity) -> Image:
 
 def paper_config(
     *,
-    attention: Literal["off", "unidirectional", "bidirectional"] = "off",
+    attention: Attention = "off",
     spsmd: bool = False,
     deblur: bool = False,
     inversion: Literal["null-text", "ddim"] = "null-text",
@@ -123,45 +125,31 @@ def stereo_diffusion(config: StereoConfig) -> Callable[[Tools], ViewSynthesizer]
     return make
 
 
-_TECHNIQUES: Mapping[
-    str, tuple[str, tuple[Literal[1, 2], ...], Callable[[Literal["null-text", "ddim"]], StereoConfig]]
-] = {
-    "-none": ("the shift alone", (2,), lambda inversion: paper_config(inversion=inversion)),
-    "-spsmd": ("SPSMD", (2,), lambda inversion: paper_config(spsmd=True, inversion=inversion)),
-    "-attention": ("attention", (2,), lambda inversion: paper_config(attention="unidirectional", inversion=inversion)),
-    "": (
-        "attention + SPSMD",
-        (1, 2),
-        lambda inversion: paper_config(attention="unidirectional", spsmd=True, inversion=inversion),
-    ),
-    "-attention-spsmd-deblur": (
-        "attention + SPSMD + deblur",
-        (2,),
-        lambda inversion: paper_config(attention="unidirectional", spsmd=True, deblur=True, inversion=inversion),
-    ),
-    "-bidirectional": (
-        "bidirectional attention + SPSMD",
-        (),
-        lambda inversion: paper_config(attention="bidirectional", spsmd=True, inversion=inversion),
-    ),
-}
+_TABLE_2 = ("-none", "-spsmd", "-attention", "", "-attention-spsmd-deblur")
+"""The combinations of techniques that the paper prints; the one without a suffix is its method."""
 
 
 def _ablation() -> dict[str, Method]:
-    """Table 2's rows with null-text inversion as published, and with plain DDIM inversion at a tenth of the cost."""
+    """Every combination of techniques, inverted as published, or by plain DDIM at a tenth of the cost."""
     rows: dict[str, Method] = {}
-    for suffix, (techniques, tables, configured) in _TECHNIQUES.items():
+    for attention, spsmd, deblur in product(get_args(Attention), (False, True), (False, True)):
+        switches = {"attention": attention == "unidirectional", "bidirectional": attention == "bidirectional",
+                    "spsmd": spsmd, "deblur": deblur}  # fmt: skip
+        names = [name for name, on in switches.items() if on] or ["none"]
+        suffix = "" if names == ["attention", "spsmd"] else "-" + "-".join(names)
+        techniques = " + ".join(names).replace("none", "the shift alone")
+        configured = partial(paper_config, attention=attention, spsmd=spsmd, deblur=deblur)
         rows[f"sd-paper{suffix}"] = Method(
             description=f"StereoDiffusion as published: {techniques}",
-            tables=tables,
+            tables=((1, 2) if suffix == "" else (2,)) if suffix in _TABLE_2 else (),
             needs_model=True,
-            make=stereo_diffusion(configured("null-text")),
+            make=stereo_diffusion(configured(inversion="null-text")),
         )
         rows[f"sd-paper{suffix}-ddim"] = Method(
             description=f"StereoDiffusion with DDIM instead of null-text inversion: {techniques}",
             tables=(),
             needs_model=True,
-            make=stereo_diffusion(configured("ddim")),
+            make=stereo_diffusion(configured(inversion="ddim")),
         )
     return rows
 
