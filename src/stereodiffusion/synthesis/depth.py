@@ -6,18 +6,16 @@ from dataclasses import replace
 from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
-from stereodiffusion.diffusion.sampling import schedule_of, solver_of
-from stereodiffusion.diffusion.schedule import Schedule
-from stereodiffusion.diffusion.solver import Solver
-from stereodiffusion.diffusion.trajectory import Recorder, recorder, sample_left
+from stereodiffusion.diffusion.sampling import schedule_of
+from stereodiffusion.diffusion.trajectory import Recorder, recorder
 from stereodiffusion.errors import ConfigError, ModelError
 from stereodiffusion.geometry import Disparity, heading, warp_disparity
 from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.synthesis.parts import (
     added_noise,
-    advance,
     condition,
     depth_condition,
+    draw,
     effective,
     grid_of,
     over_steps,
@@ -27,7 +25,6 @@ from stereodiffusion.synthesis.parts import (
 from stereodiffusion.synthesis.photo import photo_source
 from stereodiffusion.synthesis.run import Synthesis
 from stereodiffusion.synthesis.stereo import Left, Recorded, Recording, describe, pair_beside
-from stereodiffusion.types import Latent
 from stereodiffusion.viewpoint import Source
 
 
@@ -92,9 +89,7 @@ def depth_source(
     record = recorder(backbone, config, rows=given.branches * len(prompts), grid=grid_of(start))
     picture = None
     if config.left == "recorded":
-        solver = solver_of(config, None if added is None else lambda: added.left)
-        steps = sample_left(backbone, start, over_steps(given, config), schedule, record, solver, config.cached_indices)
-        picture = backbone.decode((yield from advance(steps, "left view", config.steps)))
+        picture = yield from draw(backbone, start, over_steps(given, config), schedule, config, record, added)
     else:
         record.latents[0] = start
     left = Left(
@@ -177,18 +172,11 @@ def two_step_source(
     depth = depth_condition(disparity, grid_of(start))
     given = condition(depth_backbone, prompts, negative, config.guidance, depth=depth)
     added = added_noise(depth_backbone, seed, len(prompts), size, config)
-    solver = solver_of(config, None if added is None else lambda: added.left)
-    clean = yield from advance(
-        _left_only(depth_backbone, start, over_steps(given, config), schedule, solver), "left view", config.steps
-    )
-    picture = depth_backbone.decode(clean)
+    alone = Recorder(layers=(), indices=())
+    picture = yield from draw(depth_backbone, start, over_steps(given, config), schedule, config, alone, added)
     recorded = yield from photo_source(photo_backbone, picture, disparity, config=photo_config, seed=seed)
     facts = {"prompt": list(prompts), "negative": negative, "seed": seed}
     return replace(recorded, drawn_by=describe("depth", depth_backbone, config, facts))
-
-
-def _left_only(backbone: Backbone, start: Latent, given: Sequence[Conditioning], schedule: Schedule, solver: Solver):
-    return sample_left(backbone, start, given, schedule, Recorder(layers=(), indices=()), solver)
 
 
 def _prepared(backbone: Backbone, disparity: Disparity, count: int) -> tuple[Disparity, tuple[int, int]]:

@@ -13,6 +13,9 @@ from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.consistency import AddedNoise
 from stereodiffusion.diffusion.denoise import Conditioning, Step
+from stereodiffusion.diffusion.sampling import solver_of
+from stereodiffusion.diffusion.schedule import Schedule
+from stereodiffusion.diffusion.trajectory import Recorder, sample_left
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity, snap_to_edges
@@ -171,3 +174,18 @@ def advance(steps: Iterator[Step], stage: Stage, total: int, *, done: int = 0) -
     if latents is None:
         raise ConfigError(f"the stage {stage!r} has no steps")
     return latents
+
+
+def draw(
+    backbone: Backbone,
+    start: Latent,
+    given: Sequence[Conditioning],
+    schedule: Schedule,
+    config: StereoConfig,
+    record: Recorder,
+    added: AddedNoise | None,
+) -> Generator[Progress, None, Image]:
+    """Sample the source from noise as the settings say, remembered by `record`; gives it in pixels."""
+    solver = solver_of(config, None if added is None else lambda: added.left)
+    steps = sample_left(backbone, start, given, schedule, record, solver, config.cached_indices)
+    return backbone.decode((yield from advance(steps, "left view", config.steps)))

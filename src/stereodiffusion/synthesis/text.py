@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from stereodiffusion.config import StereoConfig
 from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
-from stereodiffusion.diffusion.sampling import schedule_of, solver_of
-from stereodiffusion.diffusion.trajectory import recorder, sample_left
+from stereodiffusion.diffusion.sampling import schedule_of
+from stereodiffusion.diffusion.trajectory import recorder
 from stereodiffusion.errors import ModelError
 from stereodiffusion.synthesis.parts import (
     added_noise,
-    advance,
     check_size,
     condition,
+    draw,
     estimate,
     grid_of,
     over_steps,
@@ -77,12 +77,8 @@ def text_source(
     # 1. The picture, remembered
     record = recorder(backbone, config, rows=prompted.branches * len(prompts), grid=grid_of(start))
     added = added_noise(backbone, seed, len(prompts), size, config)
-    solver = solver_of(config, None if added is None else lambda: added.left)
-    yield from advance(
-        sample_left(backbone, start, given, schedule, record, solver, config.cached_indices), "left view", config.steps
-    )
+    picture = yield from draw(backbone, start, given, schedule, config, record, added)
     path = record.trajectory()
-    picture = backbone.decode(path.clean)
 
     # 2. Its disparity
     disparity = estimate(estimator, picture, config)
