@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
+import numpy as np
 import torch
 from PIL.Image import Resampling
 
@@ -16,6 +18,7 @@ from stereodiffusion.config import StereoConfig, preset
 from stereodiffusion.datasets.scenes import render, sample_scene
 from stereodiffusion.formats import to_pil
 from stereodiffusion.geometry import Disparity, snap_to_edges
+from stereodiffusion.geometry.strands import attach_strands
 from stereodiffusion.synthesis import StereoDiffusion, load
 from stereodiffusion.synthesis.compose import known_view
 from stereodiffusion.types import Image
@@ -67,6 +70,27 @@ def pole(edge: int = 120, near: int = 36, far: int = 4) -> Example:
     return Example(seen(edge - 4, 0), seen(edge - 4 - near, far), Disparity.from_pixels(disparity.clone()))
 
 
+def hairy(edge: int = 160, near: int = 14, far: int = 4, fine: int = 4) -> Example:
+    """A head before a wall that a lamp lights from the right; the map knows the head, as an estimator would."""
+    random, middle = np.random.default_rng(0), fine * edge // 2
+    drawn = np.zeros((fine * edge, fine * edge), np.uint8)
+    cv2.circle(drawn, (middle, middle), 30 * fine, 255, -1)
+    head = cv2.resize(drawn, (edge, edge), interpolation=cv2.INTER_AREA)
+    for angle in random.uniform(0, 2 * np.pi, 40):
+        ends = [(28, angle), (random.uniform(36, 56), angle + random.normal(0, 0.15))]
+        start, end = ([round(middle + fine * r * f(a)) for f in (np.cos, np.sin)] for r, a in ends)
+        cv2.line(drawn, start, end, 255, round(fine * random.uniform(0.8, 2)), cv2.LINE_AA)
+    share = torch.from_numpy(cv2.resize(drawn, (edge, edge), interpolation=cv2.INTER_AREA))[None, None] / 255
+    light = torch.linspace(0.5, 0.9, edge + far).expand(1, 3, edge, edge + far) * torch.tensor([1, 0.9, 0.7]).view(
+        1, 3, 1, 1
+    )
+    colour = torch.tensor([0.3, 0.15, 0.1]).view(1, 3, 1, 1).expand(1, 3, edge, edge)
+    left = torch.lerp(light[..., :edge], colour, share)
+    right = torch.lerp(light[..., far:], colour, share.roll(-near, -1))
+    blurred = cv2.GaussianBlur(head.astype(np.float32) / 255, (0, 0), 2)
+    return Example(left, right, Disparity.from_pixels(torch.from_numpy(far + (near - far) * blurred)))
+
+
 def close_up(picture: Image, where: tuple[int, int, int, int]) -> Cell:
     """A square of a picture, enlarged without smoothing."""
     _, left, top, edge = where
@@ -113,6 +137,14 @@ def main() -> None:
     views = [sample.left, *maps, *(known_view(sample.left, each, BEST).view for each in (raw, snapped))]
     headings = ["left eye", "estimated", "snapped", "right eye, estimated", "right eye, snapped"]
     save("snapping", headings, [close_up(view, where) for view in views])
+
+    sample = hairy()
+    snapped = snap_to_edges(sample.disparity, sample.left)
+    maps = snapped, attach_strands(snapped, sample.left)
+    alone, attached = (known_view(sample.left, each, BEST).view for each in maps)
+    views = [sample.left, maps[1].pixels / maps[1].pixels.max(), alone, attached, sample.right]
+    headings = ["left eye", "hair in the map", "without it", "best", "truth"]
+    save("hair", headings, [close_up(view, (0, 12, 20, 120)) for view in views])
 
 
 if __name__ == "__main__":

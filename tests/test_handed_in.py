@@ -23,6 +23,7 @@ from stereodiffusion.geometry import (
     split_at_borders,
     warp_disparity,
 )
+from stereodiffusion.geometry.strands import attach_strands
 from stereodiffusion.metrics import (
     SemiGlobalMatcher,
     evaluate_images,
@@ -81,6 +82,7 @@ TAKE_PICTURES: list[Callable[[Any], object]] = [
     lambda picture: evaluate_pair(PICTURE, picture, MAP),
     lambda picture: evaluate_perceptual({}, picture, PICTURE),
     lambda picture: snap_to_edges(MAP, picture),
+    lambda picture: attach_strands(MAP, picture),
     lambda picture: split_at_borders(picture, MAP),
     lambda picture: resize_image(picture, 8, 8),
     to_pil,
@@ -130,6 +132,7 @@ def test_what_is_no_disparity_is_refused(backbone: StableDiffusion, wrong: Any, 
         lambda: hidden_beyond_frame(wrong),
         lambda: paper_disparity(wrong, max_disparity=0.1, height=8, width=8),
         lambda: snap_to_edges(wrong, PICTURE),
+        lambda: attach_strands(wrong, PICTURE),
         lambda: split_at_borders(PICTURE, wrong),
         lambda: shared_view(wrong),
         lambda: evaluate_pair(PICTURE, PICTURE, wrong),

@@ -70,7 +70,8 @@ class StereoConfig:
         inversion: Photo mode: plain DDIM inversion with its trajectory kept, or null-text optimisation (Eq. 10).
         compose: `decoded` returns both views as the model decodes them. `source` returns the left as it is, at its own
             size, and the right made of the left's own pixels, generated ones in the occlusions alone.
-        refine: Snap the borders in `estimated` disparity to the picture's edges. Maps that are given stay as they are.
+        refine: Snap the borders in `estimated` disparity to the picture's edges, and let hair move with what it hangs
+            on. Maps that are given stay as they are.
         borders: Where pixels are moved: `soft` takes those at depth edges apart, so that each of the two surfaces in
             them moves on its own; `hard` moves them as they are.
         frame: Whether a surface that the frame cuts `continues` beyond it and hides what is behind, or `ends` there.

@@ -121,8 +121,38 @@ def test_the_surfaces_beside_a_border_are_means_of_what_lies_around(seed: int, r
         around = pixels[0, 0][rows][:, columns]
         far = around <= (around.max() + around.min()) / 2
         weight = closeness * far * ~jump[rows][:, columns]
+        if not bool(weight.any()):  # a gap that is all edges; what looks least like the nearer surface tells most
+            nearer = closeness * ~far * ~jump[rows][:, columns]
+            colours = picture[0][:, rows][:, :, columns]
+            front = (nearer * colours).sum((1, 2)) / nearer.sum()
+            weight = closeness * far * (colours - front[:, None, None]).square().sum(0)
         mean = (weight * around).sum() / weight.sum()
         torch.testing.assert_close(layers.behind_disparity.pixels[0, 0, row, column], mean, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "cells", "limit"),
+    [
+        (30.0, 31.2, (30, 31), 1e-6),
+        (30.0, 32.4, (30, 32), 1e-6),
+        (30.6, 32.2, (31, 32), 1e-6),
+        (30.3, 31.9, (30, 32), 0.08),  # no cell is all wire
+    ],
+)
+def test_a_wire_takes_nothing_of_the_old_background_along(
+    first: float, last: float, cells: tuple[int, int], limit: float
+) -> None:
+    """So thin that all its cells are edges: its colour is that of the cells that look least like the wall."""
+    picture, disparity = soft_box(first, last), steps(*cells, 10.0)
+    truth = soft_box(first - 10, last - 10, door=26 - 2)
+    view, visible = moved(picture, disparity)
+    hard = splat(picture, disparity)
+    seen = visible & hard.visible
+    wire = (..., slice(12, 13), slice(19, 24))  # a row of the wire before the door
+    assert bool(seen[wire].all())
+    error, hard_error = (float((found - truth)[wire].abs().max()) for found in (view, hard.view))
+    assert error < limit
+    assert hard_error > 0.12
 
 
 def test_a_map_of_another_size_or_with_gaps_is_refused() -> None:

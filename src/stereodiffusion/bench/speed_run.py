@@ -1,10 +1,15 @@
-"""One run of `bench speed`: every model, mode and preset in turn, each network loaded when needed and let go after."""
+"""One run of `bench speed`: every model, mode and preset in turn.
 
-import gc
-from collections.abc import Iterator, Sequence
+Each network has a process of its own, one after the other: what an allocator keeps of the one before would be counted
+as memory that the next one needs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from stereodiffusion.bench.speed import Speed, SpeedModel, measure
+from stereodiffusion.bench.workers import in_processes
 from stereodiffusion.config import Mode, PrecisionChoice, PresetName
 from stereodiffusion.depth import load_depth_estimator
 from stereodiffusion.diffusion.backbone import Backbone
@@ -37,19 +42,29 @@ def run_speed(plan: SpeedPlan) -> Iterator[Speed]:
     Raises:
         ModelError: If a network cannot be loaded.
     """
-    estimator = load_depth_estimator("toybox-depth", device=plan.device)
     for model in plan.models:
         for precision, presets in _by_precision(plan):
             for depth in (False, True):
-                modes: list[Mode] = [mode for mode in plan.modes if (mode == "depth") == depth]
-                if not modes:
-                    continue
-                backbone = _load(model, plan.device, precision, depth=depth)
-                for mode in modes:
-                    for name in presets:
-                        yield measure(model, backbone, estimator, mode, name, stretch=plan.stretch)
-                del backbone
-                gc.collect()
+                lines: list[_Line] = [
+                    (mode, name) for mode in plan.modes if (mode == "depth") == depth for name in presets
+                ]
+                yield from in_processes(partial(_measurer, model, plan, precision, depth), lines, workers=1)
+
+
+_Line = tuple[Mode, PresetName]
+
+
+def _measurer(
+    model: SpeedModel, plan: SpeedPlan, precision: PrecisionChoice, depth: bool
+) -> Callable[[_Line], Iterator[Speed]]:
+    """Loads a network, and measures lines with it."""
+    estimator = load_depth_estimator("toybox-depth", device=plan.device)
+    backbone = _load(model, plan.device, precision, depth=depth)
+
+    def lines(line: _Line) -> Iterator[Speed]:
+        yield measure(model, backbone, estimator, *line, stretch=plan.stretch)
+
+    return lines
 
 
 def _by_precision(plan: SpeedPlan) -> Iterator[tuple[PrecisionChoice, list[PresetName]]]:

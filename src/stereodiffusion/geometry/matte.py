@@ -6,6 +6,7 @@ the cells at a depth edge are taken apart. F and B are the colours of the two su
 between the two the cell's own colour lies, and each part moves with its own surface.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -98,34 +99,61 @@ def _surfaces_beside(
 ) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 3"], Float[Tensor, "n 1"], Float[Tensor, "n 3"], Bool[Tensor, " n"]]:
     """Disparity and colour of the nearer and of the farther surface around cells of edges, and where both are found.
 
-    Means over the cells around that are no edge themselves, those close by counting more.
+    Means over the cells around that are no edge themselves. Of what is so thin that it is all edges (a hair, a gap)
+    over those; the less they look like the other surface, the less of it is mixed in, and the more they count.
     """
-    number, row, column = at
-    height, width = pixels.shape[2:]
-    field = torch.cat([pixels, picture], 1).movedim(1, -1)
-    steps = range(-reach, reach + 1)
-
-    def moved(dy: int, dx: int) -> _Cells:
-        return number, (row + dy).clamp(0, height - 1), (column + dx).clamp(0, width - 1)
-
-    # Twice around, one step at a time: what all steps see at once would be most of the memory of a large picture.
+    field = torch.cat([pixels, picture, (~edge).to(pixels)], 1).movedim(1, -1)
     highest = lowest = pixels.squeeze(1)[at]
-    for dy, dx in product(steps, steps):
-        disparity = pixels.squeeze(1)[moved(dy, dx)]
+    for _, cells in _around(at, field, reach):
+        disparity = pixels.squeeze(1)[cells]
         highest, lowest = torch.maximum(highest, disparity), torch.minimum(lowest, disparity)
     middle = (highest + lowest) / 2
-    totals = [field.new_zeros((len(number), 5)) for _ in range(2)]
-    for dy, dx in product(steps, steps):
-        cells = moved(dy, dx)
-        weight = (~edge.squeeze(1)[cells]).to(pixels) / (1 + dy * dy + dx * dx)
-        is_near = pixels.squeeze(1)[cells] > middle
-        for total, on in zip(totals, (is_near, ~is_near), strict=True):
-            share = (weight * on)[:, None]
-            total += torch.cat([share, share * field[cells]], 1)
-    (near, front), (far, behind) = (
-        (total[:, 1:2] / total[:, :1].clamp(min=1e-6), total[:, 2:] / total[:, :1].clamp(min=1e-6)) for total in totals
+
+    near, is_near = _mean(field, at, reach, lambda cells: cells[:, 4] * (cells[:, 0] > middle))
+    far, is_far = _mean(field, at, reach, lambda cells: cells[:, 4] * (cells[:, 0] <= middle))
+    hair, gap = ~is_near & is_far, is_near & ~is_far
+    near[hair], is_near[hair] = _mean(
+        field,
+        tuple(index[hair] for index in at),
+        reach,
+        lambda cells: (cells[:, 0] > middle[hair]) * _unlike(cells, far[hair]),
     )
-    return near, front, far, behind, (totals[0][:, 0] > 0) & (totals[1][:, 0] > 0)
+    far[gap], is_far[gap] = _mean(
+        field,
+        tuple(index[gap] for index in at),
+        reach,
+        lambda cells: (cells[:, 0] <= middle[gap]) * _unlike(cells, near[gap]),
+    )
+    return near[:, :1], near[:, 1:4], far[:, :1], far[:, 1:4], is_near & is_far
+
+
+def _unlike(cells: Float[Tensor, "n 5"], surface: Float[Tensor, "n 5"]) -> Float[Tensor, " n"]:
+    return (cells[:, 1:4] - surface[:, 1:4]).square().sum(1)
+
+
+def _mean(
+    field: Float[Tensor, "b h w c"],
+    at: _Cells,
+    reach: int,
+    weight: Callable[[Float[Tensor, "n c"]], Float[Tensor, " n"]],
+) -> tuple[Float[Tensor, "n c"], Bool[Tensor, " n"]]:
+    """Weighted mean of what lies around cells, those close by counting more, and where there is anything."""
+    total = field.new_zeros((len(at[0]), 1 + field.shape[-1]))
+    # One step at a time: what all steps see at once would be most of the memory of a large picture.
+    for squared, cells in _around(at, field, reach):
+        values = field[cells]
+        share = (weight(values) / (1 + squared))[:, None]
+        total += torch.cat([share, share * values], 1)
+    return total[:, 1:] / total[:, :1].clamp(min=1e-6), total[:, 0] > 0
+
+
+def _around(at: _Cells, field: Float[Tensor, "b h w c"], reach: int) -> Iterator[tuple[int, _Cells]]:
+    """The cells at each place of a square around the given ones, and how far, squared, that place is away."""
+    number, row, column = at
+    height, width = field.shape[1:3]
+    steps = range(-reach, reach + 1)
+    for dy, dx in product(steps, steps):
+        yield dy * dy + dx * dx, (number, (row + dy).clamp(0, height - 1), (column + dx).clamp(0, width - 1))
 
 
 def _mixture(
