@@ -16,6 +16,7 @@ Mode: TypeAlias = Literal["text", "depth", "photo"]
 PresetName: TypeAlias = Literal["paper", "fast", "best"]
 SolverName: TypeAlias = Literal["ddim", "dpm++", "lcm"]
 SpacingName: TypeAlias = Literal["leading", "trailing"]
+Refinement: TypeAlias = Literal["off", "estimated", "all"]
 Attention: TypeAlias = Literal["off", "unidirectional", "bidirectional"]
 AttentionPlaces: TypeAlias = tuple[Literal["down", "mid", "up"], ...]
 Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
@@ -71,7 +72,7 @@ class StereoConfig:
         compose: `decoded` returns both views as the model decodes them. `source` returns the left as it is, at its own
             size, and the right made of the left's own pixels, generated ones in the occlusions alone.
         refine: Snap the borders in `estimated` disparity to the picture's edges, and let hair move with what it hangs
-            on. Maps that are given stay as they are.
+            on. Maps that are given stay as they are, but for those of photos with `all`.
         borders: Where pixels are moved: `soft` takes those at depth edges apart, so that each of the two surfaces in
             them moves on its own; `hard` moves them as they are.
         frame: Whether a surface that the frame cuts `continues` beyond it and hides what is behind, or `ends` there.
@@ -107,7 +108,7 @@ class StereoConfig:
     beyond_budget: Literal["offload", "recompute"] = "offload"
     inversion: Literal["ddim", "null-text"] = "ddim"
     compose: Literal["decoded", "source"] = "decoded"
-    refine: Literal["off", "estimated"] = "off"
+    refine: Refinement = "off"
     borders: Literal["hard", "soft"] = "hard"
     frame: Literal["ends", "continues"] = "ends"
     crops: int = 0

@@ -6,7 +6,7 @@ import pytest
 from stereodiffusion.cards import find_card
 from stereodiffusion.cli import choices, options
 from stereodiffusion.cli.options import common, parse_positions, parse_size
-from stereodiffusion.config import PrecisionChoice, SolverName, SpacingName, preset
+from stereodiffusion.config import PrecisionChoice, Refinement, SolverName, SpacingName, preset
 from stereodiffusion.errors import ConfigError, FormatError
 from stereodiffusion.formats import OUTPUT_FORMATS, MapKind, Unknown
 from stereodiffusion.pair import Extra
@@ -45,6 +45,7 @@ def test_the_choices_are_those_of_the_modules_that_own_them() -> None:
     assert get_args(PrecisionChoice) == choices.DTYPES
     assert get_args(SolverName) == choices.SOLVERS
     assert get_args(SpacingName) == choices.SPACINGS
+    assert get_args(Refinement) == choices.REFINEMENTS
 
 
 def test_a_preset_is_left_as_it_is() -> None:
@@ -92,6 +93,7 @@ def test_lists_come_repeated_and_with_commas() -> None:
         ({"convergence": 3.0}, ConfigError, "convergence must be a fraction"),
         ({"crops": 4}, ConfigError, "crops are made where pixels are moved, as by preset 'best'"),
         ({"preset_name": "best", "crops": -1}, ConfigError, "crops must be at least 0, got -1"),
+        ({"refine": "some"}, ConfigError, "--refine must be one of off, estimated, all, got 'some'"),
         ({"dtype": "float8"}, ConfigError, "--dtype must be one of auto, float32, float16, bfloat16, got 'float8'"),
         ({"seed": -1}, ConfigError, "--seed must be a whole number from 0"),
         ({"source": "center"}, ConfigError, "--source must be one of left, right, centre, got 'center'"),

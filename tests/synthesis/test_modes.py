@@ -8,6 +8,7 @@ import pytest
 import torch
 from tests import tiny
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 from transformers import GLPNImageProcessorPil
 
 from stereodiffusion.backbones import StableDiffusion
@@ -17,7 +18,7 @@ from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.synthesis import depth_to_stereo, photo_to_stereo, text_to_stereo, two_step_to_stereo
-from stereodiffusion.synthesis.parts import depth_condition, effective, estimate, working_size
+from stereodiffusion.synthesis.parts import depth_condition, effective, estimate, refined, working_size
 from stereodiffusion.synthesis.run import Progress, Run, Synthesis
 
 FAST_TEXT = replace(preset("fast", "text"), steps=10)
@@ -200,6 +201,18 @@ def test_a_photo_without_a_map_is_estimated_on_the_way(
     given = made(photo_to_stereo(text_backbone, photo, disparity, config=FAST_PHOTO))
     assert torch.equal(given.right, pair.right)
     assert "depth_estimator" not in given.settings
+
+
+def test_a_map_that_is_brought_is_refined_only_if_asked(
+    text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
+) -> None:
+    soft = avg_pool2d(disparity_px[None, None], 7, stride=1, padding=3, count_include_pad=False)
+    disparity, config = Disparity.from_pixels(soft), replace(FAST_PHOTO, refine="all")
+    kept = made(photo_to_stereo(text_backbone, photo, disparity, config=replace(config, refine="estimated")))
+    moved = made(photo_to_stereo(text_backbone, photo, disparity, config=config))
+    assert torch.equal(kept.disparity.pixels, soft)
+    assert torch.equal(moved.disparity.pixels, refined(disparity, photo).pixels)
+    assert not torch.equal(moved.disparity.pixels, soft)
 
 
 def test_paper_photo_reports_its_reconstruction(

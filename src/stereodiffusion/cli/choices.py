@@ -6,7 +6,7 @@ keeps them equal to their originals.
 
 from typing import Literal, TypeAlias
 
-from stereodiffusion.config import PrecisionChoice, SolverName, SpacingName
+from stereodiffusion.config import PrecisionChoice, Refinement, SolverName, SpacingName
 from stereodiffusion.viewpoint import Source
 
 FORMATS = (
@@ -35,4 +35,5 @@ UNKNOWNS = ("nonfinite", "zero", "none")
 SOURCES: tuple[Source, ...] = ("left", "right", "centre")
 SOLVERS: tuple[SolverName, ...] = ("ddim", "dpm++", "lcm")
 SPACINGS: tuple[SpacingName, ...] = ("leading", "trailing")
+REFINEMENTS: tuple[Refinement, ...] = ("off", "estimated", "all")
 DTYPES: tuple[PrecisionChoice, ...] = ("auto", "float32", "float16", "bfloat16")

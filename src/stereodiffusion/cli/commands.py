@@ -244,6 +244,7 @@ def photo(
     max_disparity: options.MaxDisparity = None,
     convergence: options.Convergence = None,
     crops: options.Crops = None,
+    refine: options.Refine = None,
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
@@ -270,6 +271,7 @@ def photo(
         dtype=dtype,
         seed=seed,
         crops=crops,
+        refine=refine,
     )
     said = map_options.MapOptions(
         kind=map_kind, scale=map_scale, unknown=map_unknown, focal_px=focal_px, baseline_m=baseline_m

@@ -12,6 +12,7 @@ from stereodiffusion.cli.choices import (
     DTYPES,
     EXTRAS,
     FORMATS,
+    REFINEMENTS,
     SOLVERS,
     SOURCES,
     SPACINGS,
@@ -185,6 +186,17 @@ Crops: TypeAlias = Annotated[
         "model's. Each costs as much as the photo; 0 makes none.",
     ),
 ]
+Refine: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--refine",
+        metavar="MAPS",
+        rich_help_panel=_METHOD,
+        show_default="the preset's",
+        help="Which maps have their borders moved to the photo's, hair included: off, estimated, or all, for a "
+        "--disparity that was estimated elsewhere and is soft or a little off.",
+    ),
+]
 Seed: TypeAlias = Annotated[
     int,
     typer.Option(metavar="N", rich_help_panel=_METHOD, help="Same command, same seed: same picture."),
@@ -265,6 +277,7 @@ def common(
     dtype: str,
     seed: int,
     crops: int | None = None,
+    refine: str | None = None,
 ) -> Common:
     """Check what can be checked without looking at any file.
 
@@ -272,7 +285,12 @@ def common(
         ConfigError: If a setting is unknown or out of range.
         FormatError: If an output format is unknown.
     """
-    options = (("--solver", solver, SOLVERS), ("--spacing", spacing, SPACINGS), ("--source", source, SOURCES))
+    options = (
+        ("--solver", solver, SOLVERS),
+        ("--spacing", spacing, SPACINGS),
+        ("--source", source, SOURCES),
+        ("--refine", refine, REFINEMENTS),
+    )
     for option, value, known in options:
         if value is not None and value not in known:
             raise ConfigError(f"{option} must be one of {', '.join(known)}, got {value!r}")
@@ -284,6 +302,7 @@ def common(
         "max_disparity": max_disparity,
         "convergence": convergence,
         "crops": crops,
+        "refine": refine,
     }
     changes = cast(dict[str, Any], {name: value for name, value in asked.items() if value is not None})
     if preset_name not in preset_names():

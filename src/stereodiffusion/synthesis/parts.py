@@ -132,25 +132,26 @@ def effective(disparity: Disparity, config: StereoConfig) -> Disparity:
 
 
 def estimate(estimator: DepthEstimator, picture: Image, config: StereoConfig) -> Disparity:
-    """The disparity of a picture as far as it can be told from the picture alone.
+    """The disparity of a picture as far as it can be told from the picture alone."""
+    disparity = Disparity.from_relative(estimator(picture), config.max_disparity * picture.shape[3])
+    return disparity if config.refine == "off" else refined(disparity, picture)
 
-    Borders are snapped on a small grid first, where an estimator's ramps are narrow and hair is thin, then on the
-    picture's own.
+
+def refined(disparity: Disparity, picture: Image) -> Disparity:
+    """A dense map whose borders lie where the picture's do, hair included.
+
+    On a small grid first, where an estimator's ramps are narrow and hair is thin, then on the picture's own.
     """
     height, width = picture.shape[2:]
-    disparity = Disparity.from_relative(estimator(picture), config.max_disparity * width)
-    if config.refine == "off":
-        return disparity
     if height * width <= 2 * _SNAPPING_PIXELS:
-        return _refined(disparity, picture)
+        return _with_hair(disparity, picture)
     scale = (_SNAPPING_PIXELS / (height * width)) ** 0.5
     small = round(height * scale), round(width * scale)
-    return snap_to_edges(
-        _refined(disparity.resize(*small), resize_image(picture, *small)).resize(height, width), picture
-    )
+    coarse = _with_hair(disparity.resize(*small), resize_image(picture, *small))
+    return snap_to_edges(coarse.resize(height, width), picture)
 
 
-def _refined(disparity: Disparity, picture: Image) -> Disparity:
+def _with_hair(disparity: Disparity, picture: Image) -> Disparity:
     from stereodiffusion.geometry.strands import attach_strands  # OpenCV takes its time
 
     return attach_strands(snap_to_edges(disparity, picture), picture)

@@ -24,6 +24,7 @@ from stereodiffusion.synthesis.parts import (
     estimate,
     grid_of,
     over_steps,
+    refined,
     seeded_noise,
     working_size,
 )
@@ -154,6 +155,7 @@ def photo_source(
     height, width = photo.shape[2:]
     photo = photo.to(backbone.device)
     facts: dict[str, object] = {"seed": seed}
+    given_map = isinstance(disparity, Disparity)
     if not isinstance(disparity, Disparity):
         facts["depth_estimator"] = disparity.name
         disparity = estimate(disparity, photo, config)
@@ -170,6 +172,8 @@ def photo_source(
     # 1. At the model's size
     size = working_size(height, width, backbone)
     dense = disparity.to(backbone.device).filled()
+    if given_map and config.refine == "all":
+        dense = refined(dense, photo)
     z_0 = backbone.encode(resize_image(photo, *size))
     schedule = schedule_of(backbone.alphas, config)
     given = condition(backbone, prompts, "", config.guidance)
