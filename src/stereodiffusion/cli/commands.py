@@ -299,7 +299,10 @@ def photo(
         disparity = None
         if disparity_file is not None:
             given = read_disparity(disparity_file, said, common, implied="disparity-px")
-            disparity = fitted(given, (image.shape[2], image.shape[3]), map_path=disparity_file, photo_path=photo_file)
+            height, width = image.shape[2:]
+            disparity = fitted(given, (height, width), map_path=disparity_file, photo_path=photo_file)
+            if given.size != disparity.size:
+                display.note(f"{disparity_file}: scaled from {given.width} x {given.height} to {width} x {height}")
         loaded = _prepare(model, device, dtype, depth_estimator)
         written = _deliver(
             display,
