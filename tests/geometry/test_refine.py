@@ -100,3 +100,13 @@ def test_the_same_map_gives_the_same_whatever_came_before() -> None:
     picture_between, truth_between = scene(2, 160)
     snapped(blurred(truth_between, 4), picture_between)
     assert torch.equal(snapped(ramp, picture), first)
+
+
+def test_no_cell_is_left_half_way_between_two_surfaces() -> None:
+    """Those on the border are of neither colour, so nothing around them tells which surface they are of."""
+    truth = torch.full((1, 1, 40, 60), 2.0)
+    truth[..., 30:] = 12.0
+    picture = blurred(torch.where(truth > 5, 0.8, 0.2).expand(1, 3, 40, 60).contiguous(), 1)
+    sharp = snapped(blurred(truth, 3), picture)
+    assert not bool(((sharp > 4) & (sharp < 10)).any())
+    assert int((sharp - truth).abs().gt(5).sum(-1).max()) <= 1
