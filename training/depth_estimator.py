@@ -100,7 +100,7 @@ def train(minutes: float, rate: float, batch: int) -> None:
             images.append(_blemished(image, rng)), truths.append(truth)
         x = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
         truth = torch.from_numpy(np.stack(truths))
-        # Twice as fast; but trained in nothing else the network comes to rely on how bfloat16 rounds.
+        # The faster one alone will not do: the network comes to rely on how bfloat16 rounds.
         with torch.autocast("cpu", torch.bfloat16, enabled=bool(rng.random() < 0.5)):
             disparity = disparity_of(model, x)
         loss = (disparity - truth).abs().mean()

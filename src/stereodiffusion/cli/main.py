@@ -35,6 +35,7 @@ class _Program(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
+        """Run a command and end the program: 2 for what the user can mend, 1 for our failures, 130 if interrupted."""
         arguments = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in arguments
         try:

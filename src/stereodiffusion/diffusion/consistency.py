@@ -48,6 +48,7 @@ def consistency_solver(noise: Float[Tensor, "n b c lh lw"]) -> Solver:
     """
 
     def step(schedule: Schedule, index: int, x_t: Latent, predicted: Latent, before: Memory | None = None) -> State:
+        """Step `index` to the next level; what was predicted before is of no use to it."""
         del before
         alpha_t, alpha_s = schedule.alphas[index : index + 2]
         scaled = _TIMESTEP_SCALING * schedule.timesteps[index]

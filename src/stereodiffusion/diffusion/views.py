@@ -64,6 +64,11 @@ class _Attention:
     config: StereoConfig
 
     def tap_at(self, index: int) -> AttentionTap | None:
+        """What the right reads in a step; None where attention is its own.
+
+        Raises:
+            ConfigError: If the left does not remember the step and may not be evaluated again.
+        """
         if index not in self.config.attention_indices:
             return None
         if index in self.left.memory:
@@ -220,6 +225,7 @@ def both_views(
         return joining(config.attention, layers, branches=given[index].branches)
 
     def edit(pair: Transition) -> State:
+        """What becomes of both views after a step: pinned, shifted, or re-synchronised."""
         left, right = _split(pair)
         if pinned is not None:
             left = replace(left, x_s=pinned[pair.index + 1])

@@ -155,7 +155,7 @@ def photo_source(
     height, width = photo.shape[2:]
     photo = photo.to(backbone.device)
     facts: dict[str, object] = {"seed": seed}
-    given_map = isinstance(disparity, Disparity)
+    was_given = isinstance(disparity, Disparity)
     if not isinstance(disparity, Disparity):
         facts["depth_estimator"] = disparity.name
         disparity = estimate(disparity, photo, config)
@@ -172,7 +172,7 @@ def photo_source(
     # 1. At the model's size
     size = working_size(height, width, backbone)
     dense = disparity.to(backbone.device).filled()
-    if given_map and config.refine == "all":
+    if was_given and config.refine == "all":
         dense = refined(dense, photo)
     z_0 = backbone.encode(resize_image(photo, *size))
     schedule = schedule_of(backbone.alphas, config)
