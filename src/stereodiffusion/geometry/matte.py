@@ -93,9 +93,6 @@ def rows_around_borders(radius: int) -> int:
 _Cells = tuple[Tensor, ...]
 """Cells of a batch of maps: picture, row, column, n of each."""
 
-_Mean = tuple[Float[Tensor, "n c"], Bool[Tensor, " n"]]
-"""What lies around each of n cells, and where there is anything."""
-
 
 def _surfaces_beside(
     picture: Image, pixels: Map, edge: Bool[Tensor, "b 1 h w"], at: _Cells, *, reach: int
@@ -114,19 +111,24 @@ def _surfaces_beside(
 
     near, is_near = _mean(field, at, reach, lambda cells: cells[:, 4] * (cells[:, 0] > middle))
     far, is_far = _mean(field, at, reach, lambda cells: cells[:, 4] * (cells[:, 0] <= middle))
-
-    def of_edges(thin: Bool[Tensor, " n"], nearer: bool, other: Float[Tensor, "n 5"]) -> _Mean:
-        colour, between = other[thin, 1:4], middle[thin]
-
-        def weight(cells: Float[Tensor, "m 5"]) -> Float[Tensor, " m"]:
-            return ((cells[:, 0] > between) == nearer) * (cells[:, 1:4] - colour).square().sum(1)
-
-        return _mean(field, tuple(index[thin] for index in at), reach, weight)
-
     hair, gap = ~is_near & is_far, is_near & ~is_far
-    near[hair], is_near[hair] = of_edges(hair, True, far)
-    far[gap], is_far[gap] = of_edges(gap, False, near)
+    near[hair], is_near[hair] = _mean(
+        field,
+        tuple(index[hair] for index in at),
+        reach,
+        lambda cells: (cells[:, 0] > middle[hair]) * _unlike(cells, far[hair]),
+    )
+    far[gap], is_far[gap] = _mean(
+        field,
+        tuple(index[gap] for index in at),
+        reach,
+        lambda cells: (cells[:, 0] <= middle[gap]) * _unlike(cells, near[gap]),
+    )
     return near[:, :1], near[:, 1:4], far[:, :1], far[:, 1:4], is_near & is_far
+
+
+def _unlike(cells: Float[Tensor, "n 5"], surface: Float[Tensor, "n 5"]) -> Float[Tensor, " n"]:
+    return (cells[:, 1:4] - surface[:, 1:4]).square().sum(1)
 
 
 def _mean(
@@ -134,7 +136,7 @@ def _mean(
     at: _Cells,
     reach: int,
     weight: Callable[[Float[Tensor, "n c"]], Float[Tensor, " n"]],
-) -> _Mean:
+) -> tuple[Float[Tensor, "n c"], Bool[Tensor, " n"]]:
     """Weighted mean of what lies around cells, those close by counting more, and where there is anything."""
     total = field.new_zeros((len(at[0]), 1 + field.shape[-1]))
     # One step at a time: what all steps see at once would be most of the memory of a large picture.
