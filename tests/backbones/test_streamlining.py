@@ -6,10 +6,12 @@ from typing import Any, cast
 import pytest
 import torch
 from diffusers.models.activations import GEGLU
+from diffusers.models.attention import FeedForward
 from tests import tiny
 from torch import Tensor, nn
 
-from stereodiffusion.backbones.streamlining import MatrixConv2d, SplitGEGLU, streamline
+from stereodiffusion.backbones import streamlining
+from stereodiffusion.backbones.streamlining import MatrixConv2d, PiecewiseFeedForward, SplitGEGLU, streamline
 from stereodiffusion.diffusion.backbone import Tokens
 
 CHANNELS_LAST = torch.channels_last
@@ -76,6 +78,24 @@ def test_a_gated_unit_in_halves(bias: bool) -> None:
     for network in (unit, whole):
         network(x).square().sum().backward()
     torch.testing.assert_close(unit.proj.weight.grad, whole.proj.weight.grad, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("activation", ["geglu", "gelu"])
+@pytest.mark.parametrize("piece", [1, 5, 14, 100])
+def test_tokens_are_widened_some_at_a_time(monkeypatch: pytest.MonkeyPatch, activation: str, piece: int) -> None:
+    monkeypatch.setattr(streamlining, "_PIECE", piece)
+    layer, x = FeedForward(6, 3, activation_fn=activation).double(), drawn(2, 7, 6).requires_grad_()
+    whole = deepcopy(layer)
+    streamline(layer)
+    assert type(layer) is PiecewiseFeedForward
+    widened: list[int] = []
+    layer.net[0].register_forward_hook(lambda _, __, inner: widened.append(inner[..., 0].numel()))
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), whole(x), rtol=1e-12, atol=1e-12)
+    assert sum(widened) == 14
+    assert max(widened) == min(piece, 14)
+    gradients = [torch.autograd.grad(network(x).square().sum(), x)[0] for network in (layer, whole)]
+    torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-10)
 
 
 def test_a_projection_that_somebody_wrapped_is_asked() -> None:

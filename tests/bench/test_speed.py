@@ -95,6 +95,7 @@ def lines() -> Iterator[Speed]:
             mode="photo",
             preset=preset,
             dtype="float32",
+            compiled=preset != "paper",
             steps=50,
             stretch=3 if preset == "paper" else 50,
             seconds=3 * seconds,
@@ -113,6 +114,8 @@ def test_the_report_says_what_was_extrapolated(tmp_path: Path) -> None:
     assert "about 1200.0 (least 300.0) | about 400.0 (least 100.0)" in text
     assert "| 100.0 (least 25.0) |" in text
     assert "| 75% |" in text
+    assert "| paper | float32 |" in text
+    assert "| fast | float32, compiled |" in text
     assert "extrapolated from a stretch of 3 steps" in text
     paths = write_report(tmp_path / "new", list(lines()))
     assert [path.name for path in paths] == ["speed.json", "speed.md"]

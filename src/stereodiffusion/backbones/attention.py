@@ -82,8 +82,9 @@ class SelfAttention:
         fewer than it was given (both views' are twice as many); batch and channels must be the same.
 
         Raises:
-            ModelError: If the U-Net has no self-attention, is tapped already, is compiled, or has its projections
-                fused into one, so that keys and values cannot be projected from other tokens than queries.
+            ModelError: If the U-Net has no self-attention, is tapped already, is compiled around a self-attention, or
+                has its projections fused into one, so that keys and values cannot be projected from other tokens than
+                queries.
         """
         layers = [layer for _, layer in self_attention_layers(self._unet)]
         self._refuse_unfit(layers)
@@ -109,8 +110,11 @@ class SelfAttention:
                 "expected separate query, key and value projections, got fused ones: call "
                 "`pipe.unfuse_qkv_projections()` first"
             )
-        if any(_is_compiled(module) for module in self._unet.modules()):
-            raise ModelError("expected a plain U-Net, got a compiled one: compiled code does not call PyTorch's hooks")
+        if any(_is_compiled(module) for module in self._unet.modules() if not set(layers).isdisjoint(module.modules())):
+            raise ModelError(
+                "expected self-attention that is not compiled, alone or with what it is part of, got a compiled one: "
+                "compiled code does not call PyTorch's hooks"
+            )
 
 
 class _KeysAndValuesFrom:

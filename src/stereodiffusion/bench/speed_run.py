@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from stereodiffusion.backbones import load_backbone
+from stereodiffusion.backbones.compiling import compile_layers
+from stereodiffusion.backbones.random_weights import random_backbone
+from stereodiffusion.backbones.sd import StableDiffusion
 from stereodiffusion.bench.speed import Speed, SpeedModel, measure
 from stereodiffusion.bench.workers import in_processes
 from stereodiffusion.config import Mode, PrecisionChoice, PresetName
 from stereodiffusion.depth import load_depth_estimator
-from stereodiffusion.diffusion.backbone import Backbone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,7 @@ class SpeedPlan:
         device: Where.
         dtype: In which precision the other presets run.
         stretch: Steps that are run of each, extrapolated to the preset's; None runs all.
+        compiled: Whether the other presets' networks are compiled, see `compile_layers`.
     """
 
     models: Sequence[SpeedModel]
@@ -34,6 +38,7 @@ class SpeedPlan:
     device: str = "cpu"
     dtype: PrecisionChoice = "auto"
     stretch: int | None = None
+    compiled: bool = False
 
 
 def run_speed(plan: SpeedPlan) -> Iterator[Speed]:
@@ -41,6 +46,7 @@ def run_speed(plan: SpeedPlan) -> Iterator[Speed]:
 
     Raises:
         ModelError: If a network cannot be loaded.
+        ConfigError: If nothing can be compiled here.
     """
     for model in plan.models:
         for precision, presets in _by_precision(plan):
@@ -48,21 +54,25 @@ def run_speed(plan: SpeedPlan) -> Iterator[Speed]:
                 lines: list[_Line] = [
                     (mode, name) for mode in plan.modes if (mode == "depth") == depth for name in presets
                 ]
-                yield from in_processes(partial(_measurer, model, plan, precision, depth), lines, workers=1)
+                compiled = plan.compiled and "paper" not in presets
+                measurer = partial(_measurer, model, plan, precision, depth=depth, compiled=compiled)
+                yield from in_processes(measurer, lines, workers=1)
 
 
 _Line = tuple[Mode, PresetName]
 
 
 def _measurer(
-    model: SpeedModel, plan: SpeedPlan, precision: PrecisionChoice, depth: bool
+    model: SpeedModel, plan: SpeedPlan, precision: PrecisionChoice, *, depth: bool, compiled: bool
 ) -> Callable[[_Line], Iterator[Speed]]:
     """Loads a network, and measures lines with it."""
     estimator = load_depth_estimator("toybox-depth", device=plan.device)
     backbone = _load(model, plan.device, precision, depth=depth)
+    if compiled:
+        compile_layers(backbone.unet)
 
     def lines(line: _Line) -> Iterator[Speed]:
-        yield measure(model, backbone, estimator, *line, stretch=plan.stretch)
+        yield measure(model, backbone, estimator, *line, stretch=plan.stretch, compiled=compiled)
 
     return lines
 
@@ -76,11 +86,7 @@ def _by_precision(plan: SpeedPlan) -> Iterator[tuple[PrecisionChoice, list[Prese
         yield plan.dtype, others
 
 
-def _load(model: SpeedModel, device: str, dtype: PrecisionChoice, *, depth: bool) -> Backbone:
+def _load(model: SpeedModel, device: str, dtype: PrecisionChoice, *, depth: bool) -> StableDiffusion:
     if model == "toybox":
-        from stereodiffusion.backbones import load_backbone
-
         return load_backbone("toybox", device=device, dtype=dtype, depth=depth)
-    from stereodiffusion.backbones.random_weights import random_backbone
-
     return random_backbone("sd2-depth" if depth else "sd1", device=device, dtype=dtype)

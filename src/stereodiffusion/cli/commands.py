@@ -40,6 +40,7 @@ def text(
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
+    compiled: options.Compile = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -74,7 +75,7 @@ def text(
         from stereodiffusion.cli.outputs import settle_output, stem_of
 
         target = settle_output(output, stem_of(prompt), common)
-        loaded = _prepare(model, device, dtype, depth_estimator)
+        loaded = _prepare(model, device, dtype, depth_estimator, compiled)
         written = _deliver(
             display,
             target,
@@ -132,6 +133,7 @@ def depth(
     ] = False,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
+    compiled: options.Compile = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -175,7 +177,7 @@ def depth(
         disparity = read_disparity(map_file, said, common, implied=implied)
         if said.kind is None:
             display.note(f"{map_file}: read as disparity in pixels; --map-kind says otherwise")
-        loaded = _prepare(model, device, dtype, None)
+        loaded = _prepare(model, device, dtype, None, compiled)
         written = _deliver(
             display,
             target,
@@ -248,6 +250,7 @@ def photo(
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
+    compiled: options.Compile = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -303,7 +306,7 @@ def photo(
             disparity = fitted(given, (height, width), map_path=disparity_file, photo_path=photo_file)
             if given.size != disparity.size:
                 display.note(f"{disparity_file}: scaled from {given.width} x {given.height} to {width} x {height}")
-        loaded = _prepare(model, device, dtype, depth_estimator)
+        loaded = _prepare(model, device, dtype, depth_estimator, compiled)
         written = _deliver(
             display,
             target,
@@ -360,11 +363,13 @@ def _names(kind: Kind) -> str:
     return ", ".join(card.name for card in CARDS if card.kind == kind)
 
 
-def _prepare(model: str, device: str, dtype: str, depth_estimator: str | None) -> "StereoDiffusion":
+def _prepare(model: str, device: str, dtype: str, depth_estimator: str | None, compiled: bool) -> "StereoDiffusion":
     from stereodiffusion.synthesis import load
 
-    device = usable_device(device)
-    return load(model, device=device, dtype=cast(PrecisionChoice, dtype), depth_estimator=depth_estimator)
+    precision = cast(PrecisionChoice, dtype)
+    return load(
+        model, device=usable_device(device), dtype=precision, depth_estimator=depth_estimator, compiled=compiled
+    )
 
 
 def _deliver(
