@@ -112,23 +112,29 @@ def _surfaces_beside(
     near, is_near = _mean(field, at, reach, lambda cells: cells[:, 4] * (cells[:, 0] > middle))
     far, is_far = _mean(field, at, reach, lambda cells: cells[:, 4] * (cells[:, 0] <= middle))
     hair, gap = ~is_near & is_far, is_near & ~is_far
-    near[hair], is_near[hair] = _mean(
-        field,
-        tuple(index[hair] for index in at),
-        reach,
-        lambda cells: (cells[:, 0] > middle[hair]) * _unlike(cells, far[hair]),
-    )
-    far[gap], is_far[gap] = _mean(
-        field,
-        tuple(index[gap] for index in at),
-        reach,
-        lambda cells: (cells[:, 0] <= middle[gap]) * _unlike(cells, near[gap]),
-    )
+    near[hair], is_near[hair] = _thin(field, at, hair, reach, far, lambda px: px > middle[hair])
+    far[gap], is_far[gap] = _thin(field, at, gap, reach, near, lambda px: px <= middle[gap])
     return near[:, :1], near[:, 1:4], far[:, :1], far[:, 1:4], is_near & is_far
 
 
-def _unlike(cells: Float[Tensor, "n 5"], surface: Float[Tensor, "n 5"]) -> Float[Tensor, " n"]:
-    return (cells[:, 1:4] - surface[:, 1:4]).square().sum(1)
+def _thin(
+    field: Float[Tensor, "b h w c"],
+    at: _Cells,
+    where: Bool[Tensor, " n"],
+    reach: int,
+    other: Float[Tensor, "n c"],
+    belongs: Callable[[Float[Tensor, " m"]], Bool[Tensor, " m"]],
+) -> tuple[Float[Tensor, "m c"], Bool[Tensor, " m"]]:
+    """A surface that is all edges, around the m of the cells `where` it is: what belongs to it by its disparity.
+
+    Weighted by how far it is from the colour of the `other` surface.
+    """
+    beyond = other[where, 1:4]
+
+    def weight(cells: Float[Tensor, "m c"]) -> Float[Tensor, " m"]:
+        return belongs(cells[:, 0]) * (cells[:, 1:4] - beyond).square().sum(1)
+
+    return _mean(field, tuple(index[where] for index in at), reach, weight)
 
 
 def _mean(
