@@ -1,7 +1,6 @@
 """What the machine can do at most, and what a network asks of it."""
 
 from collections.abc import Sequence
-from statistics import median
 from typing import Any
 
 import torch
@@ -20,18 +19,18 @@ _FUSED_ON_THE_PROCESSOR = torch.ops.aten._scaled_dot_product_flash_attention_for
 def matmul_ceiling(device: torch.device, dtype: torch.dtype) -> float:
     """Floating-point operations a second of square matrix multiplications, of the size that suits the machine best.
 
-    The median of what is measured in about half a second for each size, by `Seconds.core`: with the threads that torch
-    has, but for each core.
+    All that is done in about half a second for each size, by `Seconds.core`: with the threads that torch has, but for
+    each core. No median of single products: the seconds of other threads are booked in ticks of some milliseconds.
     """
     reached: list[float] = []
     for edge in _EDGES:
         one = torch.randn(edge, edge, device=device).to(dtype)
-        seconds: list[float] = []
-        while len(seconds) < 3 or sum(seconds) < _SECONDS:
-            begun = Seconds.now(device)
+        torch.mm(one, one)  # the first sets up what the others use
+        begun, products = Seconds.now(device), 0
+        while products < 3 or (Seconds.now(device) - begun).core < _SECONDS:
             torch.mm(one, one)
-            seconds.append((Seconds.now(device) - begun).core)
-        reached.append(2 * edge**3 / median(seconds))
+            products += 1
+        reached.append(products * 2 * edge**3 / (Seconds.now(device) - begun).core)
     return max(reached)
 
 

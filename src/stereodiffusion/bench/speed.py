@@ -2,8 +2,8 @@
 
 Where a whole run would take hours, a stretch of a few steps is run, from the first to the last stage of the mode, and
 each stage is extrapolated by its number of steps. What is done once (encoding, decoding, estimating depth) is not
-extrapolated. Null-text inversion is stretched as well: one iteration in each step is timed, ten are reported, the most
-that its authors allow, and one, the least.
+extrapolated; the first evaluation, which sets up what the others use, is run before. Null-text inversion is stretched
+as well: one iteration in each step is timed, ten are reported, the most that its authors allow, and one, the least.
 """
 
 from dataclasses import dataclass, replace
@@ -149,6 +149,7 @@ def measure(
     config = whole if stretch is None else replace(whole, steps=min(stretch, whole.steps))
     stretched = config.steps < whole.steps
     optimisation = _ONE_ITERATION if stretched else AUTHORS_NULL_TEXT
+    flops = evaluation_flops(backbone)
     if compiled:
         for _ in _synthesis(backbone, estimator, mode, config, optimisation):
             pass
@@ -168,7 +169,6 @@ def measure(
             most = taken.plain + iterations * (taken.repeated - taken.plain)
             counted = (2 + 2 * iterations) * taken.steps
         seconds, least, evaluations = seconds + repeat * most, least + repeat * fewest, evaluations + counted * repeat
-    flops = evaluation_flops(backbone) * watched.network_rows
     return Speed(
         model=model,
         mode=mode,
@@ -183,7 +183,7 @@ def measure(
         core_seconds_least=least.core,
         evaluations=round(evaluations),
         peak_memory_mb=cost.peak_memory_mb + _kept_mb(backbone, whole, mode) - _kept_mb(backbone, config, mode),
-        network_gflops=flops / watched.network.core / 1e9,
+        network_gflops=flops * watched.network_rows / watched.network.core / 1e9,
         ceiling_gflops=sum(ceilings) / len(ceilings) / 1e9,
     )
 
