@@ -377,7 +377,7 @@ def load(
         depth_estimator: `toybox-depth`, the name of a card, a hub id or a folder; by default the one that suits
             the model.
         compiled: Whether to compile the network's layers where that does not get in the way of the method
-            (`torch.compile`): on a graphics card faster after some minutes, on a processor hardly.
+            (`torch.compile`). That is meant for graphics cards, where it was not measured; a processor gains nothing.
 
     Raises:
         ModelError: If the model cannot be loaded; parts that a mode does not need are not looked for.
