@@ -49,3 +49,8 @@ class ModelUnavailableError(ModelError):
 
 class PromptError(StereoDiffusionError, ValueError):
     """A prompt that the model's text encoder cannot take."""
+
+
+def first_line(error: Exception) -> str:
+    """What another library's error says, as a part of one line; what it is where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

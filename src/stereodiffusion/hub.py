@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
-from stereodiffusion.errors import ModelError, ModelUnavailableError
+from stereodiffusion.errors import ModelError, ModelUnavailableError, first_line
 
 PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
 """Suffixes of weights that are refused."""
@@ -71,4 +71,4 @@ def _reason(repository: str, error: Exception) -> str:
         return f"its terms have to be accepted at https://huggingface.co/{repository} first"
     if isinstance(error, RepositoryNotFoundError):
         return "the hub has no such repository, or shows it to some accounts only"
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    return first_line(error)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
+from stereodiffusion.cli.checking import Common
 from stereodiffusion.cli.inputs import fitted, read_disparity
 from stereodiffusion.cli.map_options import MapOptions
-from stereodiffusion.cli.options import Common
 from stereodiffusion.config import preset
 from stereodiffusion.errors import ConfigError, GeometryError
 from stereodiffusion.formats import write_map

@@ -4,8 +4,8 @@ from typing import get_args
 import pytest
 
 from stereodiffusion.cards import find_card
-from stereodiffusion.cli import choices, options
-from stereodiffusion.cli.options import common, parse_positions, parse_size
+from stereodiffusion.cli import choices
+from stereodiffusion.cli.checking import Common, common, parse_positions, parse_size
 from stereodiffusion.config import PrecisionChoice, Refinement, SolverName, SpacingName, preset
 from stereodiffusion.errors import ConfigError, FormatError
 from stereodiffusion.formats import OUTPUT_FORMATS, MapKind, Unknown
@@ -14,7 +14,7 @@ from stereodiffusion.viewpoint import EYES, Source
 from stereodiffusion.views import ViewFormat
 
 
-def settled(**changes: object) -> options.Common:
+def settled(**changes: object) -> Common:
     settings: dict[str, object] = {
         "model": "sd1.5",
         "preset_name": "fast",

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from stereodiffusion.cli.checking import Common
 from stereodiffusion.cli.choices import EXTRAS, FORMATS
-from stereodiffusion.cli.options import Common
 from stereodiffusion.cli.outputs import settle_output, stem_of, written_files
 from stereodiffusion.config import StereoConfig
 from stereodiffusion.errors import FormatError

@@ -110,7 +110,8 @@ class SelfAttention:
                 "expected separate query, key and value projections, got fused ones: call "
                 "`pipe.unfuse_qkv_projections()` first"
             )
-        if any(_is_compiled(module) for module in self._unet.modules() if not set(layers).isdisjoint(module.modules())):
+        tapped = set(layers)
+        if any(_is_compiled(module) and not tapped.isdisjoint(module.modules()) for module in self._unet.modules()):
             raise ModelError(
                 "expected self-attention that is not compiled, alone or with what it is part of, got a compiled one: "
                 "compiled code does not call PyTorch's hooks"

@@ -12,7 +12,7 @@ from diffusers.models.activations import GEGLU, GELU
 from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
-from stereodiffusion.errors import ConfigError
+from stereodiffusion.errors import ConfigError, first_line
 
 _FORMS: Final = 128
 """Sizes and batches that a kind of layer may be compiled for; torch gives up after 8, a U-Net alone has more."""
@@ -26,7 +26,7 @@ def compile_layers(network: nn.Module) -> None:
     Raises:
         ConfigError: If nothing can be compiled here, for want of a C++ compiler, say.
     """
-    _try_out(next(network.parameters()).device)
+    check_compiling(next(network.parameters()).device)
     settings = cast(Any, torch)._dynamo.config
     settings.recompile_limit = max(settings.recompile_limit, _FORMS)
     for module in network.modules():
@@ -34,10 +34,13 @@ def compile_layers(network: nn.Module) -> None:
             module.compile(dynamic=False)
 
 
-def _try_out(device: torch.device) -> None:
-    """Compile next to nothing: what is missing shows now, not in the first evaluation."""
+def check_compiling(device: torch.device | str) -> None:
+    """Compile next to nothing: what is missing shows now, not in the first evaluation.
+
+    Raises:
+        ConfigError: If that fails.
+    """
     try:
         torch.compile(lambda x: x.sin() + 1)(torch.zeros(2, device=device))
     except Exception as error:  # of the compiler, of its absence, of the file system: torch has no common class
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ConfigError(f"the network cannot be compiled here: {reason}") from error
+        raise ConfigError(f"the network cannot be compiled here: {first_line(error)}") from error

@@ -25,7 +25,7 @@ from stereodiffusion.backbones.sdxl import family_of
 from stereodiffusion.backbones.single_file import load_single_file
 from stereodiffusion.backbones.streamlining import streamline
 from stereodiffusion.config import PrecisionChoice
-from stereodiffusion.errors import ModelError
+from stereodiffusion.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -134,8 +134,7 @@ def _as_model_errors(name: str) -> Generator[None]:
     except ModelError:
         raise
     except _FAILURES as error:
-        first_line = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(f"{name} cannot be loaded as {EXPECTED}: {first_line}") from error
+        raise ModelError(f"{name} cannot be loaded as {EXPECTED}: {first_line(error)}") from error
 
 
 @contextmanager

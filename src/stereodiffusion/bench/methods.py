@@ -112,6 +112,7 @@ def stereo_diffusion(config: StereoConfig) -> Callable[[Tools], ViewSynthesizer]
     """Photo mode with these settings."""
 
     def make(tools: Tools) -> ViewSynthesizer:
+        """With the tools' model and seed, and their number of steps if they have one."""
         settings = config if tools.steps is None else replace(config, steps=tools.steps)
 
         def synthesize(left: Image, disparity: Disparity) -> Image:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from stereodiffusion.backbones import load_backbone
-from stereodiffusion.backbones.compiling import compile_layers
+from stereodiffusion.backbones.compiling import check_compiling, compile_layers
 from stereodiffusion.backbones.random_weights import random_backbone
 from stereodiffusion.backbones.sd import StableDiffusion
 from stereodiffusion.bench.speed import Speed, SpeedModel, measure
@@ -48,6 +48,8 @@ def run_speed(plan: SpeedPlan) -> Iterator[Speed]:
         ModelError: If a network cannot be loaded.
         ConfigError: If nothing can be compiled here.
     """
+    if plan.compiled:  # `paper` runs before, for minutes
+        check_compiling(plan.device)
     for model in plan.models:
         for precision, presets in _by_precision(plan):
             for depth in (False, True):

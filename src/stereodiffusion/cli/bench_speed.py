@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from stereodiffusion.cli import options
+from stereodiffusion.cli import checking, options
 from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.config import Mode, PresetName, preset_names
@@ -57,8 +57,8 @@ def speed(
 ) -> None:
     """Measure `paper`, in float32, against the other presets: seconds, evaluations, memory, share of the ceiling."""
     del debug
-    which = options.listed(models, MODELS, "--model"), options.listed(modes, MODES, "--mode")
-    names = options.listed(presets, preset_names(), "--preset")
+    which = checking.listed(models, MODELS, "--model"), checking.listed(modes, MODES, "--mode")
+    names = checking.listed(presets, preset_names(), "--preset")
     if dtype not in DTYPES:
         raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if stretch is not None and stretch < 2:

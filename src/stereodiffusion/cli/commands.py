@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from stereodiffusion.cards import CARDS, Kind, find_card
-from stereodiffusion.cli import map_options, options
+from stereodiffusion.cli import checking, map_options, options
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.cli.paths import require_file
 from stereodiffusion.config import PrecisionChoice
@@ -46,7 +46,7 @@ def text(
 ) -> None:
     """Make a stereo pair from a prompt."""
     del debug
-    common = options.common(
+    common = checking.common(
         "text",
         model=model,
         preset_name=preset,
@@ -64,7 +64,7 @@ def text(
         dtype=dtype,
         seed=seed,
     )
-    pixels = options.parse_size(size)
+    pixels = checking.parse_size(size)
     _check_prompt(prompt)
     _check_model(model, "text")
     _check_estimator(depth_estimator)
@@ -139,7 +139,7 @@ def depth(
 ) -> None:
     """Make a stereo pair from a depth map and a prompt."""
     del debug
-    common = options.common(
+    common = checking.common(
         "depth",
         model=model,
         preset_name=preset,
@@ -256,7 +256,7 @@ def photo(
 ) -> None:
     """Make a stereo pair from a photo."""
     del debug
-    common = options.common(
+    common = checking.common(
         "photo",
         model=model,
         preset_name=preset,
@@ -375,7 +375,7 @@ def _prepare(model: str, device: str, dtype: str, depth_estimator: str | None, c
 def _deliver(
     display: "Display",
     target: Path,
-    common: options.Common,
+    common: checking.Common,
     models: Sequence[str | None],
     pair: "Callable[[], Run]",
     views: "Callable[[Sequence[float]], ViewRun]",

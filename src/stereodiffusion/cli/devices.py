@@ -1,6 +1,6 @@
 """Where networks run."""
 
-from stereodiffusion.errors import ConfigError
+from stereodiffusion.errors import ConfigError, first_line
 
 
 def usable_device(name: str) -> str:
@@ -15,6 +15,5 @@ def usable_device(name: str) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ConfigError(f"--device {device} cannot be used here: {reason}") from error
+        raise ConfigError(f"--device {device} cannot be used here: {first_line(error)}") from error
     return device

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import cast
 
+from stereodiffusion.cli.checking import Common
 from stereodiffusion.cli.map_options import MapOptions
-from stereodiffusion.cli.options import Common
 from stereodiffusion.errors import ConfigError, GeometryError
 from stereodiffusion.formats import MapKind, RawMap, Unknown, disparity_from_map, read_map
 from stereodiffusion.geometry import Disparity, StereoRig

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from stereodiffusion.cli.options import Common
+from stereodiffusion.cli.checking import Common
 from stereodiffusion.cli.paths import usable
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats.image import STILL_SUFFIXES

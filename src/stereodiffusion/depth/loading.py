@@ -18,7 +18,7 @@ from torch import nn
 from stereodiffusion.config import Precision
 from stereodiffusion.depth.estimator import MonocularDepth, Prediction, prediction_of
 from stereodiffusion.depth.locating import EMBEDDED, locate
-from stereodiffusion.errors import ConfigError, ModelError
+from stereodiffusion.errors import ConfigError, ModelError, first_line
 
 # The first fusion layer has nothing to fuse with: its first residual unit never runs, and published files lack it.
 _UNUSED = re.compile(r"neck\.fusion_stage\.layers\.0\.residual_layer1\.")
@@ -97,7 +97,7 @@ def _load_processor(name: str, folder: Path) -> Any:
             str(folder), backend="pil", local_files_only=True, trust_remote_code=False
         )
     except (OSError, ValueError, ImportError) as error:
-        raise ModelError(f"the image processor of {name} cannot be loaded: {_first_line(error)}") from error
+        raise ModelError(f"the image processor of {name} cannot be loaded: {first_line(error)}") from error
 
 
 def _load_model(name: str, folder: Path, dtype: torch.dtype) -> nn.Module:
@@ -113,16 +113,12 @@ def _load_model(name: str, folder: Path, dtype: torch.dtype) -> nn.Module:
             output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{name} cannot be loaded as a depth estimator: {_first_line(error)}") from error
+        raise ModelError(f"{name} cannot be loaded as a depth estimator: {first_line(error)}") from error
     model, info = cast(tuple[nn.Module, dict[str, Any]], loaded)
     missing = sorted(key for key in info["missing_keys"] if not _UNUSED.match(key))
     if missing:
         raise ModelError(f"the weights of {name} are incomplete: {len(missing)} are missing, among them {missing[0]}")
     return model.eval().requires_grad_(False)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @contextmanager
