@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from numpy.typing import NDArray
 
 from stereodiffusion.geometry.disparity import Disparity, check_dense
 from stereodiffusion.types import Image
@@ -44,8 +43,8 @@ def snap_to_edges(disparity: Disparity, picture: Image, *, radius: int = 8) -> D
 
 
 def _snapped(
-    pixels: Float32[NDArray[np.float32], "h w"], guide: UInt8[NDArray[np.uint8], "h w 3"], radius: int
-) -> Float32[NDArray[np.float32], "h w"]:
+    pixels: Float32[np.ndarray, "h w"], guide: UInt8[np.ndarray, "h w 3"], radius: int
+) -> Float32[np.ndarray, "h w"]:
     import cv2  # takes its time, and geometry is imported where nothing is snapped
 
     snapped = pixels.copy()

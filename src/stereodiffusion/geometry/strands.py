@@ -37,9 +37,9 @@ _INSIDE, _OUTSIDE = 3.0, 4.0  # standard deviations of the windows over which F 
 _ROUNDS = 3  # of finding B without strands, and strands without B
 
 _Real: TypeAlias = np.floating[Any]
-_Field = Float[NDArray[_Real], "h w"]
-_Colours = Float[NDArray[_Real], "h w 3"]
-_Mask = Bool[NDArray[np.bool_], "h w"]
+_Field = Float[np.ndarray, "h w"]
+_Colours = Float[np.ndarray, "h w 3"]
+_Mask = Bool[np.ndarray, "h w"]
 
 
 def attach_strands(disparity: Disparity, picture: Image) -> Disparity:
@@ -187,7 +187,7 @@ def _nearest(points: _Mask) -> tuple[_Field, NDArray[np.int64]]:
     return np.asarray(distance, np.float32), point[label]
 
 
-_Shape = UInt8[NDArray[np.uint8], "n n"]
+_Shape = UInt8[np.ndarray, "n n"]
 
 
 def _disc(radius: int) -> _Shape:
