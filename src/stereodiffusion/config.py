@@ -62,8 +62,6 @@ class StereoConfig:
         attention_until: First step whose attention is no longer shared; 1 shares to the end.
         attention_places: Which self-attention layers are shared.
         left: `recorded` denoises (or inverts) the left once and replays it; `joint` denoises both together.
-        cache_every: Compute the deep half of the network every so many steps and reuse it between (DeepCache); 1 always
-            computes it. Inversion always does.
         memory_budget_mb: How much of a recorded left's attention memory may stay where the model runs, in units of 10^6
             bytes; None takes what it needs. It changes no picture.
         beyond_budget: What becomes of the rest: `offload` keeps it in main memory, or in files if the model runs there;
@@ -103,7 +101,6 @@ class StereoConfig:
     attention_until: float = 1.0
     attention_places: AttentionPlaces = ("down", "mid", "up")
     left: Literal["recorded", "joint"] = "recorded"
-    cache_every: int = 1
     memory_budget_mb: float | None = 2000.0
     beyond_budget: Literal["offload", "recompute"] = "offload"
     inversion: Literal["ddim", "null-text"] = "ddim"
@@ -138,10 +135,6 @@ class StereoConfig:
             raise ConfigError(f"memory_budget_mb must be at least 0, got {self.memory_budget_mb}")
         if self.right_every > 0 and self.left == "joint":
             raise ConfigError("views that are denoised together take the same steps: right_every needs left='recorded'")
-        if self.cache_every < 1:
-            raise ConfigError(f"cache_every must be at least 1, got {self.cache_every}")
-        if self.cache_every > 1 and self.beyond_budget == "recompute":
-            raise ConfigError("a step that reused its deep half cannot be recomputed: set beyond_budget='offload'")
         if self.resync_every == 0:
             raise ConfigError("resync_every must be above 0; set resync to 'off' to leave SPSMD out")
         if self.shift_at == 1:
@@ -180,12 +173,6 @@ class StereoConfig:
     def guidance_indices(self) -> range:
         """Indices of the steps in which guidance is evaluated."""
         return range(round(self.guidance_from * self.steps), round(self.guidance_until * self.steps))
-
-    @property
-    def cached_indices(self) -> frozenset[int]:
-        """Indices of the steps that reuse the network's deep half; the right view's first step does not."""
-        steps = frozenset(index for index in range(self.steps) if index % self.cache_every)
-        return steps - {self.shift_index + 1}
 
     @property
     def attention_indices(self) -> range:

@@ -95,7 +95,6 @@ def lines() -> Iterator[Speed]:
             mode="photo",
             preset=preset,
             dtype="float32",
-            compiled=preset != "paper",
             steps=50,
             stretch=3 if preset == "paper" else 50,
             seconds=3 * seconds,
@@ -115,7 +114,7 @@ def test_the_report_says_what_was_extrapolated(tmp_path: Path) -> None:
     assert "| 100.0 (least 25.0) |" in text
     assert "| 75% |" in text
     assert "| paper | float32 |" in text
-    assert "| fast | float32, compiled |" in text
+    assert "| fast | float32 |" in text
     assert "extrapolated from a stretch of 3 steps" in text
     paths = write_report(tmp_path / "new", list(lines()))
     assert [path.name for path in paths] == ["speed.json", "speed.md"]

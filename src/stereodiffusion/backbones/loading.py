@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from stereodiffusion.backbones.compiling import compile_layers
 from stereodiffusion.backbones.locating import EMBEDDED, index_of, locate, parts_of, variant_of
 from stereodiffusion.backbones.precision import Formats, formats_for
 from stereodiffusion.backbones.sd import EXPECTED, StableDiffusion
@@ -39,7 +38,6 @@ def load_backbone(
     device: torch.device | str = "cpu",
     dtype: PrecisionChoice | torch.dtype = "float32",
     depth: bool = False,
-    compiled: bool = False,
 ) -> StableDiffusion:
     """A diffusion model, ready to be used.
 
@@ -51,12 +49,11 @@ def load_backbone(
             pipeline keeps its own, and its memory layout; what is loaded here in half precision is channels last, and
             for the processor the network is streamlined.
         depth: Whether it must take a depth map. A folder may hold a sibling of the network that does, `unet_depth`.
-        compiled: Whether layers of the network are compiled, see `compile_layers`; a pipeline's, too.
 
     Raises:
         ModelUnavailableError: If the model is not on disk and cannot be fetched.
         ModelError: If it is of the wrong kind, incomplete or pickled.
-        ConfigError: If there is no such precision, or nothing can be compiled here.
+        ConfigError: If there is no such precision.
     """
     formats = formats_for(dtype, device)
     if not isinstance(model, str | Path):
@@ -77,8 +74,6 @@ def load_backbone(
             streamline(parts["unet"])
     if depth and not backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} takes no depth map; {EMBEDDED} and sd2-depth do")
-    if compiled:
-        compile_layers(backbone.unet)
     return backbone
 
 

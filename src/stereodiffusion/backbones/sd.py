@@ -21,9 +21,8 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from stereodiffusion.backbones.attention import SelfAttention
-from stereodiffusion.backbones.caching import caching
 from stereodiffusion.backbones.prompts import tokenize
-from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, DeepFeatures, Embedding, Prediction
+from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Embedding, Prediction
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.types import Image, Latent
 
@@ -284,10 +283,6 @@ class StableDiffusion:
     def _added(self, x_t: Latent, embedding: Embedding) -> dict[str, Tensor] | None:
         """What the network takes beside the timestep and the prompt's tokens."""
         return None
-
-    def caching(self, features: DeepFeatures, *, reuse: bool) -> AbstractContextManager[None]:
-        """While entered, evaluations leave in `features` what the network's deep half gives, or take it from there."""
-        return caching(self.unet, features, reuse=reuse)
 
     def attending(self, tap: AttentionTap) -> AbstractContextManager[None]:
         """While entered, every self-attention layer projects keys and values from what `tap` returns.

@@ -42,7 +42,6 @@ class Speed:
         mode: What was made.
         preset: With which settings.
         dtype: In which precision the network ran.
-        compiled: Whether its layers were compiled, before the seconds were counted.
         steps: Sampling steps that the numbers stand for.
         stretch: Steps that were run; equal to `steps` where nothing is extrapolated.
         seconds: For one pair, by the clock.
@@ -59,7 +58,6 @@ class Speed:
     mode: Mode
     preset: PresetName
     dtype: str
-    compiled: bool
     steps: int
     stretch: int
     seconds: float
@@ -132,7 +130,6 @@ def measure(
     name: PresetName,
     *,
     stretch: int | None = None,
-    compiled: bool = False,
 ) -> Speed:
     """Make a pair, or a stretch of one, and say what it costs.
 
@@ -143,16 +140,12 @@ def measure(
         mode: What to make.
         name: The preset.
         stretch: Steps to run; all if None.
-        compiled: Whether the backbone's layers are compiled when they are first used: a pair is made before.
     """
     whole = preset(name, mode)
     config = whole if stretch is None else replace(whole, steps=min(stretch, whole.steps))
     stretched = config.steps < whole.steps
     optimisation = _ONE_ITERATION if stretched else AUTHORS_NULL_TEXT
     flops = evaluation_flops(backbone)
-    if compiled:
-        for _ in _synthesis(backbone, estimator, mode, config, optimisation):
-            pass
     watched = _Watched(backbone)
     ceilings = [matmul_ceiling(backbone.device, backbone.dtype)]
     with measured(str(backbone.device)) as cost:
@@ -174,7 +167,6 @@ def measure(
         mode=mode,
         preset=name,
         dtype=str(backbone.dtype).removeprefix("torch."),
-        compiled=compiled,
         steps=whole.steps,
         stretch=config.steps,
         seconds=seconds.wall,

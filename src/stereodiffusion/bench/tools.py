@@ -15,7 +15,6 @@ from stereodiffusion.diffusion.backbone import (
     AttentionPlace,
     AttentionTap,
     Backbone,
-    DeepFeatures,
     Embedding,
     Prediction,
 )
@@ -110,10 +109,6 @@ class CountingBackbone:
         output = self._backbone.predict(x_t, timestep, embedding, depth)
         self.evaluations += len(x_t) * (2 if output.requires_grad else 1)
         return output
-
-    def caching(self, features: DeepFeatures, *, reuse: bool) -> AbstractContextManager[None]:
-        """As the model does."""
-        return self._backbone.caching(features, reuse=reuse)
 
     def attending(self, tap: AttentionTap) -> AbstractContextManager[None]:
         """As the model does."""

@@ -52,7 +52,6 @@ def speed(
     ] = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
-    compiled: options.Compile = False,
     debug: options.Debug = False,
 ) -> None:
     """Measure `paper`, in float32, against the other presets: seconds, evaluations, memory, share of the ceiling."""
@@ -83,7 +82,6 @@ def speed(
         device=usable_device(device),
         dtype=dtype,
         stretch=stretch,
-        compiled=compiled,
     )
     lines: list[Speed] = []
     for line in run_speed(plan):

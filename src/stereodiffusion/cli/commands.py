@@ -40,7 +40,6 @@ def text(
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
-    compiled: options.Compile = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -75,7 +74,7 @@ def text(
         from stereodiffusion.cli.outputs import settle_output, stem_of
 
         target = settle_output(output, stem_of(prompt), common)
-        loaded = _prepare(model, device, dtype, depth_estimator, compiled)
+        loaded = _prepare(model, device, dtype, depth_estimator)
         written = _deliver(
             display,
             target,
@@ -133,7 +132,6 @@ def depth(
     ] = False,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
-    compiled: options.Compile = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -177,7 +175,7 @@ def depth(
         disparity = read_disparity(map_file, said, common, implied=implied)
         if said.kind is None:
             display.note(f"{map_file}: read as disparity in pixels; --map-kind says otherwise")
-        loaded = _prepare(model, device, dtype, None, compiled)
+        loaded = _prepare(model, device, dtype, None)
         written = _deliver(
             display,
             target,
@@ -250,7 +248,6 @@ def photo(
     depth_estimator: options.Estimator = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
-    compiled: options.Compile = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -306,7 +303,7 @@ def photo(
             disparity = fitted(given, (height, width), map_path=disparity_file, photo_path=photo_file)
             if given.size != disparity.size:
                 display.note(f"{disparity_file}: scaled from {given.width} x {given.height} to {width} x {height}")
-        loaded = _prepare(model, device, dtype, depth_estimator, compiled)
+        loaded = _prepare(model, device, dtype, depth_estimator)
         written = _deliver(
             display,
             target,
@@ -363,13 +360,11 @@ def _names(kind: Kind) -> str:
     return ", ".join(card.name for card in CARDS if card.kind == kind)
 
 
-def _prepare(model: str, device: str, dtype: str, depth_estimator: str | None, compiled: bool) -> "StereoDiffusion":
+def _prepare(model: str, device: str, dtype: str, depth_estimator: str | None) -> "StereoDiffusion":
     from stereodiffusion.synthesis import load
 
     precision = cast(PrecisionChoice, dtype)
-    return load(
-        model, device=usable_device(device), dtype=precision, depth_estimator=depth_estimator, compiled=compiled
-    )
+    return load(model, device=usable_device(device), dtype=precision, depth_estimator=depth_estimator)
 
 
 def _deliver(

@@ -214,14 +214,6 @@ Dtype: TypeAlias = Annotated[
         help=f"Precision: {', '.join(DTYPES)}; auto is the fastest that the device is good at.",
     ),
 ]
-Compile: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--compile",
-        rich_help_panel=_RUNNING,
-        help="Compile the network's layers (torch.compile), which takes minutes at first.",
-    ),
-]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", rich_help_panel=_RUNNING, help="No progress and no notes, errors only.")
 ]

@@ -5,14 +5,14 @@ deblur) is an `edit`; what changes attention is a `tap`. The network is patched 
 that nothing is left behind wherever the loop is abandoned.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
 
-from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, DeepFeatures, Embedding, stack_rows
+from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Embedding, stack_rows
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.solver import Memory, Solver, State, ddim, noise_of
 from stereodiffusion.errors import ConfigError
@@ -109,7 +109,6 @@ def denoise(
     solver: Solver = ddim,
     edit: Edit | None = None,
     tap_at: TapAt | None = None,
-    cached: Collection[int] = (),
 ) -> Iterator[Step]:
     """Denoise from step `start` to the end.
 
@@ -123,7 +122,6 @@ def denoise(
         solver: Takes the steps.
         edit: What happens to the latents, and to the memory beside them, after each step.
         tap_at: What happens to self-attention in each step.
-        cached: Steps that reuse the network's deep half of the step before, where there is one of as many rows.
 
     Yields:
         One `Step` after each step taken.
@@ -133,15 +131,12 @@ def denoise(
     """
     if len(given) != schedule.steps:
         raise ConfigError(f"expected one conditioning per step ({schedule.steps}), got {len(given)}")
-    deep = DeepFeatures()
     for index in range(start, schedule.steps):
         timestep, (alpha_t, alpha_s) = schedule.timesteps[index], schedule.alphas[index : index + 2]
         rows = given[index].branches * len(x_t)
-        reuse = index in cached and deep.value is not None and len(deep.value) == rows
         with torch.no_grad():
             tap = tap_at(index) if tap_at else None
-            with backbone.caching(deep, reuse=reuse) if cached else nullcontext():
-                noise = predict_noise(backbone, x_t, timestep, alpha_t, given[index], tap)
+            noise = predict_noise(backbone, x_t, timestep, alpha_t, given[index], tap)
             state = solver(schedule, index, x_t, noise, memory)
             if edit is not None:
                 taken = Transition(

@@ -112,11 +112,10 @@ def sample_left(
     schedule: Schedule,
     into: Recorder,
     solver: Solver = ddim,
-    cached: Collection[int] = (),
 ) -> Iterator[Step]:
     """Denoise the left view from noise and record its trajectory in `into`."""
     into.latents[0] = x_T
-    for step in denoise(backbone, x_T, given, schedule, solver=solver, tap_at=into.tap_at, cached=cached):
+    for step in denoise(backbone, x_T, given, schedule, solver=solver, tap_at=into.tap_at):
         into.latents[step.index + 1] = step.latents
         if step.memory is not None:
             into.predicted[step.index] = step.memory.clean

@@ -180,7 +180,6 @@ def right_beside(
         solver=solver_of(config, noise),
         edit=lambda right: told.resynced(right, levels[right.index], levels[right.index + 1] - 1),
         tap_at=lambda own: attention.tap_at(levels[own]),
-        cached=[own for own, level in enumerate(levels) if level in config.cached_indices],
     ):
         evaluations = step.evaluations + attention.evaluations(levels[step.index])
         yield replace(step, index=levels[step.index + 1] - 1, evaluations=evaluations)
@@ -253,7 +252,6 @@ def both_views(
         solver=solver_of(config, noise),
         edit=edit,
         tap_at=tap_at,
-        cached=config.cached_indices,
     )
 
 

@@ -46,9 +46,8 @@ class StereoDiffusion:
         device: str = "cpu",
         dtype: PrecisionChoice = "auto",
         depth_estimator: str | Path | None = None,
-        compiled: bool = False,
     ) -> None:
-        self._model, self._device, self._compiled = model, device, compiled
+        self._model, self._device = model, device
         self._dtype: PrecisionChoice = dtype
         self.estimator_name = depth_estimator or ("toybox-depth" if model == "toybox" else "dpt-hybrid-midas")
 
@@ -65,7 +64,7 @@ class StereoDiffusion:
     def _load(self, *, depth: bool) -> Backbone:
         from stereodiffusion.backbones import load_backbone  # diffusers takes seconds to import
 
-        return load_backbone(self._model, device=self._device, dtype=self._dtype, depth=depth, compiled=self._compiled)
+        return load_backbone(self._model, device=self._device, dtype=self._dtype, depth=depth)
 
     def _resolve(self, settings: PresetName | StereoConfig, mode: Mode) -> StereoConfig:
         return preset_for(self._model, settings, mode) if isinstance(settings, str) else settings
@@ -364,7 +363,6 @@ def load(
     device: str = "cpu",
     dtype: PrecisionChoice = "auto",
     depth_estimator: str | Path | None = None,
-    compiled: bool = False,
 ) -> StereoDiffusion:
     """A model ready to make stereo pairs.
 
@@ -376,14 +374,11 @@ def load(
             processors that multiply in it, float16 on CUDA, otherwise float32.
         depth_estimator: `toybox-depth`, the name of a card, a hub id or a folder; by default the one that suits
             the model.
-        compiled: Whether to compile the network's layers where that does not get in the way of the method
-            (`torch.compile`). That is meant for graphics cards, where it was not measured; a processor gains nothing.
 
     Raises:
         ModelError: If the model cannot be loaded; parts that a mode does not need are not looked for.
-        ConfigError: On first use, if nothing can be compiled here.
     """
-    return StereoDiffusion(model, device=device, dtype=dtype, depth_estimator=depth_estimator, compiled=compiled)
+    return StereoDiffusion(model, device=device, dtype=dtype, depth_estimator=depth_estimator)
 
 
 def _listed(prompt: str | Sequence[str]) -> list[str]:

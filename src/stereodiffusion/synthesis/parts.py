@@ -197,5 +197,5 @@ def draw(
 ) -> Generator[Progress, None, Image]:
     """Sample the source from noise as the settings say, remembered by `record`; gives it in pixels."""
     solver = solver_of(config, None if added is None else lambda: added.left)
-    steps = sample_left(backbone, start, given, schedule, record, solver, config.cached_indices)
+    steps = sample_left(backbone, start, given, schedule, record, solver)
     return backbone.decode((yield from advance(steps, "left view", config.steps)))
