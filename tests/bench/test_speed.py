@@ -17,8 +17,9 @@ from stereodiffusion.backbones.random_weights import random_backbone
 from stereodiffusion.bench.ceiling import evaluation_flops, matmul_ceiling
 from stereodiffusion.bench.speed import Speed, measure
 from stereodiffusion.bench.speed_report import markdown, write_report
-from stereodiffusion.config import Mode, PresetName
 from stereodiffusion.depth import MonocularDepth
+from stereodiffusion.presets import PresetName
+from stereodiffusion.settings import Mode
 
 
 @pytest.fixture(scope="module")

@@ -75,8 +75,8 @@ def test_models_are_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "on disk" in shown or "with the package" in shown
         assert f"{card.licence}, {'commercial use allowed' if card.commercial_use else 'no commercial use'}" in flowing
         assert card.note in flowing
-        assert ("guidance" in flowing) == (card.guidance is not None)
-        assert card.guidance is None or f"guidance {card.guidance:g} with the presets fast and best" in flowing
+        assert ("presets fast and best" in flowing) == bool(card.suits)
+        assert all(f"{name} {value}" in flowing for name, value in card.suits.items())
         if card.repository is not None:
             assert f"{card.download_mb} MB" in shown
             assert f"{card.repository} at {card.revision}" in flowing

@@ -68,7 +68,13 @@ def test_text(tmp_path: Path) -> None:
     content = first.read_bytes()
     against_stored(first, "text")
     assert read_image(first).shape == (1, 3, 256, 512)
-    assert read_metadata(first)["seed"] == 5
+    assert read_metadata(first)["request"] == {
+        "version": 1,
+        "mode": "text",
+        "prompt": "a red ball on a wooden table, blue wall",
+        "seed": 5,
+        "estimator": "toybox-depth",
+    }
     assert run(tmp_path, *command).read_bytes() == content  # the same command line, the same bytes
 
 

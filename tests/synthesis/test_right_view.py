@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from stereodiffusion.config import preset
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.presets import preset
 from stereodiffusion.synthesis.compose import KnownView, known_view
 
-BEST = preset("best", "photo")
+WARP = preset("best", "photo").warp
 
 
 def scene(height: int = 700, width: int = 90) -> tuple[Tensor, Disparity]:
@@ -36,8 +36,8 @@ def assert_same(one: KnownView, other: KnownView) -> None:
 @pytest.mark.parametrize("changes", [{}, {"borders": "hard"}, {"frame": "ends"}])
 def test_the_known_view_does_not_depend_on_its_bands(changes: dict[str, Any], position: float) -> None:
     left, disparity = scene()
-    config = replace(BEST, **changes)
-    assert_same(known_view(left, disparity, config, position, cells=1), known_view(left, disparity, config, position))
+    warp = replace(WARP, **changes)
+    assert_same(known_view(left, disparity, warp, position, cells=1), known_view(left, disparity, warp, position))
 
 
 def test_rows_that_show_nothing_are_continued_from_rows_far_away() -> None:
@@ -45,6 +45,6 @@ def test_rows_that_show_nothing_are_continued_from_rows_far_away() -> None:
     pixels = disparity.pixels.clone()
     pixels[:, :, 300:640] = 200.0  # all of it leaves the frame
     disparity = Disparity.from_pixels(pixels)
-    whole = known_view(left, disparity, BEST)
+    whole = known_view(left, disparity, WARP)
     assert not bool(whole.seen.known[:, :, 310:630].any())
-    assert_same(known_view(left, disparity, BEST, cells=1), whole)
+    assert_same(known_view(left, disparity, WARP, cells=1), whole)

@@ -23,8 +23,8 @@ from stereodiffusion.backbones.sd import EXPECTED, StableDiffusion
 from stereodiffusion.backbones.sdxl import family_of
 from stereodiffusion.backbones.single_file import load_single_file
 from stereodiffusion.backbones.streamlining import streamline
-from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.errors import ModelError, first_line
+from stereodiffusion.settings import PrecisionChoice
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline

@@ -13,8 +13,9 @@ from stereodiffusion.backbones.random_weights import random_backbone
 from stereodiffusion.backbones.sd import StableDiffusion
 from stereodiffusion.bench.speed import Speed, SpeedModel, measure
 from stereodiffusion.bench.workers import in_processes
-from stereodiffusion.config import Mode, PrecisionChoice, PresetName
 from stereodiffusion.depth import load_depth_estimator
+from stereodiffusion.presets import PresetName
+from stereodiffusion.settings import Mode, PrecisionChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stereodiffusion.bench.recall import RecalledInversion
-from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.diffusion.backbone import (
     AttentionPlace,
     AttentionTap,
@@ -18,6 +17,7 @@ from stereodiffusion.diffusion.backbone import (
     Embedding,
     Prediction,
 )
+from stereodiffusion.settings import PrecisionChoice
 from stereodiffusion.types import Image, Latent, Map
 
 

@@ -15,8 +15,11 @@ import typer
 from typer.core import TyperGroup
 
 from stereodiffusion import __version__
-from stereodiffusion.cli import bench, commands, models
+from stereodiffusion.cli import bench, models
+from stereodiffusion.cli.generate import command
+from stereodiffusion.cli.redo import redo
 from stereodiffusion.errors import StereoDiffusionError
+from stereodiffusion.request import DepthRequest, PhotoRequest, TextRequest
 
 _PROGRAM = "stereodiffusion"
 # What typer says of the command line itself: an unknown option, a missing argument. It has no public name.
@@ -96,9 +99,10 @@ def _start(  # pyright: ignore[reportUnusedFunction] - typer calls it
     del version
 
 
-app.command("text")(commands.text)
-app.command("depth")(commands.depth)
-app.command("photo")(commands.photo)
+app.command("text")(command(TextRequest, "Make a stereo pair from a prompt."))
+app.command("depth")(command(DepthRequest, "Make a stereo pair from a depth map and a prompt."))
+app.command("photo")(command(PhotoRequest, "Make a stereo pair from a photo."))
+app.command("redo")(redo)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")
 

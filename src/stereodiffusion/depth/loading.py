@@ -15,10 +15,10 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from stereodiffusion.config import Precision
 from stereodiffusion.depth.estimator import MonocularDepth, Prediction, prediction_of
 from stereodiffusion.depth.locating import EMBEDDED, locate
 from stereodiffusion.errors import ConfigError, ModelError, first_line
+from stereodiffusion.settings import Precision
 
 # The first fusion layer has nothing to fuse with: its first residual unit never runs, and published files lack it.
 _UNUSED = re.compile(r"neck\.fusion_stage\.layers\.0\.residual_layer1\.")

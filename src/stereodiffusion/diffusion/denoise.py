@@ -14,7 +14,7 @@ import torch
 
 from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Embedding, stack_rows
 from stereodiffusion.diffusion.schedule import Schedule
-from stereodiffusion.diffusion.solver import Memory, Solver, State, ddim, noise_of
+from stereodiffusion.diffusion.solver import History, Solver, State, ddim, noise_of
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.types import Latent, Map
 
@@ -45,7 +45,7 @@ class Conditioning:
 class Transition:
     """One step of the solver, before edits: from x_t at level ᾱ_t to x_s at level ᾱ_s, by the predicted noise.
 
-    `memory` is what the solver will remember of it.
+    `history` is what the solver will remember of it.
     """
 
     index: int
@@ -54,23 +54,23 @@ class Transition:
     alpha_t: float
     alpha_s: float
     x_s: Latent
-    memory: Memory | None = None
+    history: History | None = None
 
     @property
     def state(self) -> State:
         """What goes on if nothing is edited."""
-        return State(latents=self.x_s, memory=self.memory)
+        return State(latents=self.x_s, history=self.history)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What the loop yields: the latents after step `index` and its edits, what is remembered, and what they cost."""
+    """What the loop yields: the latents after step `index` and its edits, what is everywhere, and what they cost."""
 
     index: int
     timestep: int
     latents: Latent
     evaluations: int
-    memory: Memory | None = None
+    history: History | None = None
 
 
 Edit: TypeAlias = Callable[[Transition], State]
@@ -105,7 +105,7 @@ def denoise(
     schedule: Schedule,
     *,
     start: int = 0,
-    memory: Memory | None = None,
+    history: History | None = None,
     solver: Solver = ddim,
     edit: Edit | None = None,
     tap_at: TapAt | None = None,
@@ -118,9 +118,9 @@ def denoise(
         given: One conditioning per step of the schedule, so that null-text embeddings are just such a sequence.
         schedule: The noise levels.
         start: Index of the first step to take.
-        memory: Of the step before the first.
+        history: Of the step before the first.
         solver: Takes the steps.
-        edit: What happens to the latents, and to the memory beside them, after each step.
+        edit: What happens to the latents, and to the history beside them, after each step.
         tap_at: What happens to self-attention in each step.
 
     Yields:
@@ -137,7 +137,7 @@ def denoise(
         with torch.no_grad():
             tap = tap_at(index) if tap_at else None
             noise = predict_noise(backbone, x_t, timestep, alpha_t, given[index], tap)
-            state = solver(schedule, index, x_t, noise, memory)
+            state = solver(schedule, index, x_t, noise, history)
             if edit is not None:
                 taken = Transition(
                     index=index,
@@ -146,8 +146,8 @@ def denoise(
                     alpha_t=alpha_t,
                     alpha_s=alpha_s,
                     x_s=state.latents,
-                    memory=state.memory,
+                    history=state.history,
                 )
                 state = edit(taken)
-        yield Step(index=index, timestep=timestep, latents=state.latents, evaluations=rows, memory=state.memory)
-        x_t, memory = state.latents, state.memory
+        yield Step(index=index, timestep=timestep, latents=state.latents, evaluations=rows, history=state.history)
+        x_t, history = state.latents, state.history

@@ -1,4 +1,4 @@
-"""Where the left's attention memory is kept: on the device, away from it, or nowhere.
+"""Where the tokens that the source's attention read are kept: on the device, away from it, or nowhere.
 
 It is what takes most room: tokens x channels of every shared layer, for every step after the shift and both halves of
 guidance, 46 MB a step for Stable Diffusion 1 at 512 x 512 in half precision. A budget says how much may stay on the

@@ -125,8 +125,15 @@ def plan_files(path: Path, formats: Sequence[str]) -> Mapping[Path, Encode]:
         suffix = _suffix(path, name, kind, alone=len(formats) == 1)
         for end, encode in kind.parts.items():
             ends = [end] if end else [name] if len(formats) > 1 else []
-            plan[path.with_name("-".join([path.stem, *ends]) + suffix)] = encode
+            plan[path.with_name("-".join([path.stem, *ends]) + suffix)] = partial(_named, name, encode)
     return plan
+
+
+def _named(
+    name: str, encode: Encode, left: OneImage, right: OneImage, suffix: str, settings: Mapping[str, object]
+) -> bytes:
+    """Encode, the format's name among the settings."""
+    return encode(left, right, suffix, {**settings, "format": name} if settings else settings)
 
 
 def extra_file(path: Path, extra: Extra) -> Path:

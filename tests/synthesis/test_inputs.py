@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,18 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from stereodiffusion.cli.checking import Common
-from stereodiffusion.cli.inputs import fitted, read_disparity
-from stereodiffusion.cli.map_options import MapOptions
-from stereodiffusion.config import preset
 from stereodiffusion.errors import ConfigError, GeometryError
 from stereodiffusion.formats import write_map
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.inputs import MapFile, PictureFile
+from stereodiffusion.request import DepthRequest, PhotoRequest
+from stereodiffusion.synthesis.inputs import disparity_of, fitted
 
 RAMP = np.linspace(1, 4, 40, dtype=np.float32).reshape(5, 8)
-COMMON = Common(
-    config=preset("fast", "depth"), photo=preset("fast", "photo"), deepened=False, formats=("sbs",), also=()
-)
+LARGEST = 0.08
 
 
 @pytest.fixture
@@ -29,13 +27,20 @@ def maps(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def pixels(path: Path, common: Common = COMMON, implied: Any = None, **said: Any) -> np.ndarray:
-    disparity = read_disparity(path, MapOptions(**said), common, implied=implied)
+def pixels(path: Path, mode: str = "depth", asked: dict[str, Any] | None = None, **said: Any) -> np.ndarray:
+    given = MapFile(path=str(path), **said)
+    request = (
+        DepthRequest(map=given, prompt="a room", **(asked or {}))
+        if mode == "depth"
+        else PhotoRequest(photo=PictureFile(path="cat.png"), map=given, **(asked or {}))
+    )
+    disparity = disparity_of(request, [])
+    assert disparity is not None
     return disparity.pixels[0, 0].numpy()
 
 
 def test_disparity_in_pixels_is_kept(maps: Path) -> None:
-    np.testing.assert_array_equal(pixels(maps / "ramp.pfm", implied="disparity-px"), RAMP)
+    np.testing.assert_array_equal(pixels(maps / "ramp.pfm"), RAMP)
     np.testing.assert_array_equal(pixels(maps / "ramp.npy", kind="disparity-px"), RAMP)
     np.testing.assert_allclose(pixels(maps / "ramp.png", kind="disparity-px", scale=50.0), RAMP, atol=0.01)
 
@@ -44,7 +49,7 @@ def test_disparity_in_pixels_is_kept(maps: Path) -> None:
 def test_pictures_of_depth_get_the_maximum_disparity(kind: str, sign: int, maps: Path) -> None:
     found = pixels(maps / "ramp.png", kind=kind)
     assert found.min() == 0
-    assert found.max() == pytest.approx(0.08 * 8)
+    assert found.max() == pytest.approx(LARGEST * 8)
     assert (np.diff(found.ravel()) * sign >= 0).all()
 
 
@@ -56,7 +61,7 @@ def test_metres_with_a_camera_are_equation_2(maps: Path) -> None:
 
 def test_metres_without_a_camera_get_the_maximum_disparity_and_keep_their_proportions(maps: Path) -> None:
     found = pixels(maps / "ramp.npy", kind="depth-m")
-    np.testing.assert_allclose(found, 0.08 * 8 / RAMP, rtol=1e-6)
+    np.testing.assert_allclose(found, LARGEST * 8 / RAMP, rtol=1e-6)
     everywhere_infinite = maps / "infinite.npy"
     np.save(everywhere_infinite, np.full((5, 8), np.inf, np.float32))
     assert not pixels(everywhere_infinite, kind="depth-m", unknown="none").any()
@@ -74,14 +79,21 @@ def test_whole_numbers_need_a_scale(kind: str, unit: str, maps: Path) -> None:
         pixels(maps / "ramp.png", kind=kind)
 
 
+def test_what_is_assumed_is_said(maps: Path) -> None:
+    notes: list[str] = []
+    map_ = MapFile(path=str(maps / "ramp.npy"))
+    disparity_of(PhotoRequest(photo=PictureFile(path="cat.png"), map=map_), notes)
+    assert notes == [f"{maps / 'ramp.npy'}: read as disparity in pixels; --map-kind says otherwise"]
+    disparity_of(PhotoRequest(photo=PictureFile(path="cat.png"), map=replace(map_, kind="near-is-dark")), notes)
+    assert len(notes) == 1
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"kind": "depth"}, "--map-kind must be one of disparity-px, depth-m, near-is-bright, near-is-dark"),
-        ({"unknown": "nan"}, "--map-unknown must be one of nonfinite, zero, none"),
-        ({"kind": "depth-m", "focal_px": 10.0}, "--focal-px and --baseline-m belong together"),
-        ({"kind": "near-is-dark", "focal_px": 10.0, "baseline_m": 1.0}, "are for --map-kind depth-m"),
-        ({"kind": "near-is-dark", "scale": 256.0}, "--map-scale is for maps in pixels or metres"),
+        ({"kind": "depth-m", "focal_px": 10.0}, r"map\.focal_px and map\.baseline_m belong together"),
+        ({"kind": "near-is-dark", "focal_px": 10.0, "baseline_m": 1.0}, "are for map.kind depth-m"),
+        ({"kind": "near-is-dark", "scale": 256.0}, "map.scale is for maps in pixels or metres"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(said: dict[str, Any], message: str, maps: Path) -> None:
@@ -90,21 +102,22 @@ def test_what_does_not_fit_together_is_refused(said: dict[str, Any], message: st
 
 
 def test_a_maximum_disparity_for_a_map_in_pixels_is_not_silently_ignored(maps: Path) -> None:
-    asked = Common(
-        config=preset("fast", "depth"), photo=preset("fast", "photo"), deepened=True, formats=("sbs",), also=()
-    )
-    with pytest.raises(ConfigError, match="--max-disparity has nothing to scale"):
-        pixels(maps / "ramp.pfm", asked, kind="disparity-px")
-    pixels(maps / "ramp.pfm", asked, kind="near-is-bright")
-    normalizing = Common(
-        config=preset("paper", "depth"), photo=preset("paper", "photo"), deepened=True, formats=("sbs",), also=()
-    )
-    pixels(maps / "ramp.pfm", normalizing, kind="disparity-px")
+    asked = {"changes": {"parallax.max_disparity": 0.05}}
+    for mode in ("depth", "photo"):
+        with pytest.raises(ConfigError, match="--max-disparity has nothing to scale"):
+            pixels(maps / "ramp.pfm", mode, asked, kind="disparity-px")
+        pixels(maps / "ramp.pfm", mode, asked, kind="near-is-bright")
+        pixels(maps / "ramp.pfm", mode, {**asked, "preset": "paper"}, kind="disparity-px")
+    in_memory = Disparity.from_pixels(torch.from_numpy(RAMP))
+    request = DepthRequest(map=in_memory, prompt="a room", **asked)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match="has nothing to scale"):
+        disparity_of(request, [])
 
 
 def fit(map_size: tuple[int, int], photo_size: tuple[int, int]) -> Disparity:
     disparity = Disparity.from_pixels(torch.ones(map_size))
-    return fitted(disparity, photo_size, map_path=Path("d.pfm"), photo_path=Path("p.jpg"))
+    request = PhotoRequest(photo=PictureFile(path="p.jpg"), map=MapFile(path="d.pfm"))
+    return fitted(disparity, torch.zeros(1, 3, *photo_size), request, [])
 
 
 def test_a_map_of_the_photos_shape_is_brought_to_its_size() -> None:
