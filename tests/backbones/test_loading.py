@@ -15,8 +15,8 @@ from huggingface_hub.utils import filter_repo_objects
 from tests import tiny
 from torch import nn
 
-from stereodiffusion import cards
-from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL, load_backbone, locating, precision
+from stereodiffusion import cards, origin
+from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL, load_backbone, precision
 from stereodiffusion.backbones.streamlining import MatrixConv2d, streamline
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError, PromptError
 
@@ -43,12 +43,12 @@ def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def linked(folder: Path, copy: Path) -> Path:
-    """A copy of a model to be changed: links, so that nothing large is copied."""
+    """A copy of a model to be changed: hard links, so that nothing large is copied."""
     for file in folder.rglob("*"):
         if file.is_file():
             target = copy / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(file)
+            target.hardlink_to(file)
     return copy
 
 
@@ -212,7 +212,7 @@ def test_a_pipeline() -> None:
 def test_the_embedded_model(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "toybox").symlink_to(folder)
-    monkeypatch.setattr(locating, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(origin, "WEIGHTS", tmp_path / "weights")
     backbone = load_backbone("toybox")
     assert backbone.name == "toybox"
     backbone.embed(["a red ball in front of a striped blue box"])
@@ -222,7 +222,7 @@ def test_the_embedded_model(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_an_installation_without_the_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locating, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(origin, "WEIGHTS", tmp_path)
     with pytest.raises(ModelUnavailableError, match="missing from this installation"):
         load_backbone("toybox")
 
@@ -413,7 +413,7 @@ def test_damaged_weights(broken: Path) -> None:
     weights = next((broken / "unet").glob("*.safetensors"))
     weights.unlink()
     weights.write_bytes(b"not safetensors at all")
-    with pytest.raises(ModelError, match="broken cannot be loaded as a Stable Diffusion") as caught:
+    with pytest.raises(ModelError, match="expected safetensors, got a damaged or truncated file") as caught:
         load_backbone(broken)
     assert "\n" not in str(caught.value)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -25,13 +25,11 @@ from stereodiffusion.backbones.caching import caching
 from stereodiffusion.backbones.prompts import tokenize
 from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, DeepFeatures, Embedding, Prediction
 from stereodiffusion.errors import GeometryError, ModelError
+from stereodiffusion.origin import EXPECTED
 from stereodiffusion.types import Image, Latent
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
-
-EXPECTED: Final = "a Stable Diffusion 1.x, 2.x or XL model (text, or depth with a five-channel U-Net)"
-"""What these backbones can work with, for messages."""
 
 
 class StableDiffusion:

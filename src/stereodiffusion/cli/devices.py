@@ -1,6 +1,6 @@
 """Where networks run."""
 
-from stereodiffusion.errors import ConfigError, first_line
+from stereodiffusion.devices import check_device
 
 
 def usable_device(name: str) -> str:
@@ -12,8 +12,5 @@ def usable_device(name: str) -> str:
     import torch
 
     device = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"--device {device} cannot be used here: {first_line(error)}") from error
+    check_device(device)
     return device
