@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from stereodiffusion.cards import WEIGHTS, find_card, models_folder
-from stereodiffusion.checkpoint.files import PICKLES, pickle_refused
+from stereodiffusion.checkpoint.files import PICKLES, check_regular, pickle_refused, read_settings
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError
 from stereodiffusion.hub import DEFAULT, Hub, split_revision
 
@@ -14,6 +14,25 @@ EMBEDDED: Final = "toybox"
 
 EXPECTED: Final = "a Stable Diffusion 1.x, 2.x or XL model (text, or depth with a five-channel U-Net)"
 """What can be worked with, for messages."""
+
+
+PARTS: Final = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
+"""The folders of a model in diffusers' layout."""
+
+PARTS_OF_SDXL: Final = ("text_encoder_2", "tokenizer_2")
+"""The folders that SDXL has besides."""
+
+_PIPELINES = frozenset(
+    {
+        "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
+        "StableDiffusionDepth2ImgPipeline",
+        "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+        "LatentConsistencyModelPipeline",
+        "LatentConsistencyModelImg2ImgPipeline",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +98,52 @@ def origin_of(model: object, hub: Hub = DEFAULT) -> Origin:
         hub=replace(hub, revision=wanted or (card.revision if card is not None else None)),
         half=card is not None and card.half_precision,
     )
+
+
+def check_layout(name: str, path: Path) -> None:
+    """Refuse a folder that is not laid out as such a model, or a file that is no plain one.
+
+    Raises:
+        ModelUnavailableError: If it is not there.
+        ModelError: If its index names another kind of model, or folders of parts are missing.
+    """
+    if not path.exists():
+        raise ModelUnavailableError(f"{name} is missing from this installation: there is no folder {path}")
+    if not path.is_dir():
+        check_regular(path)
+        return
+    check_kind(name, path)
+    absent = [part for part in parts_of(path) if not (path / part).is_dir()]
+    if absent:
+        raise ModelError(f"{name}: expected {EXPECTED} in diffusers' layout, got no {', '.join(absent)} in {path}")
+
+
+def check_kind(name: str, folder: Path) -> None:
+    """Refuse a folder whose index names another kind of model.
+
+    Raises:
+        ModelError: If it does, or cannot be read.
+    """
+    kind = index_of(folder).get("_class_name")
+    if kind is not None and kind not in _PIPELINES:
+        raise ModelError(f"{name}: expected {EXPECTED}, got a {str(kind)[:80]}")
+
+
+def parts_of(folder: Path) -> tuple[str, ...]:
+    """The folders that the model in `folder` has to have, by its index; without an index, by what is there."""
+    kind = index_of(folder).get("_class_name")
+    xl = (folder / "text_encoder_2").is_dir() if kind is None else str(kind).startswith("StableDiffusionXL")
+    return (*PARTS, *PARTS_OF_SDXL) if xl else PARTS
+
+
+def index_of(folder: Path) -> dict[str, Any]:
+    """What a model says of itself in `model_index.json`; nothing if it has none.
+
+    Raises:
+        ModelError: If there is such a file and it cannot be read.
+    """
+    index = folder / "model_index.json"
+    return read_settings(index) if index.exists() else {}
 
 
 def _exists(path: Path) -> bool:

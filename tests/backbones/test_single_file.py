@@ -61,7 +61,7 @@ def test_every_tensor_arrives(
     assert isinstance(backbone, StableDiffusionXL) is (family == "sdxl")
     if isinstance(backbone, StableDiffusionXL):
         assert backbone.tokenizer_2.pad_token == "!"
-        assert backbone.embed([""]).tokens.abs().max() == 0
+        assert backbone.embed([""], unconditional=True).tokens.abs().max() == 0
 
 
 def test_a_file_may_say_that_its_noise_levels_end_in_pure_noise(

@@ -16,7 +16,7 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from stereodiffusion.backbones.compiling import compile_layers
-from stereodiffusion.backbones.locating import index_of, locate, parts_of, variant_of
+from stereodiffusion.backbones.locating import locate, variant_of
 from stereodiffusion.backbones.networks import load_network
 from stereodiffusion.backbones.precision import Formats, formats_for
 from stereodiffusion.backbones.quiet import quiet
@@ -30,7 +30,7 @@ from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ModelError, StereoDiffusionError, first_line
 from stereodiffusion.hub import DEFAULT, Hub
-from stereodiffusion.origin import EMBEDDED, EXPECTED
+from stereodiffusion.origin import EMBEDDED, EXPECTED, index_of, parts_of
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline

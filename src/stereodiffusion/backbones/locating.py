@@ -1,31 +1,13 @@
 """Where the files of a diffusion model are: embedded, in a folder, in a file, in the hub's cache or on the hub."""
 
 from pathlib import Path
-from typing import Any, Final
 
 from stereodiffusion.cards import models_folder
-from stereodiffusion.checkpoint.files import PICKLES, pickle_refused, read_settings
-from stereodiffusion.errors import ModelError, ModelUnavailableError
+from stereodiffusion.checkpoint.files import PICKLES, pickle_refused
+from stereodiffusion.errors import ModelError
 from stereodiffusion.hub import DEFAULT, Hub, fetch
-from stereodiffusion.origin import EMBEDDED, EXPECTED, Origin, origin_of
+from stereodiffusion.origin import EMBEDDED, PARTS, PARTS_OF_SDXL, Origin, check_kind, check_layout, origin_of, parts_of
 
-PARTS: Final = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
-"""The folders of a model in diffusers' layout."""
-
-PARTS_OF_SDXL: Final = ("text_encoder_2", "tokenizer_2")
-"""The folders that SDXL has besides."""
-
-_PIPELINES = frozenset(
-    {
-        "StableDiffusionPipeline",
-        "StableDiffusionImg2ImgPipeline",
-        "StableDiffusionDepth2ImgPipeline",
-        "StableDiffusionXLPipeline",
-        "StableDiffusionXLImg2ImgPipeline",
-        "LatentConsistencyModelPipeline",
-        "LatentConsistencyModelImg2ImgPipeline",
-    }
-)
 _WEIGHTS = (
     "unet/diffusion_pytorch_model",
     "vae/diffusion_pytorch_model",
@@ -54,35 +36,6 @@ def locate(model: str | Path, hub: Hub = DEFAULT) -> tuple[str, Path]:
     return origin.name, path if path.is_file() else _checked(origin.name, path, origin.hub.variant)
 
 
-def check_at_once(model: str | Path, hub: Hub = DEFAULT) -> None:
-    """Refuse what can be seen to be wrong with a model without fetching it.
-
-    Raises:
-        ModelError: As `locate`.
-        ConfigError: As `locate`.
-    """
-    origin = origin_of(model, hub)
-    if origin.path is not None and not origin.path.is_file():
-        _checked(origin.name, origin.path, hub.variant)
-
-
-def parts_of(folder: Path) -> tuple[str, ...]:
-    """The folders that the model in `folder` has to have, by its index; without an index, by what is there."""
-    kind = index_of(folder).get("_class_name")
-    xl = (folder / "text_encoder_2").is_dir() if kind is None else str(kind).startswith("StableDiffusionXL")
-    return (*PARTS, *PARTS_OF_SDXL) if xl else PARTS
-
-
-def index_of(folder: Path) -> dict[str, Any]:
-    """What a model says of itself in `model_index.json`; nothing if it has none.
-
-    Raises:
-        ModelError: If there is such a file and it cannot be read.
-    """
-    index = folder / "model_index.json"
-    return read_settings(index) if index.exists() else {}
-
-
 def missing_weights(folder: Path, variant: str | None = None) -> list[str]:
     """The parts that should have weights in safetensors and have none."""
     parts = parts_of(folder)
@@ -106,23 +59,12 @@ def variant_of(folder: Path, weights: str, wanted: str | None = None) -> str | N
 
 
 def _checked(name: str, folder: Path, variant: str | None) -> Path:
-    if not folder.is_dir():
-        raise ModelUnavailableError(f"{name} is missing from this installation: there is no folder {folder}")
-    _check_kind(name, folder)
-    absent = [part for part in parts_of(folder) if not (folder / part).is_dir()]
-    if absent:
-        raise ModelError(f"{name}: expected {EXPECTED} in diffusers' layout, got no {', '.join(absent)} in {folder}")
+    check_layout(name, folder)
     without = missing_weights(folder, variant)
     if without:
         files = {f"{part}/{file.name}" for part in without for file in (folder / part).iterdir()}
         raise _no_weights(name, files, without, f"{', '.join(without)} in {folder} has", variant)
     return folder
-
-
-def _check_kind(name: str, folder: Path) -> None:
-    kind = index_of(folder).get("_class_name")
-    if kind is not None and kind not in _PIPELINES:
-        raise ModelError(f"{name}: expected {EXPECTED}, got a {str(kind)[:80]}")
 
 
 def _no_weights(name: str, files: set[str], without: list[str], where: str, variant: str | None) -> ModelError:
@@ -145,7 +87,7 @@ def _fetch(origin: Origin) -> Path:
     by_hand, variant = models_folder() / origin.repository, origin.hub.variant
 
     def wanted(files: set[str], folder: Path) -> list[str]:
-        _check_kind(origin.name, folder)
+        check_kind(origin.name, folder)
         parts = parts_of(folder)
         weights = [stem for stem in _WEIGHTS if stem.partition("/")[0] in parts]
         infixes = {stem: _infix(stem, files, variant, half=origin.half) for stem in weights}

@@ -11,7 +11,9 @@ from stereodiffusion.depth import DepthEstimator, load_depth_estimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.geometry.disparity import check_disparity
+from stereodiffusion.hub import DEFAULT, Hub
 from stereodiffusion.pair import StereoPair
+from stereodiffusion.synthesis.asking import check_request, device_of
 from stereodiffusion.synthesis.depth import depth_source, two_step_source
 from stereodiffusion.synthesis.photo import check_photo, photo_source
 from stereodiffusion.synthesis.run import Run, ViewRun
@@ -43,14 +45,17 @@ class StereoDiffusion:
         self,
         model: "str | Path | DiffusionPipeline" = "toybox",
         *,
-        device: str = "cpu",
+        device: str | None = None,
         dtype: PrecisionChoice = "auto",
         depth_estimator: str | Path | None = None,
         compiled: bool = False,
+        hub: Hub = DEFAULT,
     ) -> None:
-        self._model, self._device, self._compiled = model, device, compiled
+        self._model, self._hub, self._compiled = model, hub, compiled
         self._dtype: PrecisionChoice = dtype
         self.estimator_name = depth_estimator or ("toybox-depth" if model == "toybox" else "dpt-hybrid-midas")
+        self._device = device or device_of(model)
+        check_request(model, self.estimator_name, device=self._device, dtype=dtype, hub=hub)
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -65,7 +70,9 @@ class StereoDiffusion:
     def _load(self, *, depth: bool) -> Backbone:
         from stereodiffusion.backbones import load_backbone  # diffusers takes seconds to import
 
-        return load_backbone(self._model, device=self._device, dtype=self._dtype, depth=depth, compiled=self._compiled)
+        return load_backbone(
+            self._model, device=self._device, dtype=self._dtype, depth=depth, compiled=self._compiled, hub=self._hub
+        )
 
     def _resolve(self, settings: PresetName | StereoConfig, mode: Mode) -> StereoConfig:
         return preset_for(self._model, settings, mode) if isinstance(settings, str) else settings
@@ -73,7 +80,8 @@ class StereoDiffusion:
     @cached_property
     def estimator(self) -> DepthEstimator:
         """The monocular depth estimator."""
-        return load_depth_estimator(self.estimator_name, device=self._device, dtype="float32")
+        hub = self._hub.for_another
+        return load_depth_estimator(self.estimator_name, device=self._device, dtype="float32", hub=hub)
 
     def text_run(
         self,
@@ -354,36 +362,43 @@ class StereoDiffusion:
     ) -> Recording:
         check_photo(photo)
         prompts = [prompt] * len(photo) if isinstance(prompt, str) else list(prompt)
+        backbone = self.backbone  # before an estimator is fetched for it
         given = self.estimator if disparity is None else disparity
-        return photo_source(self.backbone, photo, given, prompts=prompts, config=config, seed=seed)
+        return photo_source(backbone, photo, given, prompts=prompts, config=config, seed=seed)
 
 
 def load(
     model: "str | Path | DiffusionPipeline" = "toybox",
     *,
-    device: str = "cpu",
+    device: str | None = None,
     dtype: PrecisionChoice = "auto",
     depth_estimator: str | Path | None = None,
     compiled: bool = False,
+    hub: Hub = DEFAULT,
 ) -> StereoDiffusion:
     """A model ready to make stereo pairs.
 
     Args:
-        model: `toybox`, the name of a card, a hub id, a folder in diffusers' layout, a `.safetensors` file, or a
-            pipeline of diffusers that you already have (its LoRAs, dtype, device and offloading are kept).
-        device: Where to compute: `cpu`, `cuda`, `mps`.
+        model: `toybox`, the name of a card, a hub id, also with `@revision`, a folder in diffusers' layout, a
+            `.safetensors` file, or a pipeline of diffusers that you already have (its LoRAs, dtype, device and
+            offloading are kept).
+        device: Where to compute: `cpu`, `cuda`, `mps`; a pipeline's own, otherwise `cpu`, if None.
         dtype: `float32`, `float16`, `bfloat16`, or `auto`: the fastest that the device is good at, bfloat16 on
             processors that multiply in it, float16 on CUDA, otherwise float32.
         depth_estimator: `toybox-depth`, the name of a card, a hub id or a folder; by default the one that suits
             the model.
         compiled: Whether to compile the network's layers where that does not get in the way of the method
             (`torch.compile`). That is meant for graphics cards, where it was not measured; a processor gains nothing.
+        hub: Which revision and variant of a model of the hub, and how it is fetched, as in diffusers.
 
     Raises:
-        ModelError: If the model cannot be loaded; parts that a mode does not need are not looked for.
-        ConfigError: On first use, if nothing can be compiled here.
+        ModelError: If it can be seen at once that the model cannot be loaded; what has to be fetched or read for that
+            is found on first use, and parts that a mode does not need are not looked for.
+        ConfigError: If there is no such device or precision here; on first use, if nothing can be compiled.
     """
-    return StereoDiffusion(model, device=device, dtype=dtype, depth_estimator=depth_estimator, compiled=compiled)
+    return StereoDiffusion(
+        model, device=device, dtype=dtype, depth_estimator=depth_estimator, compiled=compiled, hub=hub
+    )
 
 
 def _listed(prompt: str | Sequence[str]) -> list[str]:
