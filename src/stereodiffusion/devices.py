@@ -7,8 +7,6 @@ from stereodiffusion.errors import ConfigError, first_line
 if TYPE_CHECKING:
     import torch
 
-_LONGEST = 160
-
 
 def check_device(device: "torch.device | str") -> None:
     """Refuse a device on which nothing can be computed here, before anything is loaded for it.
@@ -33,5 +31,4 @@ def check_device(device: "torch.device | str") -> None:
     try:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError, ImportError) as error:
-        reason = first_line(error)
-        raise ConfigError(f"device {device} cannot be used here: {reason[:_LONGEST]}") from error
+        raise ConfigError(f"device {device} cannot be used here: {first_line(error)}") from error

@@ -125,7 +125,7 @@ def check_kind(name: str, folder: Path) -> None:
         ModelError: If it does, or cannot be read.
     """
     kind = index_of(folder).get("_class_name")
-    if kind is not None and kind not in _PIPELINES:
+    if kind is not None and not (isinstance(kind, str) and kind in _PIPELINES):
         raise ModelError(f"{name}: expected {EXPECTED}, got a {str(kind)[:80]}")
 
 

@@ -133,7 +133,9 @@ def _try_out(backbone: StableDiffusion) -> None:
     side = 2 ** (len(backbone.unet.config["block_out_channels"]) - 1)
     latents = torch.zeros(1, backbone.latent_channels, side, side)
     depth = torch.zeros(1, 1, side, side) if backbone.depth_conditioned else None
-    backbone.predict(latents, 0, embedding, depth)
+    predicted = backbone.predict(latents, len(backbone.alphas) // 2, embedding, depth)
+    if not (embedding.tokens.isfinite().all() and predicted.isfinite().all()):
+        raise ModelError(f"{backbone.name} predicts values that are not finite in {backbone.dtype}")
     backbone.encode(backbone.decode(latents))
     height, width = backbone.native_size
     if min(height, width) < 1:

@@ -62,7 +62,7 @@ def _checked(name: str, folder: Path, variant: str | None) -> Path:
     check_layout(name, folder)
     without = missing_weights(folder, variant)
     if without:
-        files = {f"{part}/{file.name}" for part in without for file in (folder / part).iterdir()}
+        files = {f"{part}/{file.name}" for part in without for file in (folder / part).iterdir() if file.exists()}
         raise _no_weights(name, files, without, f"{', '.join(without)} in {folder} has", variant)
     return folder
 
@@ -73,10 +73,8 @@ def _no_weights(name: str, files: set[str], without: list[str], where: str, vari
     variants = sorted({file.stem.partition(".")[2] for file in inside if file.suffix == ".safetensors"} - {""})
     if any(file.suffix == ".safetensors" for file in inside):
         there = ", ".join(word.partition("-0")[0] for word in variants) or "the one without a name"
-        return ModelError(
-            f"{name}: {where} no weights of the variant {variant or 'without a name'}, but of: {there} "
-            "(in Python: hub=Hub(variant=...))"
-        )
+        wanted = f"weights of the variant {variant}" if variant else "plain weights"
+        return ModelError(f"{name}: {where} no {wanted}, but those of: {there} (in Python: hub=Hub(variant=...))")
     if any(file.suffix in PICKLES for file in inside):
         return pickle_refused(name)
     return ModelError(f"{name} is incomplete: {where} no *.safetensors")
