@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 import huggingface_hub
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils import filter_repo_objects
@@ -435,6 +437,37 @@ def test_other_kinds_are_named(broken: Path, kind: str) -> None:
     rewrite(broken / "model_index.json", _class_name=kind)
     with pytest.raises(ModelError, match=f"expected a Stable Diffusion 1.x, 2.x or XL model .*, got a {kind}"):
         load_backbone(broken)
+
+
+def test_a_latent_consistency_model(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "lcm"))
+    network = tiny.unet()
+    told = cast(Any, UNet2DConditionModel).from_config({**network.config, "time_cond_proj_dim": 32})
+    told.save_pretrained(copy / "unet")
+    rewrite(copy / "model_index.json", _class_name="LatentConsistencyModelPipeline")
+    assert load_backbone(copy).guidance_built_in
+
+
+@pytest.mark.parametrize("setting", ["clip_sample", "thresholding"])
+def test_what_a_scheduler_asks_for_in_vain_is_said(
+    setting: str, broken: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rewrite(broken / "scheduler" / "scheduler_config.json", **{setting: True})
+    load_backbone(broken)
+    assert caplog.messages == [f"broken: its scheduler asks for {setting}, which the method leaves out"]
+
+
+def test_an_ip_adapter_is_refused_with_the_remedy() -> None:
+    pipe = tiny.pipeline()
+    pipe.unet.encoder_hid_proj = nn.Identity()
+    pipe.unet.config["encoder_hid_dim_type"] = "ip_image_proj"
+    with pytest.raises(ModelError, match=r"an IP-Adapter is taken out by `pipe\.unload_ip_adapter\(\)`"):
+        load_backbone(pipe)
+
+
+def test_loading_is_quiet(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    load_backbone(folder)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
