@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError, first_line
 
@@ -81,7 +82,7 @@ def fetch(
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    there = {"revision": hub.revision, "cache_dir": hub.cache_dir}
+    there: dict[str, Any] = {"revision": hub.revision, "cache_dir": hub.cache_dir}
     try:
         with suppress(LocalEntryNotFoundError):
             cached = Path(snapshot_download(repository, local_files_only=True, **there))

@@ -97,7 +97,7 @@ def _network(file: _File, family: str, channels: int, dtype: torch.dtype) -> nn.
     stored = file.read(_NETWORK, dtype)
     guidance = stored.pop(f"{_NETWORK}{_GUIDANCE}", None)  # of a consistency model that is told its guidance
     told = {} if guidance is None else {"time_cond_proj_dim": guidance.shape[1]}
-    settings = UNet2DConditionModel.load_config(str(SETTINGS / family / "unet"))
+    settings = cast(Any, UNet2DConditionModel).load_config(str(SETTINGS / family / "unet"))
     network = _empty(UNet2DConditionModel, settings | {"in_channels": channels} | told)
 
     def convert(stored: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -108,7 +108,7 @@ def _network(file: _File, family: str, channels: int, dtype: torch.dtype) -> nn.
 
 
 def _autoencoder(file: _File, family: str, dtype: torch.dtype) -> nn.Module:
-    network = _empty(AutoencoderKL, AutoencoderKL.load_config(str(SETTINGS / family / "vae")))
+    network = _empty(AutoencoderKL, cast(Any, AutoencoderKL).load_config(str(SETTINGS / family / "vae")))
     stored = file.read(_AUTOENCODER, dtype)
     name = f"the autoencoder of {file.path.stem}"
     return _filled(name, network, stored, lambda stored: convert_ldm_vae_checkpoint(stored, dict(network.config)))
