@@ -1,6 +1,7 @@
 """Where networks run."""
 
 from stereodiffusion.devices import check_device
+from stereodiffusion.errors import ConfigError
 
 
 def usable_device(name: str) -> str:
@@ -12,5 +13,9 @@ def usable_device(name: str) -> str:
     import torch
 
     device = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-    check_device(device)
+    try:
+        check_device(device)
+    except ConfigError as error:
+        reason = str(error).removeprefix(f"device {device} cannot be used here: ")
+        raise ConfigError(f"--device {device} cannot be used here: {reason}") from error
     return device
