@@ -14,6 +14,8 @@ A message says what was expected and what came. Each error also inherits the bui
 callers who know nothing of this package can catch `ValueError` or `RuntimeError`.
 """
 
+_LONGEST = 240
+
 
 class StereoDiffusionError(Exception):
     """Base of all errors raised on purpose."""
@@ -53,4 +55,5 @@ class PromptError(StereoDiffusionError, ValueError):
 
 def first_line(error: Exception) -> str:
     """What another library's error says, as a part of one line; what it is where it says nothing."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    line = str(error).strip().partition("\n")[0] or type(error).__name__
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."

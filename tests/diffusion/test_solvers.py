@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, LCMScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, LCMScheduler
 from tests import tiny
 from tests.diffusion.sources import source
 from torch import Tensor
@@ -79,6 +79,43 @@ def test_every_step_of_dpm_solver_is_diffusers(prediction: Any, steps: int, spac
         state = dpm_solver(schedule, index, state.latents, noise, state.history)
         reference = theirs.step(output, schedule.timesteps[index], reference, return_dict=False)[0]
         torch.testing.assert_close(state.latents, reference, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers' own
+@pytest.mark.parametrize("solver", ["ddim", "dpm++"])
+@pytest.mark.parametrize("steps", [4, 25])  # divisors of 1000: their DDIM steps by a fixed stride
+def test_steps_from_pure_noise_are_diffusers(solver: Any, steps: int) -> None:
+    """Of schedules that end in ᾱ = 0, with trailing spacing, which begins there (Lin et al. 2024)."""
+    common: dict[str, Any] = {
+        **BETAS,
+        "prediction_type": "v_prediction",
+        "timestep_spacing": "trailing",
+        "rescale_betas_zero_snr": True,
+    }
+    ddims = DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
+    dpms = DPMSolverMultistepScheduler(**common, final_sigmas_type="zero", lower_order_final=True)
+    theirs: Any = ddims if solver == "ddim" else dpms
+    theirs.set_timesteps(steps)
+    assert ddims.alphas_cumprod[-1] == 0
+    schedule = schedule_of(ddims.alphas_cumprod, StereoConfig(steps=steps, solver=solver, spacing="trailing"))
+    assert theirs.timesteps.tolist() == list(schedule.timesteps)
+
+    state, reference = State(latents=normal(1, 2, 4, 8, 8)), normal(1, 2, 4, 8, 8)
+    step = ddim if solver == "ddim" else dpm_solver
+    for index, output in zip(range(steps), outputs(2), strict=False):
+        noise = noise_of(output, state.latents, schedule.alphas[index], "v_prediction")
+        state = step(schedule, index, state.latents, noise, state.memory)
+        reference = theirs.step(output, schedule.timesteps[index], reference, return_dict=False)[0]
+    torch.testing.assert_close(state.latents, reference, rtol=0, atol=5e-4)
+
+
+def test_a_consistency_model_from_pure_noise_is_finite() -> None:
+    alphas = scaled_linear_alphas().clone()
+    alphas[-1] = 0
+    schedule = schedule_of(alphas, StereoConfig(steps=4, solver="lcm"))
+    x = normal(1, 2, 4, 8, 8)
+    noise = noise_of(normal(2, 2, 4, 8, 8), x, schedule.alphas[0], "v_prediction")
+    assert consistency_solver(normal(3, 4, 2, 4, 8, 8))(schedule, 0, x, noise, None).latents.isfinite().all()
 
 
 def test_it_is_of_second_order_and_ddim_of_first() -> None:

@@ -12,8 +12,9 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from stereodiffusion.backbones.precision import formats_for
+from stereodiffusion.backbones.schedulers import stable_diffusion_scheduler
 from stereodiffusion.backbones.sd import StableDiffusion
-from stereodiffusion.backbones.single_file import SETTINGS, clip_tokenizer, stable_diffusion_scheduler
+from stereodiffusion.backbones.single_file import SETTINGS, clip_tokenizer
 from stereodiffusion.backbones.streamlining import streamline
 from stereodiffusion.settings import PrecisionChoice
 

@@ -38,7 +38,8 @@ class StableDiffusionXL(StableDiffusion):
         tokenizer_2: Of the second text encoder.
         scheduler: As for `StableDiffusion`.
         name: What the model is called in messages and metadata.
-        zero_unconditional: The unconditional prompt "" is zeros, as SDXL was trained, and not the states of "".
+        zero_unconditional: An empty prompt that guidance leads away from is zeros, as SDXL was trained, and not the
+            states of "".
         vocabulary: As for `StableDiffusion`.
         rewrite_prompt: As for `StableDiffusion`.
 
@@ -52,6 +53,7 @@ class StableDiffusionXL(StableDiffusion):
         "tokenizer_2": CLIPTokenizer,
     }
     addition = "text_time"
+    default_cells = 128
 
     def __init__(
         self,
@@ -98,10 +100,11 @@ class StableDiffusionXL(StableDiffusion):
             return super().decode(latents)
 
     @torch.no_grad()
-    def embed(self, prompts: Sequence[str]) -> Embedding:
+    def embed(self, prompts: Sequence[str], *, unconditional: bool = False) -> Embedding:
         """Both text encoders' states before their last layers, side by side, and the second's pooled vectors.
 
-        All in float32, one row per prompt; "" is the unconditional prompt.
+        All in float32, one row per prompt. An empty prompt has states as others have, unless it is `unconditional`:
+        then it is zeros, where the model was trained so.
 
         Raises:
             PromptError: If a prompt is too long for the text encoders, or has words that they do not know.
@@ -109,7 +112,8 @@ class StableDiffusionXL(StableDiffusion):
         first = self._read(prompts, self.tokenizer, self.text_encoder)
         second = self._read(prompts, self.tokenizer_2, self.text_encoder_2)
         tokens = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=2).float()
-        zeroed = torch.tensor([self._zero_unconditional and not prompt for prompt in prompts], device=tokens.device)
+        zeros = self._zero_unconditional and unconditional
+        zeroed = torch.tensor([zeros and not prompt for prompt in prompts], device=tokens.device)
         return Embedding(
             tokens=tokens.masked_fill(zeroed[:, None, None], 0),
             pooled=second.text_embeds.float().masked_fill(zeroed[:, None], 0),

@@ -100,9 +100,9 @@ class CountingBackbone:
         """As the model does."""
         return self._backbone.decode(latents)
 
-    def embed(self, prompts: Sequence[str]) -> Embedding:
+    def embed(self, prompts: Sequence[str], *, unconditional: bool = False) -> Embedding:
         """As the model does."""
-        return self._backbone.embed(prompts)
+        return self._backbone.embed(prompts, unconditional=unconditional)
 
     def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:
         """As the model does, counted."""

@@ -129,8 +129,13 @@ class Backbone(Protocol):
         """The picture of a latent, clamped to [0, 1]."""
         ...
 
-    def embed(self, prompts: Sequence[str]) -> Embedding:
-        """The prompts after the text encoders, one row each; "" is the unconditional prompt."""
+    def embed(self, prompts: Sequence[str], *, unconditional: bool = False) -> Embedding:
+        """The prompts after the text encoders, one row each.
+
+        Args:
+            prompts: One or more.
+            unconditional: Whether they are what guidance leads away from. For some models an empty one is zeros then.
+        """
         ...
 
     def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:

@@ -48,9 +48,11 @@ def condition(backbone: Backbone, asked: Prompted, guidance: float, *, depth: Ma
                 f"{backbone.name} has its guidance built in and takes no negative prompt: got {negative!r}"
             )
         return Conditioning(embedding=replace(embedding, guidance=guidance), depth=depth)
-    if guidance == 1 or all(prompt == negative for prompt in prompts):
+    if guidance == 1:
         return Conditioning(embedding=embedding, depth=depth)
-    unconditional = backbone.embed([negative] * len(prompts))
+    unconditional = backbone.embed([negative] * len(prompts), unconditional=True)
+    if torch.equal(unconditional.tokens, embedding.tokens):
+        return Conditioning(embedding=embedding, depth=depth)
     return Conditioning(embedding=embedding, unconditional=unconditional, guidance=guidance, depth=depth)
 
 

@@ -14,6 +14,7 @@ from stereodiffusion.depth import DepthEstimator, load_depth_estimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.hub import DEFAULT, Hub
 from stereodiffusion.inputs import MapFile, PictureFile
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.presets import PresetName
@@ -29,6 +30,7 @@ from stereodiffusion.request import (
 )
 from stereodiffusion.settings import PrecisionChoice
 from stereodiffusion.synthesis.conditioning import Prompted
+from stereodiffusion.synthesis.asking import check_request, device_of
 from stereodiffusion.synthesis.depth import depth_source, two_step_source
 from stereodiffusion.synthesis.inputs import disparity_of, fitted, photo_of
 from stereodiffusion.synthesis.photo import photo_source
@@ -61,14 +63,17 @@ class StereoDiffusion:
         self,
         model: "str | Path | DiffusionPipeline" = "toybox",
         *,
-        device: str = "cpu",
+        device: str | None = None,
         dtype: PrecisionChoice = "auto",
         depth_estimator: str | Path | None = None,
+        hub: Hub = DEFAULT,
     ) -> None:
-        self._model, self._device = model, device
+        self._model, self._hub = model, hub
         self._dtype: PrecisionChoice = dtype
-        self.name = str(model) if isinstance(model, str | Path) else pipeline_name(_origin_of(model))
         self.estimator_name = str(depth_estimator or ("toybox-depth" if model == "toybox" else "dpt-hybrid-midas"))
+        self._device = device or device_of(model)
+        check_request(model, self.estimator_name, device=self._device, dtype=dtype, hub=hub)
+        self.name = str(model) if isinstance(model, str | Path) else pipeline_name(_origin_of(model))
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -83,12 +88,13 @@ class StereoDiffusion:
     def _load(self, *, depth: bool) -> Backbone:
         from stereodiffusion.backbones import load_backbone  # diffusers takes seconds to import
 
-        return load_backbone(self._model, device=self._device, dtype=self._dtype, depth=depth)
+        return load_backbone(self._model, device=self._device, dtype=self._dtype, depth=depth, hub=self._hub)
 
     @cached_property
     def estimator(self) -> DepthEstimator:
         """The monocular depth estimator."""
-        return load_depth_estimator(self.estimator_name, device=self._device, dtype="float32")
+        hub = self._hub.for_another
+        return load_depth_estimator(self.estimator_name, device=self._device, dtype="float32", hub=hub)
 
     def run(self, request: Request) -> Run | ViewRun:
         """Make what a request says.
@@ -244,25 +250,30 @@ class StereoDiffusion:
 def load(
     model: "str | Path | DiffusionPipeline" = "toybox",
     *,
-    device: str = "cpu",
+    device: str | None = None,
     dtype: PrecisionChoice = "auto",
     depth_estimator: str | Path | None = None,
+    hub: Hub = DEFAULT,
 ) -> StereoDiffusion:
     """A model ready to make stereo pairs.
 
     Args:
-        model: `toybox`, the name of a card, a hub id, a folder in diffusers' layout, a `.safetensors` file, or a
-            pipeline of diffusers that you already have (its LoRAs, dtype, device and offloading are kept).
-        device: Where to compute: `cpu`, `cuda`, `mps`.
+        model: `toybox`, the name of a card, a hub id, also with `@revision`, a folder in diffusers' layout, a
+            `.safetensors` file, or a pipeline of diffusers that you already have (its LoRAs, dtype, device and
+            offloading are kept).
+        device: Where to compute: `cpu`, `cuda`, `mps`; a pipeline's own, otherwise `cpu`, if None.
         dtype: `float32`, `float16`, `bfloat16`, or `auto`: the fastest that the device is good at, bfloat16 on
             processors that multiply in it, float16 on CUDA, otherwise float32.
         depth_estimator: `toybox-depth`, the name of a card, a hub id or a folder; by default the one that suits
             the model.
+        hub: Which revision and variant of a model of the hub, and how it is fetched, as in diffusers.
 
     Raises:
-        ModelError: If the model cannot be loaded; parts that a mode does not need are not looked for.
+        ModelError: If it can be seen at once that the model cannot be loaded; what has to be fetched or read for that
+            is found on first use, and parts that a mode does not need are not looked for.
+        ConfigError: If there is no such device or precision here.
     """
-    return StereoDiffusion(model, device=device, dtype=dtype, depth_estimator=depth_estimator)
+    return StereoDiffusion(model, device=device, dtype=dtype, depth_estimator=depth_estimator, hub=hub)
 
 
 def _signed_pair(synthesis: Synthesis, signature: Mapping[str, object]) -> Synthesis:

@@ -42,7 +42,9 @@ def retrace(
     """Find the pivot trajectory of photos and the embeddings that retrace it (Eq. 9 and 10)."""
     record = Recorder(layers=(), indices=())
     given = Conditioning(
-        embedding=backbone.embed(prompts), unconditional=backbone.embed([""] * len(prompts)), guidance=guidance
+        embedding=backbone.embed(prompts),
+        unconditional=backbone.embed([""] * len(prompts), unconditional=True),
+        guidance=guidance,
     )
     there = invert(backbone, z_0, given, schedule, record, label="there")
     yield from advance(there, "inversion", schedule.steps)
