@@ -23,6 +23,7 @@ from stereodiffusion.synthesis.run import Progress, Stage
 from stereodiffusion.types import Image, Latent, Map
 
 _SNAPPING_PIXELS = 512 * 512
+_ROUNDINGS = 16  # of one value, that bicubic interpolation makes of equal ones at most
 
 
 def working_size(height: int, width: int, backbone: Backbone) -> tuple[int, int]:
@@ -171,7 +172,8 @@ def depth_condition(disparity: Disparity, grid: tuple[int, int], *, like: Dispar
 
     reference = on_latents(disparity if like is None else like)
     low, high = reference.amin((1, 2, 3), keepdim=True), reference.amax((1, 2, 3), keepdim=True)
-    span = (high - low).clamp_min(torch.finfo(reference.dtype).tiny)
+    rounding = _ROUNDINGS * torch.finfo(reference.dtype).eps * torch.maximum(low.abs(), high.abs())
+    span = torch.where(high - low > rounding, high - low, torch.inf)  # a flat map has no relief: all of it is far
     return (2 * (on_latents(disparity) - low) / span - 1).clamp(-1, 1)
 
 
