@@ -69,6 +69,8 @@ def _directions(view: Float[Tensor, "b c h w"], pixels: Map, known: Region) -> t
 def _gradient(view: Float[Tensor, "b c h w"], seen: Disparity, dim: int) -> tuple[Float[Tensor, "b c h w"], Region]:
     """Central differences, and where they reach over neither the frame nor a hole nor a border; elsewhere 0."""
     length = view.shape[dim] - 2
+    if length < 1:  # no cell has one on either side
+        return torch.zeros_like(view), torch.zeros_like(seen.known)
 
     def behind(field: Tensor) -> Tensor:
         return field.narrow(dim, 0, length)
