@@ -262,8 +262,13 @@ def test_depth_condition_is_near_bright_in_minus_one_to_one() -> None:
     assert condition.shape == (1, 1, 8, 8)
     assert (float(condition.min()), float(condition.max())) == (-1.0, 1.0)
     assert bool((condition[..., 1:] > condition[..., :-1]).all())
-    flat = depth_condition(Disparity.from_pixels(torch.full((64, 64), 2.0)), (8, 8))
-    assert bool(flat.isfinite().all())
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, 2.0, 7.3, 300.3])
+def test_a_flat_map_is_far_and_not_what_rounding_makes_of_it(level: float) -> None:
+    for size in ((64, 64), (96, 130)):
+        flat = depth_condition(Disparity.from_pixels(torch.full(size, level)), (8, 12))
+        assert torch.equal(flat, torch.full((1, 1, 8, 12), -1.0))
 
 
 def test_two_steps_keep_the_left_of_the_depth_model(

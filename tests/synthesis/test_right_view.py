@@ -48,3 +48,18 @@ def test_rows_that_show_nothing_are_continued_from_rows_far_away() -> None:
     whole = known_view(left, disparity, WARP)
     assert not bool(whole.seen.known[:, :, 310:630].any())
     assert_same(known_view(left, disparity, WARP, cells=1), whole)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 1), (1, 9), (2, 2), (64, 1), (3, 3)])
+def test_pictures_of_a_few_pixels_move_like_any_other(size: tuple[int, int]) -> None:
+    """By a parallax of nothing they stay as they are; by more than their width all of them is hidden."""
+    left = torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(0))
+    still = known_view(left, Disparity.from_pixels(torch.zeros(size)), WARP)
+    assert torch.equal(still.view, left)
+    assert bool(still.visible.all())
+    gone = known_view(left, Disparity.from_pixels(torch.full(size, 20.0)), WARP)
+    assert not bool(gone.visible.any())
+    assert bool(gone.view.isfinite().all())
+    steps = 9 * (torch.arange(size[0] * size[1]) % 2).float().reshape(size)
+    moved = known_view(left, Disparity.from_pixels(steps), WARP)
+    assert bool(moved.view.isfinite().all())

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from math import log
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
@@ -31,6 +32,8 @@ from stereodiffusion.types import Image, Latent
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
+
+_TOKENIZING = Lock()  # a tokenizer remembers how it is to pad, and would pad so what another thread has it read
 
 class StableDiffusion:
     """A latent diffusion model with Stable Diffusion's topology, as the method sees it.
@@ -232,8 +235,10 @@ class StableDiffusion:
     def _read(self, prompts: Sequence[str], tokenizer: CLIPTokenizer, text_encoder: Any) -> Any:
         """What a text encoder makes of the prompts: the states after each of its layers, and what it adds to them."""
         length = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
-        given = prompts if isinstance(prompts, str) else [self._rewrite_prompt(prompt, tokenizer) for prompt in prompts]
-        tokens, attended = tokenize(tokenizer, given, length, self._vocabulary)
+        with _TOKENIZING:
+            whole = isinstance(prompts, str)
+            given = prompts if whole else [self._rewrite_prompt(prompt, tokenizer) for prompt in prompts]
+            tokens, attended = tokenize(tokenizer, given, length, self._vocabulary)
         # Stable Diffusion was trained with the padding attended to, unless its configuration says otherwise.
         mask = attended.to(self.device) if getattr(text_encoder.config, "use_attention_mask", False) else None
         return text_encoder(tokens.to(self.device), attention_mask=mask, output_hidden_states=True)

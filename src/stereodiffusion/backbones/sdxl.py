@@ -7,7 +7,9 @@ latents are 128 x 128 at the native 1024 x 1024 pixels; the autoencoder overflow
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 _SIZE_NUMBERS = 6
+_LOCKS: WeakKeyDictionary[nn.Module, Lock] = WeakKeyDictionary()
+_LOOKING_UP = Lock()
 
 
 class StableDiffusionXL(StableDiffusion):
@@ -155,14 +159,26 @@ def family_of(parts: Collection[str]) -> type[StableDiffusion]:
 def _without_overflow(vae: AutoencoderKL) -> Generator[None]:
     """While entered, an autoencoder that would overflow in float16 is in float32; its weights come back as they were.
 
+    Other threads that come to the same autoencoder wait.
+
     Going through the wider format changes no bit of a float16 number.
     """
-    if vae.dtype != torch.float16 or not vae.config["force_upcast"]:
+    if not vae.config["force_upcast"]:
         yield
         return
     module = cast(nn.Module, vae)
-    module.to(torch.float32)
-    try:
-        yield
-    finally:
-        module.to(torch.float16)
+    with _lock_of(module):  # another thread may have it in float32 for now
+        if vae.dtype != torch.float16:
+            yield
+            return
+        module.to(torch.float32)
+        try:
+            yield
+        finally:
+            module.to(torch.float16)
+
+
+def _lock_of(module: nn.Module) -> Lock:
+    """What threads take in turn while they work with a module that changes; the same for all who hold the module."""
+    with _LOOKING_UP:
+        return _LOCKS.setdefault(module, Lock())

@@ -13,6 +13,8 @@ from stereodiffusion.geometry import Disparity
 from stereodiffusion.settings import Settings
 from stereodiffusion.types import Map
 
+_ROUNDINGS = 16  # of one value, that bicubic interpolation makes of equal ones at most
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompted:
@@ -77,5 +79,6 @@ def depth_condition(disparity: Disparity, grid: tuple[int, int], *, like: Dispar
 
     reference = on_latents(disparity if like is None else like)
     low, high = reference.amin((1, 2, 3), keepdim=True), reference.amax((1, 2, 3), keepdim=True)
-    span = (high - low).clamp_min(torch.finfo(reference.dtype).tiny)
+    rounding = _ROUNDINGS * torch.finfo(reference.dtype).eps * torch.maximum(low.abs(), high.abs())
+    span = torch.where(high - low > rounding, high - low, torch.inf)  # a flat map has no relief: all of it is far
     return (2 * (on_latents(disparity) - low) / span - 1).clamp(-1, 1)
