@@ -50,7 +50,8 @@ def make(output: Path) -> "subprocess.Popen[str]":
 
 def age(folder: Path, hours: float) -> None:
     for path in folder.rglob("*"):
-        os.utime(path, (time.time() - hours * 3600,) * 2, follow_symlinks=False)
+        then = time.time() - hours * 3600
+        os.utime(path, (then, then))
 
 
 def test_all_that_a_process_has_made_goes_at_once(system: Path, output: Path) -> None:

@@ -1,7 +1,7 @@
 """Temporary files and folders, none of which outlives the process that made it.
 
-They go when they are done with, and all of them when a signal tells the program to end (`remove_all`). What is left by a
-process that was killed is removed by a later one, where it is certain that it was ours and that nobody uses it.
+They go when they are done with, and all of them when a signal tells the program to end (`remove_all`). What is left by
+a process that was killed is removed by a later one, where it is certain that it was ours and that nobody uses it.
 """
 
 import os
@@ -77,7 +77,7 @@ def _remove_unless_used(path: Path) -> None:
 
 
 def _locked(folder: Path) -> int | None:
-    """A descriptor that holds the lock on a folder, which ends with its process, however that ends; None if it is taken."""
+    """A descriptor that holds the lock on a folder, until its process ends in any way; None if it is taken."""
     if sys.platform == "win32":
         return None
     folder_itself = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -20,7 +20,7 @@ _SHOW_CURSOR = "\r\033[2K\033[?25h"  # progress bars hide it
 
 
 def end_on_signals() -> None:
-    """Let this process end so from now on; what its parent told it to ignore (`nohup`, `&` in scripts) stays ignored."""
+    """Let this process end so from now on; what its parent had ignored (`nohup`, `&` in scripts) stays ignored."""
     for number in _SAID:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
