@@ -6,6 +6,7 @@
     ├── FormatError (ValueError)       a picture or map file that cannot be read or written
     ├── DatasetError (ValueError)      a folder that is no such data set, or a scene of it that cannot be read
     ├── BenchmarkError (RuntimeError)  results that are not there or damaged, or a run that broke off
+    ├── SynthesisError (RuntimeError)  a run that ended before its pair was complete
     ├── ModelError (RuntimeError)      a model that cannot be loaded or is of the wrong kind
     │   └── ModelUnavailableError      ... because it is not on disk and cannot be fetched
     └── PromptError (ValueError)       a prompt that the model's text encoder cannot take
@@ -39,6 +40,10 @@ class DatasetError(StereoDiffusionError, ValueError):
 
 class BenchmarkError(StereoDiffusionError, RuntimeError):
     """Results that are not there or damaged, or a run that broke off."""
+
+
+class SynthesisError(StereoDiffusionError, RuntimeError):
+    """A run that ended before its pair was complete."""
 
 
 class ModelError(StereoDiffusionError, RuntimeError):

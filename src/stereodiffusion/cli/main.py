@@ -1,7 +1,7 @@
 """The program `stereodiffusion`: its commands, its errors in one line, its exit codes.
 
-0    done                    2    refused: the message says what to change
-1    a failure of ours       130  interrupted
+0    done                    2         refused: the message says what to change
+1    a failure of ours       130, 143  interrupted, terminated: by the signal's number, see `signals`
 """
 
 import os
@@ -18,6 +18,7 @@ from stereodiffusion import __version__
 from stereodiffusion.cli import bench, models
 from stereodiffusion.cli.generate import command
 from stereodiffusion.cli.redo import redo
+from stereodiffusion.cli.signals import end_on_signals, ignore_signals
 from stereodiffusion.errors import StereoDiffusionError
 from stereodiffusion.request import DepthRequest, PhotoRequest, TextRequest
 
@@ -109,11 +110,15 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> NoReturn:
     """Run the program on the arguments of this process."""
+    end_on_signals()
     if "--debug" not in sys.argv:
         warnings.simplefilter("ignore")
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     # Torch then asks for pages of 2 MB; fetching those of 4 kB takes a tenth of the time of a large network.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    app()
+    try:
+        app()
+    finally:
+        ignore_signals()
     sys.exit(0)

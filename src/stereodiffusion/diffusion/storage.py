@@ -6,8 +6,6 @@ device. The steps beyond it are off-loaded, to the main memory of a machine with
 has none, or not recorded at all and recomputed when the right view comes to them, at the price of an evaluation.
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +13,7 @@ from weakref import finalize
 
 import torch
 
+from stereodiffusion import temporary
 from stereodiffusion.diffusion.backbone import Tokens
 
 LayerTokens: TypeAlias = MutableMapping[int, Tokens]
@@ -78,9 +77,9 @@ class OnDisk(MutableMapping[int, Tokens]):
     """
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="stereodiffusion-"))
+        self._folder = temporary.new_folder()
         self._kept: dict[int, tuple[torch.Size, torch.dtype]] = {}
-        self._removed = finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._removed = finalize(self, temporary.remove, self._folder)
 
     def __setitem__(self, layer: int, tokens: Tokens) -> None:
         self._kept[layer] = (tokens.shape, tokens.dtype)

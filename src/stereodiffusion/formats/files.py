@@ -7,10 +7,9 @@ a file behind, and an older file of that name survives a failure.
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
 
+from stereodiffusion import temporary
 from stereodiffusion.errors import FormatError
 
 PathLike = str | os.PathLike[str]
@@ -40,20 +39,19 @@ def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
     Existing files of these names are replaced. Folders must exist.
     """
     targets = {path: _target(path) for path in contents}
-    temporary = {path: target.with_name(f".{token_hex(8)}.tmp") for path, target in targets.items()}
+    unfinished = {path: temporary.file_beside(target) for path, target in targets.items()}
     current: Path | None = None  # to name in the message
     try:
         for current, content in contents.items():
-            with temporary[current].open("xb") as file:
+            with unfinished[current].open("xb") as file:
                 file.write(content)
         for current, target in targets.items():
-            temporary[current].replace(target)
+            unfinished[current].replace(target)
     except OSError as failed:
         raise FormatError(f"{current}: cannot be written: {failed.strerror}") from failed
     finally:
-        for leftover in temporary.values():
-            with suppress(OSError):
-                leftover.unlink()
+        for leftover in unfinished.values():
+            temporary.remove(leftover)
     return list(contents)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from stereodiffusion.errors import SynthesisError
 from stereodiffusion.formats.files import PathLike
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.views import View, ViewFormat, save_views
@@ -78,12 +79,12 @@ class Run:
         """The pair; runs to the end if need be.
 
         Raises:
-            RuntimeError: If the run was broken off by an error before.
+            SynthesisError: If the run was broken off before, by an error or an interrupt.
         """
         for _ in self._steps:
             pass
         if self._pair is None:
-            raise RuntimeError("this run ended before its pair was complete")
+            raise SynthesisError("expected a run that was not broken off: this one ended before its pair was complete")
         return self._pair
 
 
