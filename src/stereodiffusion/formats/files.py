@@ -12,6 +12,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from stereodiffusion.errors import FormatError
+from stereodiffusion.formats.limits import MOST_FILE_BYTES
 
 PathLike = str | os.PathLike[str]
 
@@ -26,6 +27,8 @@ def read_bytes(path: PathLike) -> bytes:
             raise FormatError(f"{path}: no such file")
         if not path.is_file():
             raise FormatError(f"{path}: expected a regular file, got a device or pipe")
+        if (size := path.stat().st_size) > MOST_FILE_BYTES:
+            raise FormatError(f"{path}: too large: expected at most {MOST_FILE_BYTES / 1e6:g} MB, got {size / 1e6:.0f}")
         content = path.read_bytes()
     except OSError as failed:
         raise FormatError(f"{path}: cannot be read: {failed.strerror}") from failed
