@@ -8,6 +8,7 @@ from pathlib import Path
 from stereodiffusion.cli.checking import Common
 from stereodiffusion.cli.paths import usable
 from stereodiffusion.errors import FormatError
+from stereodiffusion.formats.files import check_targets
 from stereodiffusion.formats.image import STILL_SUFFIXES
 from stereodiffusion.formats.outputs import OUTPUT_FORMATS, plan_files
 from stereodiffusion.formats.quilt import quilts_of
@@ -53,11 +54,9 @@ def _asked_for(output: Path, common: Common, inputs: Sequence[Path]) -> Path:
         suffixes = dict.fromkeys(suffix for name in common.formats for suffix in OUTPUT_FORMATS[name].suffixes)
         raise FormatError(f"{output}: {', '.join(common.formats)} goes into {', '.join(suffixes)}, got {output.suffix}")
     taken = {file.resolve() for file in inputs}
-    for file in written_files(output, common):
-        if file.resolve() in taken:
+    for file, target in check_targets(written_files(output, common)).items():
+        if target in taken:
             raise FormatError(f"{file} is read by this command and would be replaced: choose another --output")
-        if file.is_dir():
-            raise FormatError(f"{file}: expected a file name, got a folder")
     return output
 
 

@@ -12,6 +12,7 @@ Writing rounds to the nearest of 256 levels and declares the pixels sRGB. PNG, T
 is quality 95 without chroma subsampling, because anaglyphs live in the chroma.
 """
 
+import struct
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -239,7 +240,7 @@ def encoding(path: PathLike) -> Generator[None]:
         yield
     except FormatError as refused:
         raise FormatError(f"{path}: {refused}") from refused
-    except (OSError, ValueError) as failed:  # such as a side longer than the format allows
+    except (OSError, ValueError, struct.error) as failed:  # such as a side longer than the format allows
         raise FormatError(f"{path}: cannot be encoded: {' '.join(str(failed).split())}") from failed
 
 

@@ -1,7 +1,12 @@
-"""How large a picture or map may be, decided by its header before anything is decoded.
+"""How large a picture or map may be: one that is read, decided by its header before anything is decoded, and one that
+is written, by the format of its file.
 
 A picture of the most pixels is 768 MB as the float32 that every method works on, and reading it takes 1.2 GB.
 """
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 from stereodiffusion.errors import FormatError
 
@@ -17,6 +22,10 @@ MOST_FILE_BYTES = 500_000_000
 LONGEST_SIDE = 65_535
 """Of a picture or map, in pixels; no JPEG has a longer one."""
 
+
+_LONGEST_WRITTEN: Mapping[str, int] = MappingProxyType(
+    {".webp": 16_383, ".gif": 65_535, ".jpg": 65_500, ".jpeg": 65_500, ".mpo": 65_500}  # of JPEG: libjpeg's
+)
 
 LIMIT = f"at most {MOST_PIXELS // 10**6} megapixels and sides of at most {LONGEST_SIDE} pixels"
 
@@ -35,4 +44,19 @@ def check_size(width: int, height: int, bytes_per_pixel: int = 1) -> None:
         raise FormatError(
             f"too large: expected at most {MOST_BYTES / 1e6:g} MB of values, got {width} x {height} of "
             f"{bytes_per_pixel} bytes, {size / 1e6:.0f} MB"
+        )
+
+
+def check_frame(path: Path, height: int, width: int) -> None:
+    """Refuse a picture that the format of its file cannot hold.
+
+    Raises:
+        FormatError: If it is too large for the suffix of `path`.
+    """
+    longest = _LONGEST_WRITTEN.get(path.suffix.lower())
+    if longest is not None and max(height, width) > longest:
+        kind = path.suffix.lower().removeprefix(".").upper()
+        raise FormatError(
+            f"{path}: a picture of {width} x {height} is too large for {kind}, whose sides have at most {longest} "
+            "pixels: PNG and TIFF hold it"
         )
