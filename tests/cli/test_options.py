@@ -8,7 +8,8 @@ from stereodiffusion.cli import choices
 from stereodiffusion.cli.checking import Common, common, parse_positions, parse_size
 from stereodiffusion.config import PrecisionChoice, Refinement, SolverName, SpacingName, preset
 from stereodiffusion.errors import ConfigError, FormatError
-from stereodiffusion.formats import OUTPUT_FORMATS, MapKind, Unknown
+from stereodiffusion.formats import OUTPUT_FORMATS, MapKind
+from stereodiffusion.formats.maps import UnknownName
 from stereodiffusion.pair import Extra
 from stereodiffusion.viewpoint import EYES, Source
 from stereodiffusion.views import ViewFormat
@@ -41,7 +42,7 @@ def test_the_choices_are_those_of_the_modules_that_own_them() -> None:
     assert get_args(Source) == tuple(EYES) == choices.SOURCES
     assert get_args(Extra) == choices.EXTRAS
     assert get_args(MapKind) == choices.MAP_KINDS
-    assert get_args(Unknown) == choices.UNKNOWNS
+    assert get_args(UnknownName) == choices.UNKNOWNS
     assert get_args(PrecisionChoice) == choices.DTYPES
     assert get_args(SolverName) == choices.SOLVERS
     assert get_args(SpacingName) == choices.SPACINGS

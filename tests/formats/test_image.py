@@ -254,9 +254,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, encode_png: EncodePng) 
     small[29:33] = struct.pack(">I", zlib.crc32(bytes(small[12:29])))
     path = tmp_path / "bomb.png"
     path.write_bytes(bytes(small))
-    with pytest.raises(
-        FormatError, match="too large: expected at most 64 megapixels and sides of at most 65535 pixels"
-    ):
+    with pytest.raises(FormatError, match="too large: expected at most 50 megapixels and sides"):
         read_image(path)
 
 

@@ -121,13 +121,14 @@ class Row:
 
 
 def _check_types(row: Row) -> None:
-    """Raises TypeError for a field that holds something else than it says, and whatever its job cannot be named by."""
+    """Raises TypeError for a field that holds something else than it says, and whatever keeps its job from a key."""
+    job = row.job
     texts = (
-        row.job.dataset,
-        row.job.scene,
-        row.job.protocol,
-        row.job.disparity,
-        row.job.method,
+        job.dataset,
+        job.scene,
+        job.protocol,
+        job.disparity,
+        job.method,
         *row.versions.values(),
     )
     numbers = (row.seconds, row.evaluations, row.peak_memory_mb, *row.metrics.values(), *row.facts.values())
@@ -137,8 +138,8 @@ def _check_types(row: Row) -> None:
     for value in numbers:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"a number is wanted where {value!r:.40} stands")
-    row.job.settings.items()
-    _ = row.job.key  # also refuses what is nested as deep as Python goes, and numbers that are not finite
+    job.settings.items()
+    _ = job.key  # also refuses what is nested as deep as Python goes, and numbers that are not finite
 
 
 def scene_folder(dataset: str, scene: str) -> Path:

@@ -6,7 +6,7 @@ from typing import cast
 from stereodiffusion.cli.checking import Common
 from stereodiffusion.cli.map_options import MapOptions
 from stereodiffusion.errors import ConfigError, GeometryError
-from stereodiffusion.formats import MapKind, RawMap, Unknown, disparity_from_map, read_map
+from stereodiffusion.formats import MapKind, RawMap, disparity_from_map, parse_unknown, read_map, shows_whole
 from stereodiffusion.geometry import Disparity, StereoRig
 
 
@@ -33,7 +33,7 @@ def read_disparity(path: Path, options: MapOptions, common: Common, *, implied: 
         )
     _check(path, raw, kind, options, common)
     nearest_px = common.config.max_disparity * raw.values.shape[-1]
-    unknown = cast(Unknown, options.unknown)
+    unknown = parse_unknown(options.unknown)
     if kind == "disparity-px":
         return disparity_from_map(raw, kind, scale=options.scale, unknown=unknown)
     if kind != "depth-m":
@@ -55,11 +55,10 @@ def fitted(disparity: Disparity, size: tuple[int, int], *, map_path: Path, photo
     Raises:
         GeometryError: If the map does not show the whole photo.
     """
-    height, width = size
-    if abs(disparity.height * width / disparity.width - height) > 1 + height / disparity.height:
+    if not shows_whole(disparity.size, size):
         raise GeometryError(
             f"{map_path} is {disparity.width} x {disparity.height}, which is of another shape than {photo_path}, "
-            f"{width} x {height}: it does not show the whole photo"
+            f"{size[1]} x {size[0]}: it does not show the whole photo"
         )
     return disparity if disparity.size == size else disparity.resize(*size)
 

@@ -36,7 +36,7 @@ MapUnknown: TypeAlias = Annotated[
         "--map-unknown",
         metavar="WHICH",
         rich_help_panel=_MAP,
-        help="Values that mean 'not known': nonfinite (NaN, inf), zero, none.",
+        help="Values that mean 'not known': nonfinite (NaN, inf), zero, negative, a number such as -9999, none.",
     ),
 ]
 FocalPx: TypeAlias = Annotated[
@@ -82,9 +82,17 @@ class MapOptions:
     def __post_init__(self) -> None:
         if self.kind is not None and self.kind not in MAP_KINDS:
             raise ConfigError(f"--map-kind must be one of {', '.join(MAP_KINDS)}, got {self.kind!r}")
-        if self.unknown not in UNKNOWNS:
-            raise ConfigError(f"--map-unknown must be one of {', '.join(UNKNOWNS)}, got {self.unknown!r}")
+        if self.unknown not in UNKNOWNS and not _is_number(self.unknown):
+            raise ConfigError(f"--map-unknown must be one of {', '.join(UNKNOWNS)}, or a number, got {self.unknown!r}")
         if (self.focal_px is None) != (self.baseline_m is None):
             raise ConfigError("--focal-px and --baseline-m belong together, got one of them")
         if self.focal_px is not None and self.kind != "depth-m":
             raise ConfigError("--focal-px and --baseline-m are for --map-kind depth-m")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,9 +1,9 @@
 """Any folder with pairs: subfolders `left` and `right`, and if there are any `disparity` and `right_disparity`.
 
 Files that belong together have the same name up to the suffix. Pictures are of any kind that can be read. Maps of real
-numbers (PFM, NPY, TIFF) hold pixels and are unknown where not finite; maps of integers are unknown where 0, and elsewhere
-scale times the disparity. A file `scale.txt` beside the subfolders says the scale, a number such as 3; where there is
-none, maps of 16 bits hold 256 d as this package and KITTI write them, and others are refused.
+numbers (PFM, NPY, TIFF) hold pixels and are unknown where not finite; maps of integers are unknown where 0, and
+elsewhere scale times the disparity. A file `scale.txt` beside the subfolders says the scale, a number such as 3; where
+there is none, maps of 16 bits hold 256 d as this package and KITTI write them, and others are refused.
 """
 
 from functools import partial
@@ -72,7 +72,8 @@ def _scale(said: float | None, file: Path, stored: RawMap) -> float:
         return _read_scale(file)
     if stored.bits != 16:
         raise DatasetError(
-            f"{stored.name}: a map of {stored.bits}-bit integers needs scale, value / scale = pixels: write it into {file}"
+            f"{stored.name}: a map of {stored.bits}-bit integers needs scale, value / scale = pixels: "
+            f"write it into {file}"
         )
     return PNG_SCALE
 

@@ -23,7 +23,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt8, UInt16
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional
@@ -49,7 +49,6 @@ NO_SETTINGS: Mapping[str, object] = MappingProxyType({})
 
 _BY_PILLOW = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 _READABLE = (*_BY_PILLOW, "HEIC")
-_MOST_SCANS = 100  # of a progressive JPEG; each goes over the whole picture, and encoders make about ten
 _SAVE_OPTIONS: Mapping[str, Mapping[str, object]] = {
     "PNG": {},
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},
@@ -82,7 +81,8 @@ def from_pil(picture: Image.Image) -> Float[Tensor, "1 3 h w"]:
 
 
 def _from_single(picture: Image.Image) -> Float[Tensor, "1 3 h w"]:
-    picture = ImageOps.exif_transpose(picture)
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode in {"I", "F"}:
         raise FormatError(f"expected 8 or 16 bits per channel, got 32 (mode {picture.mode}): is this a map?")
     is_deep, is_clear = picture.mode.startswith("I;16"), picture.has_transparency_data
@@ -172,12 +172,13 @@ def read_metadata(path: PathLike) -> dict[str, object]:
 
 
 def open_picture(content: bytes) -> Image.Image:
-    """A picture in memory, decoded completely: a truncated one fails here. To be called within `decoding`."""
+    """A picture in memory, upright and decoded completely: a truncated one fails here. To be called in `decoding`."""
     picture = identify_picture(content)
     _check_single(picture)
     check_size(picture.width, picture.height)
     with _quiet():
         picture.load()
+        ImageOps.exif_transpose(picture, in_place=True)
     return picture
 
 
@@ -190,9 +191,9 @@ def identify_picture(content: bytes) -> Image.Image:
             return HeifImageFile(BytesIO(content))
         if is_png(content):
             content = png.without_text(content)
-        if content.startswith(b"\xff\xd8") and jpeg.scan_count(content) > _MOST_SCANS:
-            raise FormatError(f"expected a JPEG of at most {_MOST_SCANS} scans")
         picture = Image.open(BytesIO(content), formats=_BY_PILLOW)
+    if picture.format in {"JPEG", "MPO"}:
+        jpeg.check_coding(content, picture.width, picture.height)
     picture.info.update(_declared_outside(picture, content))
     return picture
 
@@ -268,9 +269,7 @@ def _read_tiff(content: bytes) -> Float[Tensor, "1 3 h w"]:
 def _read_deep_png(content: bytes) -> Float[Tensor, "1 3 h w"]:
     """Of 16 bits, which Pillow reads as 8; it tells what there is beside the pixels."""
     picture = identify_picture(content)
-    _check_single(picture)
-    check_size(picture.width, picture.height, 8)
-    pixels = upright(png.decode_deep(content), picture.getexif().get(ExifTags.Base.Orientation, 1))
+    pixels = decode_deep_png(picture, content)
     has_alpha = pixels.shape[2] in {2, 4}
     return tensor_of_raster(
         Raster(
@@ -279,6 +278,13 @@ def _read_deep_png(content: bytes) -> Float[Tensor, "1 3 h w"]:
             profile=declared_profile(picture),
         )
     )
+
+
+def decode_deep_png(picture: Image.Image, content: bytes) -> UInt16[np.ndarray, "h w c"]:
+    """The levels of a PNG of 16-bit colour, upright; `picture` is the same file of which only the head was read."""
+    _check_single(picture)
+    check_size(picture.width, picture.height, 2 * png.channels(content))
+    return upright(png.decode_deep(content), picture.getexif().get(ExifTags.Base.Orientation, 1))
 
 
 def _deep_grey(picture: Image.Image, ramp: Float[np.ndarray, "256 3"]) -> Float[np.ndarray, "h w c"]:

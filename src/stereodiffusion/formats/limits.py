@@ -1,7 +1,8 @@
-"""How large a picture or map may be: one that is read, decided by its header before anything is decoded, and one that
-is written, by the format of its file.
+"""How large a picture or map may be.
 
-A picture of the most pixels is 768 MB as the float32 that every method works on, and reading it takes 1.2 GB.
+For one that is read, its header decides before anything is decoded; for one that is written, the format of its file.
+
+A picture of the most pixels is 600 MB as the float32 that every method works on; reading it takes up to 1.3 GB.
 """
 
 from collections.abc import Mapping
@@ -10,11 +11,11 @@ from types import MappingProxyType
 
 from stereodiffusion.errors import FormatError
 
-MOST_PIXELS = 64_000_000
-"""Of a picture or map: 8000 x 8000. Cameras of 61 megapixels fit."""
+MOST_PIXELS = 50_000_000
+"""Of a picture or map, such as 8160 x 6120."""
 
 MOST_BYTES = 400_000_000
-"""Of a picture or map as its file stores the values: 64 megapixels of 16-bit RGB, 50 of float64."""
+"""Of a picture or map as its file stores the values: 50 megapixels of 64 bits."""
 
 MOST_FILE_BYTES = 500_000_000
 """Of a file."""

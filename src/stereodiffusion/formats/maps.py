@@ -22,9 +22,10 @@ Files are recognised by content: PNG and PGM of 8 or 16 bits, TIFF of 8 to 64 bi
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
-from math import prod
+from math import log, prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
@@ -33,16 +34,15 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
 from numpy.lib import format as npy
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError
 from stereodiffusion.formats import png, tiff
 from stereodiffusion.formats.containers import is_png, is_tiff, refuse_foreign
 from stereodiffusion.formats.files import PathLike, read_bytes, write_files
-from stereodiffusion.formats.image import decoding, open_picture
+from stereodiffusion.formats.image import decode_deep_png, decoding, identify_picture, open_picture
 from stereodiffusion.formats.limits import check_size
-from stereodiffusion.formats.orientation import upright
 from stereodiffusion.formats.pfm import decode_pfm, encode_pfm
 from stereodiffusion.geometry import Disparity, StereoRig
 
@@ -54,8 +54,12 @@ PNG_SCALE = 256
 """Levels per pixel of disparity in the 16-bit PNG that `write_map` makes, as in KITTI."""
 
 _PGM_HEADER = re.compile(rb"P5(?:(?:\s|#[^\n]*\n)+\d+){2}(?:\s|#[^\n]*\n)+(\d+)\s")
+_PATCHES = (14, 16, 32)
+"""To multiples of what depth networks round the sides of a picture."""
+
+_MOST_ROUNDED = 0.1  # of the logarithm of the aspect: the roundings of small maps would let any shape pass
 _SLIGHTEST_PX = 2.0**-100
-"""Less than this moves nothing and counts as 0: to divide by it would overflow."""
+"""A map of no more than this moves nothing and counts as 0 everywhere: to divide by it would overflow."""
 
 _TRANSPARENT = "expected an opaque map, got one with transparent pixels"
 _MAP_SUFFIXES = (".pfm", ".png", ".npy", ".tif", ".tiff")
@@ -134,14 +138,48 @@ def disparity_from_map(
         if rig is not None:
             disparity = Disparity.from_depth(_checked_depth(values, known, rig), rig, known)
         elif nearest_px is not None:
-            near = -values.double() if kind == "near-is-dark" else values.double()  # no range is too narrow or wide
-            disparity = Disparity.from_relative(near, nearest_px, known)
+            disparity = Disparity.from_relative(_nearness(values, known, kind), nearest_px, known)
         else:
             disparity = _from_pixels(values, known)
     except GeometryError as refused:
         raise GeometryError(f"{raw.name}: {refused}") from refused
-    visible = disparity.pixels.abs() > _SLIGHTEST_PX
-    return replace(disparity, pixels=torch.where(visible, disparity.pixels, 0.0)).to(dtype=torch.float32)
+    if max(abs(float(bound)) for bound in disparity.pixels.aminmax()) <= _SLIGHTEST_PX:
+        disparity = replace(disparity, pixels=torch.zeros_like(disparity.pixels))
+    return disparity.to(dtype=torch.float32)
+
+
+def parse_unknown(text: str) -> Unknown:
+    """What is said of the unknown in words: a name, or a number.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    names: tuple[UnknownName, ...] = get_args(UnknownName)
+    for name in names:
+        if text == name:
+            return name
+    with suppress(ValueError):
+        return float(text)
+    raise ConfigError(f"expected unknown out of {', '.join(names)}, or a number, got {text!r}")
+
+
+def shows_whole(map_size: tuple[int, int], photo_size: tuple[int, int]) -> bool:
+    """Whether a map of one size can show the whole of a photo of another, both (height, width).
+
+    It can if it has the photo's aspect to within a row, or if both its sides are multiples of the patch of a depth
+    network and those of the scaled photo lie within half a patch of them: networks round so.
+    """
+    (rows, columns), (height, width) = map_size, photo_size
+    if abs(rows * width / columns - height) <= 1 + height / rows:
+        return True
+    if abs(log(rows * width / (columns * height))) > _MOST_ROUNDED:
+        return False
+    for patch in _PATCHES:
+        smallest = max((side - patch / 2) / of for side, of in ((rows, height), (columns, width)))
+        largest = min((side + patch / 2) / of for side, of in ((rows, height), (columns, width)))
+        if rows % patch == columns % patch == 0 and smallest <= largest:
+            return True
+    return False
 
 
 def write_map(path: PathLike, disparity: Disparity) -> Path:
@@ -243,10 +281,24 @@ def _known(raw: RawMap, kind: MapKind, unknown: Unknown) -> Bool[Tensor, "h w"]:
     return known
 
 
+def _extremes(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"]) -> tuple[float, float]:
+    """(least, largest) of the known values; indexing by a region would take eight times their memory."""
+    numbers, where = values.numpy(), known.numpy()
+    return float(numbers.min(where=where, initial=np.inf)), float(numbers.max(where=where, initial=-np.inf))
+
+
+def _nearness(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"], kind: MapKind) -> Float[Tensor, "h w"]:
+    """Large is near; in float64 where the range of the values is too narrow or too wide for float32."""
+    lowest, highest = _extremes(values, known)
+    if not (lowest == highest or _SLIGHTEST_PX < highest - lowest < 1 / _SLIGHTEST_PX):
+        values = values.double()
+    return -values if kind == "near-is-dark" else values
+
+
 def _checked_depth(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"], rig: StereoRig) -> Float[Tensor, "h w"]:
     """Depth in float64, whose disparity is a number also in float32."""
     depth = values.double()
-    nearest = float(depth[known].min())
+    nearest, _ = _extremes(depth, known)
     if 0 < nearest < rig.focal_px * rig.baseline_m / torch.finfo(torch.float32).max:
         raise GeometryError(f"a depth of {nearest:g} m is too near to have a disparity: is scale right?")
     return depth
@@ -254,7 +306,7 @@ def _checked_depth(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"], rig
 
 def _from_pixels(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"]) -> Disparity:
     """Disparity in pixels; negative ones lie behind the screen, which a map that was converged has."""
-    smallest, largest = (float(bound) for bound in values[known].aminmax())
+    smallest, largest = _extremes(values, known)
     width = values.shape[-1]
     if largest > width:
         raise GeometryError(f"the largest disparity, {largest:g} px, exceeds the width, {width} px: is scale right?")
@@ -307,17 +359,16 @@ def _without_singletons(stored: np.ndarray) -> Shaped[np.ndarray, "h w"]:
 
 
 def _decode_png(content: bytes) -> Shaped[np.ndarray, "h w"]:
-    picture = open_picture(content)
+    is_deep = png.is_deep_colour(content)
+    picture = identify_picture(content) if is_deep else open_picture(content)
     bits = png.bit_depth(content)
     if bits < 8 and picture.mode != "P":
         raise FormatError(f"expected a map of at least 8 bits, got {bits}")
     if "transparency" in picture.info:
         raise FormatError(_TRANSPARENT)
-    if png.is_deep_colour(content):
-        stored = png.decode_deep(content)
-    else:
-        stored = np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
-    return _only_channel(upright(stored, picture.getexif().get(ExifTags.Base.Orientation, 1)))
+    if is_deep:
+        return _only_channel(decode_deep_png(picture, content))
+    return _only_channel(np.asarray(picture.convert("RGB") if picture.mode == "P" else picture))
 
 
 def _decode_pgm(content: bytes) -> Shaped[np.ndarray, "h w"]:

@@ -16,7 +16,7 @@ _DISPARITY = 0x020002  # 5.2.3.3: multi-frame image, disparity
 _REPRESENTATIVE = 1 << 29
 _UNDEFINED, _LONG, _RATIONAL, _SIGNED_RATIONAL = 7, 4, 5, 10  # types of EXIF 2.3, 4.6.2
 _NOT_KNOWN = b"\xff" * 8
-_SOI, _APP0, _APP1, _APP2 = b"\xff\xd8", 0xE0, 0xE1, 0xE2
+_SOI, _APP2 = b"\xff\xd8", 0xE2
 _IDENTIFIER = b"MPF\0"
 _HEADER = b"II*\0" + struct.pack("<L", 8)
 _ENTRY_BYTES = 16
@@ -42,11 +42,9 @@ class _Eye:
     """A JPEG cut where the MPF segment goes: after EXIF, which takes the place of JFIF."""
 
     def __init__(self, content: bytes) -> None:
-        parts = {
-            marker: content[start:stop] for marker, start, stop in jpeg.segments(content) if marker in {_APP0, _APP1}
-        }
-        self.head = _SOI + parts[_APP1]
-        self._rest = content[len(_SOI) + sum(map(len, parts.values())) :]
+        _, (_, exif_at, rest_at), *_ = jpeg.segments(content)  # JFIF, EXIF and the rest
+        self.head = _SOI + content[exif_at:rest_at]
+        self._rest = content[rest_at:]
 
     def with_segment(self, body: bytes) -> bytes:
         payload = _IDENTIFIER + body

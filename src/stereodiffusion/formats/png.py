@@ -13,7 +13,7 @@ from stereodiffusion.errors import FormatError
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
-_COLOUR_TYPES = frozenset({2, 4, 6})  # RGB, grey and alpha, RGBA
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of grey, RGB, palette, grey and alpha, RGBA
 
 
 def find_chunk(content: bytes, wanted: bytes) -> bytes | None:
@@ -28,8 +28,12 @@ def bit_depth(content: bytes) -> int:
 
 def is_deep_colour(content: bytes) -> bool:
     """Whether it has 16 bits and more than one grey channel."""
-    header = _header(content)
-    return header[8] == 16 and header[9] in _COLOUR_TYPES
+    return bit_depth(content) == 16 and channels(content) > 1
+
+
+def channels(content: bytes) -> int:
+    """Samples of a pixel."""
+    return _CHANNELS.get(_header(content)[9], 1)
 
 
 def without_text(content: bytes) -> bytes:
