@@ -78,7 +78,7 @@ def test_whole_numbers_need_a_scale(kind: str, unit: str, maps: Path) -> None:
     ("said", "message"),
     [
         ({"kind": "depth"}, "--map-kind must be one of disparity-px, depth-m, near-is-bright, near-is-dark"),
-        ({"unknown": "nan"}, "--map-unknown must be one of nonfinite, zero, none"),
+        ({"unknown": "nan"}, "--map-unknown must be one of nonfinite, zero, negative, none, or a number"),
         ({"kind": "depth-m", "focal_px": 10.0}, "--focal-px and --baseline-m belong together"),
         ({"kind": "near-is-dark", "focal_px": 10.0, "baseline_m": 1.0}, "are for --map-kind depth-m"),
         ({"kind": "near-is-dark", "scale": 256.0}, "--map-scale is for maps in pixels or metres"),

@@ -1,6 +1,7 @@
 """What is said about a map of depth or disparity: options of the commands that take one."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, TypeAlias
 
 import typer
@@ -92,7 +93,6 @@ class MapOptions:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return isfinite(float(text))
     except ValueError:
         return False
-    return True

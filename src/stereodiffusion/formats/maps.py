@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
-from math import log, prod
+from math import isfinite, log, prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
@@ -159,7 +159,8 @@ def parse_unknown(text: str) -> Unknown:
         if text == name:
             return name
     with suppress(ValueError):
-        return float(text)
+        if isfinite(value := float(text)):
+            return value
     raise ConfigError(f"expected unknown out of {', '.join(names)}, or a number, got {text!r}")
 
 

@@ -12,7 +12,7 @@ from math import prod
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt8
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from stereodiffusion.errors import FormatError
@@ -192,7 +192,7 @@ def _full_scale(page: TiffPage, samples: Samples) -> Samples:
     return scaled.astype(np.uint8 if bits <= 8 else np.uint16)
 
 
-def _looked_up(page: TiffPage, samples: Samples) -> Samples:
+def _looked_up(page: TiffPage, samples: Samples) -> UInt8[np.ndarray, "h w 3"]:
     """The colours of a palette in 8 bits; some programs write its 16 in the lower half."""
     palette = page.colormap
     if palette is None or samples.dtype.kind not in "bu" or palette.shape[1] <= int(samples[..., 0].max()):
