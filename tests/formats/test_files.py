@@ -103,7 +103,7 @@ def test_what_cannot_be_a_target_is_told_without_writing(tmp_path: Path) -> None
     for path, message in (
         (loop, "leads back to itself"),
         (pipe, "device or pipe"),
-        (Path("-"), "a file name, got '-'"),
+        (Path("-"), "name, got '-'"),
     ):
         with pytest.raises(FormatError, match=message):
             check_targets([path])

@@ -216,7 +216,7 @@ def test_negative_or_a_number_may_stand_for_unknown(unknown: Unknown, expected: 
 
 @pytest.mark.parametrize("kind", ["near-is-bright", "near-is-dark"])
 def test_the_narrowest_and_the_widest_range_are_ranges(kind: MapKind) -> None:
-    for values in ((0, 1e-45, 2e-45), (-3e38, 0, 3e38)):
+    for values in ((0, 1.4e-45, 2.8e-45), (-3e38, 0, 3e38)):
         pixels = disparity_from_map(raw(*values), kind, nearest_px=10.0).pixels.flatten().tolist()
         assert sorted(pixels) == pytest.approx([0, 5, 10], abs=0.01)
 

@@ -21,7 +21,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from stereodiffusion.errors import BenchmarkError
+from stereodiffusion.errors import BenchmarkError, first_line
 
 if sys.platform != "win32":
     import fcntl
@@ -114,7 +114,7 @@ class Row:
             row = cls(job=job, **fields)
             _check_types(row)
         except (KeyError, TypeError, AttributeError) as wrong:
-            raise ValueError(f"expected the fields of a row: {wrong}") from wrong
+            raise ValueError(f"expected the fields of a row: {first_line(wrong)}") from wrong
         except RecursionError as deep:
             raise ValueError("it is nested too deeply") from deep
         return row
