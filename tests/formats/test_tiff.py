@@ -158,7 +158,7 @@ def test_a_map_may_declare_what_is_unknown(tmp_path: Path) -> None:
 def test_missing_strips_are_not_made_up(tmp_path: Path) -> None:
     path = tmp_path / "scene.tif"
     tifffile.imwrite(path, levels(SCENE, np.uint16), photometric="rgb", rowsperstrip=4)
-    with tifffile.TiffFile(path, mode="r+b") as file:
+    with tifffile.TiffFile(path, mode="r+") as file:
         file.pages[0].tags["StripByteCounts"].overwrite([0] * 5)  # pyright: ignore
     with pytest.raises(FormatError, match="strips or tiles are missing"):
         read_image(path)
