@@ -143,5 +143,8 @@ FILES: Mapping[str, Callable[[Path], None]] = {
     "latin-row": lambda path: _rows(path, b'{"dataset": "caf\xe9"}\n'),
 }
 
-SLOW = {"grey.png", "grey16.png", "rgb16.png", "rgba16.png", "square.jpg", "scans.jpg", "pages.tif", "strip.tif"}
+SLOW = {
+    *("grey.png", "grey16.png", "rgb16.png", "rgba16.png", "square.jpg", "scans.jpg", "tiles.tif"),
+    *("pages.tif", "strip.tif", "large.tif", "column.png", "row.png", "profile.png", "text.png"),
+}
 """Those that are read, of up to 50 megapixels, or take long to write."""
