@@ -11,6 +11,10 @@
     │   └── ModelUnavailableError      ... because it is not on disk and cannot be fetched
     └── PromptError (ValueError)       a prompt that the model's text encoder cannot take
 
+and the one thing it warns of:
+
+    FormatWarning (UserWarning)        a part of a picture file that was passed over
+
 A message says what was expected and what came. Each error also inherits the built-in kind, so that
 callers who know nothing of this package can catch `ValueError` or `RuntimeError`.
 """
@@ -56,6 +60,10 @@ class ModelUnavailableError(ModelError):
 
 class PromptError(StereoDiffusionError, ValueError):
     """A prompt that the model's text encoder cannot take."""
+
+
+class FormatWarning(UserWarning):
+    """A part of a picture file that does not fit the rest and was passed over, such as a damaged colour profile."""
 
 
 def first_line(error: Exception) -> str:

@@ -10,8 +10,9 @@ from stereodiffusion.options import option
 
 MapKind: TypeAlias = Literal["disparity-px", "depth-m", "near-is-bright", "near-is-dark"]
 """What a map's values are; see `stereodiffusion.formats.maps`."""
-Unknown: TypeAlias = Literal["nonfinite", "zero", "negative", "none"] | float
-"""Which values of a map mean "not known"."""
+UnknownName: TypeAlias = Literal["nonfinite", "zero", "negative", "none"]
+Unknown: TypeAlias = UnknownName | float
+"""Which values of a map mean "not known": a name, or the very number."""
 
 _MAP = "Map"
 

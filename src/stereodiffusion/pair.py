@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError
-from stereodiffusion.formats.files import PathLike, write_files
+from stereodiffusion.formats.files import PathLike, check_name, write_files
 from stereodiffusion.formats.image import encode_image, encoding, resize_image
 from stereodiffusion.formats.maps import encode_map
-from stereodiffusion.formats.outputs import Extra, extra_file, output_format, plan_files
+from stereodiffusion.formats.outputs import Extra, check_files, extra_file, output_format, plan_files
 from stereodiffusion.geometry import Disparity, warp_disparity
 from stereodiffusion.geometry.accept import check_picture, described
 from stereodiffusion.geometry.disparity import check_disparity
@@ -118,8 +118,7 @@ class StereoPair:
                 `left` and `right` (pictures, `<stem>-left<suffix>`).
         """
         path = Path(path)
-        if not path.name:
-            raise FormatError(f"expected a file name, got {str(path)!r}")
+        check_name(path)
         formats = [format] if isinstance(format, str) else list(dict.fromkeys(format))
         extras: Collection[Extra] = [also] if isinstance(also, str) else also
         if not formats and not extras:
@@ -127,6 +126,7 @@ class StereoPair:
         contents: dict[Path, bytes] = {}
         for index, pair in enumerate(self):
             target = path if len(self) == 1 else path.with_name(f"{path.stem}-{index}{path.suffix}")
+            check_files(target, formats, extras, pair.left.shape[2:])
             contents |= pair._encode(target, formats, extras)
         return write_files(contents)
 

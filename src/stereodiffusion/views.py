@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.files import PathLike, write_files
+from stereodiffusion.formats.files import PathLike, check_name, write_files
 from stereodiffusion.formats.image import STILL_SUFFIXES, encode_image, encoding
 from stereodiffusion.formats.quilt import Quilt
 from stereodiffusion.types import Image, Region
@@ -86,8 +86,7 @@ def checked_path(path: Path, formats: Collection[str]) -> Path:
     known = get_args(ViewFormat)
     if not formats or not set(formats) <= set(known):
         raise FormatError(f"several views go into {' or '.join(known)}, got {', '.join(formats) or 'no format'}")
-    if not path.name:
-        raise FormatError(f"expected a file name, got {str(path)!r}")
+    check_name(path)
     if path.suffix and path.suffix.lower() not in STILL_SUFFIXES:
         raise FormatError(f"{path}: views go into {', '.join(STILL_SUFFIXES)}, got {path.suffix}")
     return path if path.suffix else path.with_name(f"{path.name}.png")

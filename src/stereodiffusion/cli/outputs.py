@@ -85,6 +85,7 @@ def _free(folder: Path, stem: str, files: Files) -> Path:
 
 def _asked_for(output: Path, files: Files, inputs: Sequence[Path]) -> Path:
     """The very file, if it can be written."""
+    from stereodiffusion.formats.files import check_targets
     from stereodiffusion.formats.outputs import OUTPUT_FORMATS
     from stereodiffusion.views import checked_path
 
@@ -95,11 +96,9 @@ def _asked_for(output: Path, files: Files, inputs: Sequence[Path]) -> Path:
         suffixes = dict.fromkeys(suffix for name in files.formats for suffix in OUTPUT_FORMATS[name].suffixes)
         raise FormatError(f"{output}: {', '.join(files.formats)} goes into {', '.join(suffixes)}, got {output.suffix}")
     taken = {file.resolve() for file in inputs}
-    for file in written_files(output, files):
-        if file.resolve() in taken:
+    for file, target in check_targets(written_files(output, files)).items():
+        if target in taken:
             raise FormatError(f"{file} is read by this command and would be replaced: choose another --output")
-        if file.is_dir():
-            raise FormatError(f"{file}: expected a file name, got a folder")
     return output
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from stereodiffusion.errors import ConfigError, GeometryError
-from stereodiffusion.formats import MapKind, RawMap, disparity_from_map, read_image, read_map
+from stereodiffusion.formats import MapKind, RawMap, disparity_from_map, read_image, read_map, shows_whole
 from stereodiffusion.geometry import Disparity, StereoRig
 from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.inputs import InMemory, MapFile, PictureFile
@@ -62,7 +62,7 @@ def fitted(disparity: Disparity, photo: Image, request: PhotoRequest, notes: lis
         return disparity
     size = height, width = photo.shape[2], photo.shape[3]
     names = f"{cast(MapFile, request.map).path} is {disparity.width} x {disparity.height}", _name_of(request.photo)
-    if abs(disparity.height * width / disparity.width - height) > 1 + height / disparity.height:
+    if not shows_whole(disparity.size, size):
         raise GeometryError(
             f"{names[0]}, which is of another shape than {names[1]}, {width} x {height}: it does not show the whole "
             "photo"
@@ -92,7 +92,7 @@ def _implied(given: MapFile, request: DepthRequest | PhotoRequest, notes: list[s
 
 def _meant(raw: RawMap, kind: MapKind, given: MapFile, parallax: Parallax) -> Disparity:
     nearest_px = parallax.max_disparity * raw.values.shape[-1]
-    unknown = cast(Any, given.unknown)
+    unknown = given.unknown
     if kind == "disparity-px":
         return disparity_from_map(raw, kind, scale=given.scale, unknown=unknown)
     if kind != "depth-m":
