@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _TOKENIZING = Lock()  # a tokenizer remembers how it is to pad, and would pad so what another thread has it read
 
+
 class StableDiffusion:
     """A latent diffusion model with Stable Diffusion's topology, as the method sees it.
 

@@ -158,7 +158,8 @@ def deliver(request: Request, files: Files, output: Path | None, machine: Machin
     with Display(quiet=machine.quiet) as display:
         target = settle_output(output, _stem_of(request), files, inputs=inputs)
         loaded = _prepare(request, machine)
-        run = display.loading(_models_of(request, loaded), lambda: loaded.run(request))
+        check = files.check_size(target)
+        run = display.loading(_models_of(request, loaded), lambda: loaded.run(request, check_size=check))
         written = _written(display, run, target, files)
     for path in written:
         typer.echo(path)

@@ -1,7 +1,7 @@
 """The names of the files that a command writes, settled before any work is done."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -51,6 +51,17 @@ class Files:
             raise FormatError(f"--also is for a pair, not for several views, got {', '.join(extras)}")
         default = ("sbs",) if views is None else ("views",)
         return cls(formats=asked or default, also=cast(tuple[Extra, ...], extras), views=views)
+
+    def check_size(self, path: Path) -> Callable[[int, int], None]:
+        """What refuses eyes of a (height, width) that the files of a pair at a path cannot hold."""
+
+        def check(height: int, width: int) -> None:
+            from stereodiffusion.formats.outputs import check_files
+
+            if self.views is None:
+                check_files(path, self.formats, self.also, (height, width))
+
+        return check
 
 
 def settle_output(output: Path | None, stem: str, files: Files, *, inputs: Sequence[Path] = ()) -> Path:

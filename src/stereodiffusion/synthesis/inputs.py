@@ -1,7 +1,7 @@
 """What goes into a request, read and checked: photos, and maps with what they mean."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from stereodiffusion.errors import ConfigError, GeometryError
 from stereodiffusion.formats import MapKind, RawMap, disparity_from_map, read_image, read_map, shows_whole

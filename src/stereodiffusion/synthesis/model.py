@@ -1,12 +1,12 @@
 """The three modes behind one loaded model: what most people use."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from stereodiffusion import __version__
 from stereodiffusion.cards import find_card
@@ -29,8 +29,8 @@ from stereodiffusion.request import (
     with_digests,
 )
 from stereodiffusion.settings import PrecisionChoice
-from stereodiffusion.synthesis.conditioning import Prompted
 from stereodiffusion.synthesis.asking import check_request, device_of
+from stereodiffusion.synthesis.conditioning import Prompted
 from stereodiffusion.synthesis.depth import depth_source, two_step_source
 from stereodiffusion.synthesis.inputs import disparity_of, fitted, photo_of
 from stereodiffusion.synthesis.photo import photo_source
@@ -44,6 +44,8 @@ from stereodiffusion.views import View
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
+
+CheckSize: TypeAlias = Callable[[int, int], None]
 
 
 class StereoDiffusion:
@@ -96,11 +98,13 @@ class StereoDiffusion:
         hub = self._hub.for_another
         return load_depth_estimator(self.estimator_name, device=self._device, dtype="float32", hub=hub)
 
-    def run(self, request: Request) -> Run | ViewRun:
+    def run(self, request: Request, *, check_size: CheckSize | None = None) -> Run | ViewRun:
         """Make what a request says.
 
         Args:
             request: Its files are read, and everything is checked that can be, before this returns.
+            check_size: Told (height, width) of each eye as soon as that is known, so that it may refuse what could not
+                be written, before any model is loaded.
 
         Returns:
             A `Run`, whose result is a pair, or a `ViewRun`, whose results are views, as the request wants it.
@@ -115,7 +119,7 @@ class StereoDiffusion:
         self._check_mine(request)
         request = with_digests(request)
         notes: list[str] = []
-        recording = self._recording(request, notes)
+        recording = self._recording(request, notes, check_size or _any_size)
         signature = self._signature(request)
         if isinstance(request.wanted, Pair):
             return Run(_signed_pair(pair_beside(recording, request.wanted.source), signature), notes)
@@ -210,11 +214,13 @@ class StereoDiffusion:
         if estimator is not None and estimator not in {self.estimator_name, *_names_of(self.estimator_name)}:
             raise ConfigError(f"the request is for depth estimator {estimator}, this has {self.estimator_name}")
 
-    def _recording(self, request: Request, notes: list[str]) -> Recording:
+    def _recording(self, request: Request, notes: list[str], check_size: CheckSize) -> Recording:
         """The work that gives the source, ready to begin; files are read and models loaded."""
         settings, prompts = request.settings(), prompts_of(request.prompt)
         if isinstance(request, TextRequest):
             asked = Prompted(prompts=prompts, negative=request.negative, seed=request.seed)
+            if request.size is not None:
+                check_size(*request.size)
             return text_source(self.backbone, self.estimator, asked, settings, size=request.size)
         disparity = disparity_of(request, notes)
         if isinstance(request, DepthRequest):
@@ -225,6 +231,7 @@ class StereoDiffusion:
             backbones = self.depth_backbone, self.backbone
             return two_step_source(*backbones, given, asked, settings, request.photo_settings())
         photo = photo_of(request.photo)
+        check_size(photo.shape[2], photo.shape[3])
         if disparity is not None:
             disparity = fitted(disparity, photo, request, notes)
         alike = prompts * len(photo) if len(prompts) == 1 else prompts
@@ -274,6 +281,10 @@ def load(
         ConfigError: If there is no such device or precision here.
     """
     return StereoDiffusion(model, device=device, dtype=dtype, depth_estimator=depth_estimator, hub=hub)
+
+
+def _any_size(height: int, width: int) -> None:
+    del height, width
 
 
 def _signed_pair(synthesis: Synthesis, signature: Mapping[str, object]) -> Synthesis:

@@ -12,13 +12,14 @@ from stereodiffusion.diffusion.views import both_views, split_views, view_beside
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity, heading, splat, warp_disparity
+from stereodiffusion.geometry.plausibility import implausibilities
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.compose import change_at, compose, encode_known, known_view
 from stereodiffusion.synthesis.drawing import advance
 from stereodiffusion.synthesis.parallax import effective
 from stereodiffusion.synthesis.recorded import Recorded, Recording
-from stereodiffusion.synthesis.run import Progress, Stage, Synthesis, ViewSynthesis
+from stereodiffusion.synthesis.run import Note, Progress, Stage, Synthesis, ViewSynthesis
 from stereodiffusion.synthesis.sizes import grid_of
 from stereodiffusion.types import Image, Latent, Region
 from stereodiffusion.viewpoint import EYES, SourceEye, checked_positions
@@ -54,6 +55,7 @@ def pair_beside(recording: Recording, eye: SourceEye = "left") -> Synthesis:
     if eye != "left":
         check_alone(made.source.settings, f"source {eye}")
     maps = _maps(made)
+    yield from _doubts(maps.final)
     shown: dict[float, tuple[Image, Region]] = {}
     missing = [position for position in EYES[eye] if position != 0]
     source_0 = made.source.trajectory.clean
@@ -89,6 +91,7 @@ def views_beside(recording: Recording, positions: Sequence[float]) -> ViewSynthe
     made = yield from recording
     check_alone(made.source.settings, "making several views")
     maps = _maps(made)
+    yield from _doubts(maps.final)
     missing = [position for position in positions if position != 0]
     for position in positions:
         if position == 0:
@@ -104,6 +107,12 @@ def views_beside(recording: Recording, positions: Sequence[float]) -> ViewSynthe
 def _described(made: Recorded) -> dict[str, object]:
     """What is written beside the views."""
     return {"model": made.source.backbone.name, **made.facts, "settings": made.source.settings.plain()}
+
+
+def _doubts(disparity: Disparity) -> Generator[Note, None, None]:
+    """Say what looks wrong with the parallax, before time is spent on it."""
+    for line in implausibilities(disparity):
+        yield Note(line)
 
 
 def _by_the_left(disparity: Disparity, position: float, hidden: Region) -> tuple[Disparity, Region]:
