@@ -50,7 +50,7 @@ def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
         for current, content in contents.items():
             with unfinished[current].open("xb") as file:
                 file.write(content)
-            _keep_mode(targets[current], temporary[current])
+            _keep_mode(targets[current], unfinished[current])
         for current, target in targets.items():
             unfinished[current].replace(target)
     except OSError as failed:
