@@ -114,7 +114,11 @@ def test_photo_mode_and_estimators_refuse_it(backbone: StableDiffusion, wrong: A
         name="tiny", model=tiny.depth_estimator(), processor=lambda **_: None, predicts="inverse-depth"
     )
     config = preset("fast", "photo")
-    for take in (estimator, lambda photo: Run(photo_pair(backbone, photo, MAP, settings=config)).result):
+    takes: list[Callable[[Any], object]] = [
+        estimator,
+        lambda photo: Run(photo_pair(backbone, photo, MAP, prompts=[""], settings=config)).result,
+    ]
+    for take in takes:
         with pytest.raises(GeometryError, match=rf"must be a \(b, 3, h, w\) float tensor .*got {described}$"):
             take(wrong)
 

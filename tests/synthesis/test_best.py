@@ -116,6 +116,4 @@ def test_both_views_together_cannot_start_from_pixels(depth_backbone: StableDiff
     # Their source is drawn with the view, so that there is nothing yet to be moved.
     apart = preset("paper", "depth").changed({"picture": "own-pixels", "sampling.steps": 6})
     with pytest.raises(ConfigError, match="set views to after-source"):
-        Run(
-            depth_pair(depth_backbone, Disparity.from_pixels(torch.rand(32, 32)), ["a red ball"], settings=apart)
-        ).result
+        list(depth_pair(depth_backbone, Disparity.from_pixels(torch.rand(32, 32)), ["a red ball"], settings=apart))
