@@ -185,11 +185,13 @@ def test_crops_of_a_view_to_the_left_change_its_occlusions_and_nothing_else(
     assert float(changed[~hole].max()) == 0
 
 
+@pytest.mark.parametrize("wall", [4.0, 40.0])
 def test_half_a_baseline_with_crops_is_half_the_disparity_with_crops(
-    text_backbone: StableDiffusion, photo: Tensor
+    text_backbone: StableDiffusion, photo: Tensor, wall: float
 ) -> None:
-    pixels = torch.full((96, 160), 4.0)
-    pixels[30:60, 60:100] = 32.0
+    """Of a wall so near, too, that the windows of both views lie some cells apart."""
+    pixels = torch.full((96, 160), wall)
+    pixels[30:60, 60:100] = wall + 28
     config = BEST.changed({"picture.crops": 9, "parallax.convergence": 0.0})
     half_way = view_at(text_backbone, photo, pixels, config, 0.5)
     half_as_deep = view_at(text_backbone, photo, pixels / 2, config, 1.0)

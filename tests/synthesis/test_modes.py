@@ -218,6 +218,18 @@ def test_a_map_that_is_brought_is_refined_only_if_asked(
     assert not torch.equal(moved.disparity.pixels, soft)
 
 
+def test_wide_ramps_of_large_pictures_become_steps() -> None:
+    """A map drawn at a third of the picture's size: its ramps are wider there than what is looked at around a cell."""
+    truth = torch.full((1, 1, 960, 1200), 3.0)
+    truth[..., 300:700, 400:800] = 30.0
+    picture = torch.where(truth > 15, 0.8, 0.2).expand(1, 3, -1, -1)
+    ramps = avg_pool2d(truth, 25, stride=1, padding=12, count_include_pad=False)
+    found = refined(Disparity.from_pixels(ramps), picture, preset("best", "photo").map).pixels
+    beside = (..., slice(340, 660), slice(370, 430))  # of the left border, away from its ends
+    right = (found - truth)[beside].abs() < 1
+    assert float(right.float().mean()) > 0.99
+
+
 def test_paper_photo_reports_its_reconstruction(
     text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
 ) -> None:

@@ -63,3 +63,18 @@ def test_pictures_of_a_few_pixels_move_like_any_other(size: tuple[int, int]) -> 
     steps = 9 * (torch.arange(size[0] * size[1]) % 2).float().reshape(size)
     moved = known_view(left, Disparity.from_pixels(steps), WARP)
     assert bool(moved.view.isfinite().all())
+
+
+def test_a_border_that_comes_to_lie_behind_something_nearer_is_hidden() -> None:
+    """A post before a wall, and at its right a nearer one, which both of the post's borders end up behind."""
+    wall, post, nearer = (
+        torch.tensor(colour).view(3, 1, 1) for colour in ((0.2, 0.3, 0.4), (0.8, 0.7, 0.1), (0.9, 0.1, 0.1))
+    )
+    column = torch.arange(96)
+    is_post, is_nearer = (column >= 52) & (column < 58), (column >= 62) & (column < 84)
+    left = torch.where(is_nearer, nearer, torch.where(is_post, post, wall)).expand(1, 3, 24, 96).contiguous()
+    left[..., 51], left[..., 58] = (wall + post).squeeze(-1) / 2, (wall + post).squeeze(-1) / 2
+    pixels = torch.where(is_nearer, 18.0, torch.where(is_post, 6.0, 1.0)).expand(24, 96)
+    view = known_view(left, Disparity.from_pixels(pixels), WARP).view
+    shown = view[..., 46:64]  # the nearer post now covers columns 44 to 65
+    torch.testing.assert_close(shown, nearer.expand_as(shown), rtol=0, atol=1e-4)

@@ -204,6 +204,23 @@ def test_the_depth_condition_is_of_the_view(depth_backbone: StableDiffusion, box
     assert torch.equal((there[0, 0, 6] > 0.5 * nearest)[:-1], (own[0, 0, 6] > 0.5 * nearest)[1:])
 
 
+def test_views_agree_on_what_depth_a_value_is(depth_backbone: StableDiffusion) -> None:
+    """The nearest thing leaves the frame on the way to the right eye; what stays keeps its value."""
+    pixels = torch.full((64, 64), 2.0)
+    pixels[:, :12] = 24.0
+    pixels[:, 32:56] = 8.0
+    settings = preset("fast", "depth").changed({"sampling.steps": 4})
+    recorded: Recorded = result(
+        depth_source(depth_backbone, Disparity.from_pixels(pixels), Prompted(prompts=["a red ball"]), settings)
+    )
+    own, moved = (recorded.given_at(position)[0].depth for position in (0.0, 1.0))
+    assert own is not None
+    assert moved is not None
+    box = 2 * (8 - 2) / (24 - 2) - 1
+    assert float(own[..., 5].mean()) == pytest.approx(box, abs=0.1)
+    assert float(moved[..., 4].mean()) == pytest.approx(box, abs=0.1)
+
+
 # --- cost ------------------------------------------------------------------------------------------------------------
 
 
