@@ -44,7 +44,7 @@ from stereodiffusion.settings import Settings
 
 
 def settings(changes: Mapping[str, object] = MappingProxyType({})) -> Settings:
-    """Of the method on latents, step by step: a recorded source, views that take each of its steps, SPSMD by copying."""
+    """Of the method on latents, step by step: a recorded source, views that take each of its steps."""
     alone = {} if changes.get("views") == "together" else {"views.every": 0.0}
     return preset("fast", "text").changed({"guidance.scale": 7.5, **alone, **changes})
 

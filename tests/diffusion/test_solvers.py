@@ -1,7 +1,7 @@
 """Solvers other than DDIM against diffusers, element by element, and their laws while views are made."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ from stereodiffusion.diffusion.views import both_views, split_views, view_beside
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.presets import preset
-from stereodiffusion.settings import Settings
+from stereodiffusion.settings import Sampling, Settings, SolverName
 
 BETAS: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 GRID = (2, 4, 8, 16)
@@ -97,14 +97,16 @@ def test_steps_from_pure_noise_are_diffusers(solver: Any, steps: int) -> None:
     theirs: Any = ddims if solver == "ddim" else dpms
     theirs.set_timesteps(steps)
     assert ddims.alphas_cumprod[-1] == 0
-    schedule = schedule_of(ddims.alphas_cumprod, StereoConfig(steps=steps, solver=solver, spacing="trailing"))
+    schedule = schedule_of(
+        ddims.alphas_cumprod, Sampling(steps=steps, solver=cast(SolverName, solver), spacing="trailing")
+    )
     assert theirs.timesteps.tolist() == list(schedule.timesteps)
 
     state, reference = State(latents=normal(1, 2, 4, 8, 8)), normal(1, 2, 4, 8, 8)
     step = ddim if solver == "ddim" else dpm_solver
     for index, output in zip(range(steps), outputs(2), strict=False):
         noise = noise_of(output, state.latents, schedule.alphas[index], "v_prediction")
-        state = step(schedule, index, state.latents, noise, state.memory)
+        state = step(schedule, index, state.latents, noise, state.history)
         reference = theirs.step(output, schedule.timesteps[index], reference, return_dict=False)[0]
     torch.testing.assert_close(state.latents, reference, rtol=0, atol=5e-4)
 
@@ -112,7 +114,7 @@ def test_steps_from_pure_noise_are_diffusers(solver: Any, steps: int) -> None:
 def test_a_consistency_model_from_pure_noise_is_finite() -> None:
     alphas = scaled_linear_alphas().clone()
     alphas[-1] = 0
-    schedule = schedule_of(alphas, StereoConfig(steps=4, solver="lcm"))
+    schedule = schedule_of(alphas, Sampling(steps=4, solver="lcm"))
     x = normal(1, 2, 4, 8, 8)
     noise = noise_of(normal(2, 2, 4, 8, 8), x, schedule.alphas[0], "v_prediction")
     assert consistency_solver(normal(3, 4, 2, 4, 8, 8))(schedule, 0, x, noise, None).latents.isfinite().all()

@@ -54,9 +54,8 @@ def test_what_there_is_not(asked: dict[str, Any], message: str) -> None:
 def test_what_is_of_another_type(asked: dict[str, Any], message: str) -> None:
     """The annotations of `load` do not admit these, which the tests' type checker is the first to say."""
     with pytest.raises(StereoDiffusionError, match=message):
-        check_request(
-            "toybox", **{"estimator": "toybox-depth", "device": "cpu", "dtype": "auto", "hub": Hub(), **asked}
-        )
+        named: dict[str, Any] = {"estimator": "toybox-depth", "dtype": "auto", **asked}
+        check_request("toybox", named["estimator"], device="cpu", dtype=named["dtype"], hub=Hub())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a graphics card")

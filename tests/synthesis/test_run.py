@@ -7,7 +7,7 @@ from stereodiffusion.synthesis.run import Progress, Run, Synthesis
 
 
 def interrupted() -> Synthesis:
-    yield Progress(stage="left view", step=1, steps=2)
+    yield Progress(stage="source", step=1, steps=2)
     raise KeyboardInterrupt
 
 
