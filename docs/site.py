@@ -27,9 +27,7 @@ def reference_pages() -> dict[str, str]:
     """Names of modules, by the page that describes them: the package itself, then what it consists of."""
     found = [path for path in PACKAGE.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"]
     names = sorted(path.stem for path in found if not path.stem.startswith("_"))
-    return {"reference/index.md": PACKAGE.name} | {
-        f"reference/{name}.md": f"{PACKAGE.name}.{name}" for name in names
-    }
+    return {"reference/index.md": PACKAGE.name} | {f"reference/{name}.md": f"{PACKAGE.name}.{name}" for name in names}
 
 
 def reference_page(module: str) -> str:
@@ -42,7 +40,9 @@ def reference_page(module: str) -> str:
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "_HOMES"
     )
-    text = "# stereodiffusion\n\nThe public names; `import stereodiffusion` has them all.\n\n| name | from |\n|---|---|\n"
+    text = (
+        "# stereodiffusion\n\nThe public names; `import stereodiffusion` has them all.\n\n| name | from |\n|---|---|\n"
+    )
     for name, home in sorted(homes.items()):
         page = f"{home.split('.')[1]}.md"
         text += f"| `{name}` | [`{home}`]({page}) |\n"
@@ -51,7 +51,9 @@ def reference_page(module: str) -> str:
 
 def on_config(config: Any) -> Any:
     """Add the reference to the navigation."""
-    config["nav"].append({"Reference": [{module.rpartition(".")[2]: page} for page, module in reference_pages().items()]})
+    config["nav"].append(
+        {"Reference": [{module.rpartition(".")[2]: page} for page, module in reference_pages().items()]}
+    )
     return config
 
 
