@@ -13,7 +13,7 @@ from textwrap import shorten
 ROOT = Path(__file__).parents[1]
 PICTURE = Path(__file__).parent / "images" / "architecture.svg"
 WIDTH, ROW, GAP, MARGIN = 900, 46, 14, 12  # pixels
-CHARACTER = 5.6  # width of one in a summary
+CHARACTER = 6.5  # width of one in a summary
 
 
 def layers() -> list[list[str]]:
