@@ -70,7 +70,9 @@ class Canvas:
         depth = seen[:, 2]
         h, w = self.view.size
         safe = np.maximum(depth, 1e-3)
-        return np.stack([w / 2 + self.focal_px * seen[:, 0] / safe, h / 2 - self.focal_px * seen[:, 1] / safe], 1), depth
+        return np.stack(
+            [w / 2 + self.focal_px * seen[:, 0] / safe, h / 2 - self.focal_px * seen[:, 1] / safe], 1
+        ), depth
 
     def bounds(self, points: Vector) -> tuple[slice, slice] | None:
         """Rows and columns that can show the hull of some points; None: none."""
@@ -90,11 +92,15 @@ class Canvas:
         shown &= inverse > self.inverse[area]
         if not shown.any():
             return
-        step = np.median(np.hypot(np.gradient(u, axis=1), np.gradient(v, axis=1))[shown]) * SIDE if min(u.shape) > 1 else 1
+        step = (
+            np.median(np.hypot(np.gradient(u, axis=1), np.gradient(v, axis=1))[shown]) * SIDE if min(u.shape) > 1 else 1
+        )
         texture = tile.levels[int(np.clip(np.log2(max(step, 1)), 0, len(tile.levels) - 1))]
         u, v = u.astype(np.float32), v.astype(np.float32)
         at = [2 * np.abs(c / 2 - np.round(c / 2)) * (texture.shape[0] - 1) for c in (u, v)]  # mirrored at tile edges
-        colours = cv2.remap(texture, at[0], at[1], cv2.INTER_LINEAR)[shown].astype(np.float32) @ tile.mixing + tile.offset
+        colours = (
+            cv2.remap(texture, at[0], at[1], cv2.INTER_LINEAR)[shown].astype(np.float32) @ tile.mixing + tile.offset
+        )
         lit = normal[0] * self.light[0] + normal[1] * self.light[1] + normal[2] * self.light[2]
         shade = self.ambient + (1 - self.ambient) * np.maximum(lit, 0)
         self.colour[area][shown] = np.clip(colours, 0, 255)
@@ -241,7 +247,9 @@ class Canvas:
         for label in np.unique(labels):
             if label:
                 u, v = (x - left + 7 * label) / tall, (y - upper) / tall
-                self._write(area, labels == label, (1 / distance).astype(np.float32), u, v, normal, tiles[label % len(tiles)])
+                self._write(
+                    area, labels == label, (1 / distance).astype(np.float32), u, v, normal, tiles[label % len(tiles)]
+                )
 
     def cast(self, foot: Vector, radius: float, length: float, darkness: float) -> None:
         """Darken the ground behind something that stands in the light."""

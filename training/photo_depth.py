@@ -1,7 +1,7 @@
 """``photo-depth``: a GLPN (Kim et al. 2022) of 4.4 M parameters that predicts relative inverse depth of photographs, and how sure it is.
 
-    python -m training.photo_scenes &                      # draws what it learns from, all the while
-    python -m training.photo_depth --minutes 600           # resumes by itself; --reduce 1: at 256 px, 2: at 128 px, four times faster
+    python -m training.photo_chunks &                      # draws what it learns from, all the while
+    python -m training.photo_depth --minutes 600           # resumes by itself; --reduce 1: at 256 px, 2: at 128 px, 4: at 64 px
 
 The loss does not see scale and offset (Ranftl et al. 2020, MiDaS): L1 after both maps were brought to median 0 and mean
 absolute deviation 1, and the gradients of the difference at four scales.  A second head learns the logarithm of the
@@ -23,44 +23,56 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GLPNConfig, GLPNForDepthEstimation, GLPNImageProcessor
 
+from stereodiffusion.depth.spread import GLPNWithSpread
+from training.export import TARGET
 from training.fast_layers import multiplies_bfloat16
-from training.photo_scenes import FOLDER
+from training.photo_chunks import FOLDER
 from training.pictures import WORK
 
 CHECKPOINT = WORK / "photo_depth.pt"
+_MIDDLE = 3.4  # logit of toybox's middle depth over its greatest, negated
+_NOISE = 0.05
 _RELOAD = 50  # steps between looks for new chunks
 
 
-class PhotoDepth(GLPNForDepthEstimation):
-    """GLPN with a second head; ``AutoModelForDepthEstimation`` loads its first."""
-
-    def __init__(self, config: GLPNConfig) -> None:
-        super().__init__(config)
-        self.spread = nn.Conv2d(config.decoder_hidden_size, 1, 3, padding=1)
-        self.post_init()
-
-    def both(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Inverse depth in (0, 1) and the logarithm of its expected error in mean absolute deviations, both (b, h, w)."""
-        features = self.decoder(self.glpn(pictures, output_hidden_states=True, return_dict=True).hidden_states)
-        return self.head(features), self.spread(features[-1]).squeeze(1)
+def leave_out_last_doubling(model: GLPNWithSpread) -> None:
+    """Predict at half the size, twice as fast: for the first part of the training."""
+    model.decoder.final_upsample = nn.Identity()
 
 
-def build() -> PhotoDepth:
-    """The untrained network."""
+def build() -> GLPNWithSpread:
+    """The network before training: ``toybox-depth`` grown to twice its width and to twice the layers in its last two stages.
+
+    It computes what ``toybox-depth`` does (Chen et al. 2016, Net2Net), from far to near and up to a little noise that lets
+    the copies of a channel part ways.  Shapes, shading and floors it knows; from nothing, hours go into those alone.
+    """
     torch.manual_seed(0)
-    return PhotoDepth(
-        GLPNConfig(
-            depths=[1, 1, 3, 3],
-            hidden_sizes=[32, 64, 160, 256],
-            num_attention_heads=[1, 2, 5, 8],
-            decoder_hidden_size=24,
-            drop_path_rate=0.0,
-            attention_probs_dropout_prob=0.0,
-            hidden_dropout_prob=0.0,
-            max_depth=1,
-            depth_estimation_type="relative",
-        )
-    )
+    toybox = GLPNForDepthEstimation.from_pretrained(TARGET / "depth", dtype=torch.float32)
+    small = toybox.config
+    changes = {"depths": [1, 1, 2, 2], "max_depth": 1, "depth_estimation_type": "relative"}
+    widened = {name: [2 * n for n in getattr(small, name)] for name in ("hidden_sizes", "num_attention_heads")}
+    model = GLPNWithSpread(GLPNConfig(**(small.to_dict() | widened | changes)))
+    known = toybox.state_dict()
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if name in known:
+                value.copy_(_widened(known[name], value.shape))
+            elif name.endswith(("output.dense.weight", "dense2.weight")):
+                value.zero_()  # a layer that adds nothing yet
+        last = model.head.head[-1]
+        last.weight.neg_(), last.bias.neg_().sub_(_MIDDLE)
+    return model
+
+
+def _widened(weights: Tensor, shape: torch.Size) -> Tensor:
+    """Weights for twice the channels, each the copy of another."""
+    if weights.dim() == 0 or weights.shape == shape:
+        return weights
+    if weights.shape[0] != shape[0]:
+        weights = torch.cat([weights, weights])
+    if weights.dim() > 1 and weights.shape[1] != shape[1]:
+        weights = torch.cat([weights, weights], 1) / 2
+    return weights + _NOISE * weights.std() * torch.randn(shape) if weights.dim() > 1 else weights
 
 
 class Batch(NamedTuple):
@@ -80,7 +92,7 @@ class Chunks:
     def _refresh(self) -> None:
         paths = sorted(FOLDER.glob("[0-9]*[0-9]_images.npy"))
         if not paths:
-            raise FileNotFoundError(f"expected chunks in {FOLDER}: run training.photo_scenes first")
+            raise FileNotFoundError(f"expected chunks in {FOLDER}: run training.photo_chunks first")
         for path in set(self._open) - set(paths):
             del self._open[path]
         for path in set(paths) - set(self._open):
@@ -112,11 +124,11 @@ def normalised(maps: Tensor, least: float) -> Tensor:
     return centred / centred.abs().mean((1, 2), keepdim=True).clamp(min=least)
 
 
-def losses(model: PhotoDepth, batch: Batch) -> dict[str, Tensor]:
+def losses(model: GLPNWithSpread, batch: Batch) -> dict[str, Tensor]:
     """What is minimised, by name; see the module."""
-    inverse, spread = model.both(batch.pictures)
+    inverse, spread = model.predict(batch.pictures)
     inverse, spread = inverse.float(), spread.float()
-    truth = batch.inverse
+    truth = functional.interpolate(batch.inverse[:, None], inverse.shape[-2:], mode="area")[:, 0]
     difference = normalised(inverse, 0.02) - normalised(truth, 1e-3)
     error = difference.abs()
     edges, smaller = difference.new_zeros(()), difference[:, None]
@@ -128,24 +140,27 @@ def losses(model: PhotoDepth, batch: Batch) -> dict[str, Tensor]:
     laplace = error.detach() * torch.exp(-spread) + spread
     return {
         "error": error.clamp(max=4).mean(),
-        "edges": 0.5 * edges,
+        "edges": 0.2 * edges,
         "range": 0.3 * (inverse - canonical).abs().mean(),  # holds the scale, which the others leave free
         "spread": 0.05 * laplace.mean(),
     }
 
 
-def averaged() -> PhotoDepth:
+def averaged() -> GLPNWithSpread:
     """The network with its averaged weights (untrained without a checkpoint)."""
     model = build().eval()
     if CHECKPOINT.exists():
-        model.load_state_dict(torch.load(CHECKPOINT, weights_only=True)["average"])
+        state = torch.load(CHECKPOINT, weights_only=True)
+        model.load_state_dict(state["average"])
+        if state["halved"]:
+            leave_out_last_doubling(model)
     return model
 
 
 def train(options: argparse.Namespace) -> None:
     """One process, one thread."""
     model = build()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=options.rate, betas=(0.9, 0.99), weight_decay=0.02)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=options.rate, betas=(0.9, 0.99), weight_decay=0.02, fused=True)
     average = {k: v.clone() for k, v in model.state_dict().items()}
     step, samples, spent = 0, 0, 0.0
     if CHECKPOINT.exists():
@@ -154,6 +169,8 @@ def train(options: argparse.Namespace) -> None:
         if state["optimiser"] is not None:
             optimiser.load_state_dict(state["optimiser"])
         average, step, samples, spent = state["average"], state["step"], state["samples"], state["spent"]
+    if options.halved:
+        leave_out_last_doubling(model)
     rng = np.random.default_rng([12, step])
     chunks = Chunks(rng)
     model.train()
@@ -162,7 +179,7 @@ def train(options: argparse.Namespace) -> None:
     while spent < end:
         cool = float(np.interp(end - spent, [0, 60 * options.cool], [0.02, 1])) if options.cool else 1.0
         for group in optimiser.param_groups:
-            group["lr"] = options.rate * min(1, (step + 1) / 200) * cool
+            group["lr"] = options.rate * min(1, (step + 1) / 100) * cool
         batch = chunks.draw(options.batch, options.reduce)
         # Half of the steps in float32: else the network comes to rely on how bfloat16 rounds.
         half = multiplies_bfloat16() and rng.random() < 0.5
@@ -188,7 +205,7 @@ def train(options: argparse.Namespace) -> None:
         if time.time() - saved > 120 or spent >= end:
             saved = time.time()
             state = {"model": model.state_dict(), "average": average, "optimiser": optimiser.state_dict(), "step": step,
-                     "samples": samples, "spent": spent}  # fmt: skip
+                     "samples": samples, "spent": spent, "halved": options.halved}  # fmt: skip
             torch.save(state, CHECKPOINT.with_suffix(".new"))
             CHECKPOINT.with_suffix(".new").replace(CHECKPOINT)
 
@@ -204,10 +221,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0, help="of one core to add")
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--reduce", type=int, default=2, choices=(1, 2), help="of the stored pictures' sides")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--reduce", type=int, default=2, choices=(1, 2, 4), help="of the stored pictures' sides")
+    parser.add_argument("--halved", action="store_true", help="predict at half the size, twice as fast; finish without")
     parser.add_argument("--cool", type=float, default=0.0, help="minutes at the end in which the rate falls")
-    parser.add_argument("--average", type=float, default=0.998, help="decay of the moving average of the weights")
+    parser.add_argument("--average", type=float, default=0.995, help="decay of the moving average of the weights")
     parser.add_argument("--export", type=Path, help="write the averaged network to a folder instead")
     options = parser.parse_args()
     if options.export:

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.photo_depth import PhotoDepth, averaged
+from stereodiffusion.depth.spread import GLPNWithSpread
+from training.photo_depth import averaged
 
 Floats = NDArray[np.floating]
 _NAMES = (("view1.png", "disp1.png"), ("im2.png", "disp2.png"), ("im0.png", "disp0.pfm"))
@@ -47,13 +48,13 @@ def scenes(root: Path) -> list[Truth]:
 
 
 @torch.no_grad()
-def predict(model: PhotoDepth, image: NDArray[np.uint8], long_side: int) -> tuple[Floats, Floats]:
+def predict(model: GLPNWithSpread, image: NDArray[np.uint8], long_side: int) -> tuple[Floats, Floats]:
     """Inverse depth and the logarithm of its expected error, at the picture's size."""
     height, width = image.shape[:2]
     scale = long_side / max(height, width)
     size = [max(32, round(n * scale / 32) * 32) for n in (width, height)]
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    maps = model.both(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255)
+    maps = model.predict(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255)
     inverse, spread = (cv2.resize(m[0].numpy(), (width, height), interpolation=cv2.INTER_LINEAR) for m in maps)
     return inverse, spread
 
@@ -70,14 +71,16 @@ def table(truths: list[Truth], guess: Callable[[NDArray[np.uint8]], Floats]) -> 
             for t in truths]  # fmt: skip
 
 
-def sheet(model: PhotoDepth, root: Path, truths: list[Truth], long_side: int, path: Path) -> None:
+def sheet(model: GLPNWithSpread, root: Path, truths: list[Truth], long_side: int, path: Path) -> None:
     """Pictures, maps, maps faded to their mean where unsure, and (Middlebury) the truth, as one PNG."""
     photos = [(p, None) for p in sorted((root / "photos").glob("*.*g"))]
     cells = []
     for source, truth in [*photos, *((t, t.disparity) for t in truths)]:
         image = source.image if isinstance(source, Truth) else cv2.imread(str(source), cv2.IMREAD_COLOR)[..., ::-1]
         inverse, spread = predict(model, image, long_side)
-        shown = [image[..., ::-1], _coloured(inverse), _coloured(-spread)] + ([] if truth is None else [_coloured(truth)])
+        shown = [image[..., ::-1], _coloured(inverse), _coloured(-spread)] + (
+            [] if truth is None else [_coloured(truth)]
+        )
         cells.append(np.hstack([cv2.resize(s, (192, 144), interpolation=cv2.INTER_AREA) for s in shown]))
     wide = max(c.shape[1] for c in cells)
     cells = [np.pad(c, ((0, 4), (0, wide + 6 - c.shape[1]), (0, 0))) for c in cells]

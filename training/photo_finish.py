@@ -19,9 +19,11 @@ def photograph(canvas: Canvas, rng: np.random.Generator, *, haze: float = 0.0, b
     shadow = np.where(canvas.kind == GROUND, cv2.GaussianBlur(canvas.shadow, (0, 0), softness), 1)
     light = canvas.shade * shadow * _occlusion(inverse, rng)
     low = cv2.resize(fractal((8, 8), rng, 1.5), (w, h), interpolation=cv2.INTER_CUBIC)
-    light = light * np.exp(r(0, 0.35) * low)
+    light = light * np.exp(r(0, 0.2) * low)
     if rng.random() < 0.3:  # a flash, or a lamp near the camera
-        light = light * (0.4 + 0.6 * np.minimum(inverse / max(float(np.quantile(inverse, 0.9)), 1e-3), 1.5) ** r(0.5, 1.5))
+        light = light * (
+            0.4 + 0.6 * np.minimum(inverse / max(float(np.quantile(inverse, 0.9)), 1e-3), 1.5) ** r(0.5, 1.5)
+        )
     light = np.where(canvas.kind == SKY, 1, light)
     tint = 1 + r(-0.15, 0.15) * np.array([1, 0, -1], np.float32)
     picture = canvas.colour * light[..., None] * tint

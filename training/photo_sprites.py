@@ -38,7 +38,9 @@ class _Figure:
         cv2.ellipse(shape, centre, (max(1, int(a * s)), max(1, int(b * s))), angle, 0, 360, 1, -1)
         self.add(shape, label, offset, fullness)
 
-    def polygon(self, points: NDArray[np.floating], label: int, offset: float | Floats = 0.0, fullness: float = 1.0) -> None:
+    def polygon(
+        self, points: NDArray[np.floating], label: int, offset: float | Floats = 0.0, fullness: float = 1.0
+    ) -> None:
         """Points (n, 2) as in :meth:`ellipse`."""
         shape, s = np.zeros_like(self.labels), self.labels.shape[0]
         cv2.fillPoly(shape, [np.round(points * s + [self.labels.shape[1] / 2, 0]).astype(np.int32)], 1)
@@ -64,7 +66,9 @@ def person(rng: np.random.Generator) -> Sprite:
         hip, knee = [side * 0.05, 0.5], [side * (0.05 + step / 2), 0.74]
         f.limb(np.array([hip, knee, [side * (0.05 + step * r(0, 1)), 0.97]]), 0.075, 3)
         hand = [side * (broad + r(0, 0.15)), r(0.2, 0.55)]
-        f.limb(np.array([[side * broad * 0.85, 0.21], [side * (broad + r(0.02, 0.08)), 0.36], hand]), 0.05, 2, r(0, 0.06))
+        f.limb(
+            np.array([[side * broad * 0.85, 0.21], [side * (broad + r(0.02, 0.08)), 0.36], hand]), 0.05, 2, r(0, 0.06)
+        )
         f.ellipse(*hand, 0.025, 0.025, 1, offset=0.02)
     f.polygon(np.array([[-broad, 0.19], [broad, 0.19], [broad * 0.75, 0.54], [-broad * 0.75, 0.54]]), 2)
     f.ellipse(lean, 0.085, 0.055, 0.075, 1, offset=0.03)
@@ -144,12 +148,33 @@ def plant(rng: np.random.Generator) -> Sprite:
         t = np.linspace(0, 1, 12)
         course = angle + bend * t
         spine = root + np.cumsum(np.stack([np.sin(course), -np.cos(course)], 1) * (long_ / 12), 0)
-        side = np.stack([np.cos(course), np.sin(course)], 1) * (thin * np.sin(np.pi * (0.15 + 0.85 * t)) ** 0.7)[:, None]
+        side = (
+            np.stack([np.cos(course), np.sin(course)], 1) * (thin * np.sin(np.pi * (0.15 + 0.85 * t)) ** 0.7)[:, None]
+        )
         away = np.hypot(x - root[0], y - root[1])
-        f.polygon(np.concatenate([spine + side, (spine - side)[::-1]]), int(rng.integers(1, 4)), r(-0.35, 0.45) * away, 0.5)
+        f.polygon(
+            np.concatenate([spine + side, (spine - side)[::-1]]), int(rng.integers(1, 4)), r(-0.35, 0.45) * away, 0.5
+        )
     if pot:
         w = r(0.1, 0.2)
         f.polygon(np.array([[-w, 0.74], [w, 0.74], [0.7 * w, 0.99], [-0.7 * w, 0.99]]), 4)
+    return f.sprite()
+
+
+def flower(rng: np.random.Generator) -> Sprite:
+    """Petals around a middle, on a stem, from the front or from the side."""
+    f, r = _Figure(2 * _SIDE, 2 * _SIDE), rng.uniform
+    radius, count, thick = r(0.2, 0.34), int(rng.integers(4, 20)), r(0.04, 0.12)
+    flat = r(0.4, 1.0)
+    f.limb(np.array([[0, 0.36], [r(-0.1, 0.1), 0.7], [r(-0.2, 0.2), 1]]), r(0.01, 0.04), 3, -0.1)
+    for _ in range(int(rng.integers(0, 4))):
+        f.ellipse(r(-0.2, 0.2), r(0.65, 0.95), r(0.1, 0.2), r(0.02, 0.06), 3, r(0, 180), r(-0.2, 0.1), 0.5)
+    for k in range(count):
+        angle = 2 * np.pi * (k + r(-0.2, 0.2)) / count
+        x, y = radius * 0.6 * np.cos(angle), 0.36 + radius * 0.6 * flat * np.sin(angle)
+        tilt = float(np.degrees(np.arctan2(flat * np.sin(angle), np.cos(angle))))
+        f.ellipse(x, y, radius * 0.5, thick, 1, tilt, r(0, 0.05) + 0.12 * (1 - flat) * np.sin(angle), 0.4)
+    f.ellipse(0, 0.36, radius * 0.25, radius * 0.25 * flat, 2, offset=r(0, 0.1))
     return f.sprite()
 
 
@@ -164,7 +189,12 @@ def ring(rng: np.random.Generator) -> Sprite:
             cv2.circle(shape, centre, int(radius * _SIDE), 1, int(r(3, 16)))
             f.add(shape, int(rng.integers(1, 4)), r(-0.1, 0.1))
         else:
-            f.limb(np.array([[r(-0.4, 0.4), 0.02], [r(-0.3, 0.3), 1]]), r(0.015, 0.05), int(rng.integers(1, 4)), r(-0.1, 0.1))
+            f.limb(
+                np.array([[r(-0.4, 0.4), 0.02], [r(-0.3, 0.3), 1]]),
+                r(0.015, 0.05),
+                int(rng.integers(1, 4)),
+                r(-0.1, 0.1),
+            )
     return f.sprite()
 
 
@@ -187,8 +217,18 @@ def doll(rng: np.random.Generator) -> Sprite:
     f, r = _Figure(_SIDE, int(1.2 * _SIDE)), rng.uniform
     f.ellipse(0, 0.7, r(0.15, 0.28), r(0.2, 0.28), 2)
     for side in (-1, 1):
-        f.limb(np.array([[side * 0.15, 0.55], [side * r(0.25, 0.45), r(0.2, 0.8)]]), r(0.08, 0.14), int(rng.integers(1, 3)), 0.05)
-        f.limb(np.array([[side * 0.12, 0.85], [side * r(0.1, 0.4), r(0.85, 0.96)]]), r(0.1, 0.16), int(rng.integers(1, 4)), 0.1)
+        f.limb(
+            np.array([[side * 0.15, 0.55], [side * r(0.25, 0.45), r(0.2, 0.8)]]),
+            r(0.08, 0.14),
+            int(rng.integers(1, 3)),
+            0.05,
+        )
+        f.limb(
+            np.array([[side * 0.12, 0.85], [side * r(0.1, 0.4), r(0.85, 0.96)]]),
+            r(0.1, 0.16),
+            int(rng.integers(1, 4)),
+            0.1,
+        )
     f.ellipse(r(-0.05, 0.05), 0.3, r(0.2, 0.28), r(0.22, 0.3), 3, offset=-0.03)
     f.ellipse(r(-0.05, 0.05), 0.32, r(0.16, 0.22), r(0.17, 0.23), 1, offset=0.05)
     if rng.random() < 0.3:

@@ -31,7 +31,9 @@ class Textures:
                   lambda: _pattern(rng), lambda: _print(rng)]  # fmt: skip
         self._tiles = [reductions(np.ascontiguousarray(makers[i % len(makers)]())) for i in range(count)]
 
-    def draw(self, rng: np.random.Generator, *, plain: float = 0.35, colour: NDArray[np.floating] | None = None) -> Tile:
+    def draw(
+        self, rng: np.random.Generator, *, plain: float = 0.35, colour: NDArray[np.floating] | None = None
+    ) -> Tile:
         """A tile; with probability ``plain`` of little contrast, and around ``colour`` if one is given."""
         levels = self._tiles[rng.integers(len(self._tiles))]
         contrast = rng.uniform(0.02, 0.25) if rng.random() < plain else rng.uniform(0.4, 1.2)
@@ -65,6 +67,11 @@ def fractal(shape: tuple[int, int], rng: np.random.Generator, roughness: float =
     spectrum = (rng.standard_normal(frequency.shape) + 1j * rng.standard_normal(frequency.shape)) / frequency**roughness
     noise = np.fft.irfft2(spectrum, shape)
     return (noise / noise.std()).astype(np.float32)
+
+
+def unit(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Values brought to 0...1."""
+    return (values - values.min()) / (np.ptp(values) + 1e-9)
 
 
 def reductions(tile: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
