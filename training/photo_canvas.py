@@ -40,7 +40,7 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Vector:
     """Rows are the turned axes."""
     (cy, sy), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (yaw, pitch, roll))
     turn = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-    tilt = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    tilt = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
     lean = np.array([[cr, sr, 0], [-sr, cr, 0], [0, 0, 1]])
     return lean @ tilt @ turn
 

@@ -22,9 +22,9 @@ from training.photo_studio import Studio
 from training.pictures import WORK
 
 FOLDER = WORK / "photo_scenes"
-CHUNK = 400
+CHUNK = 200
 SIZES = ((192, 256), (192, 256), (192, 256), (224, 224), (256, 192), (128, 320))
-_KEPT = 60  # chunks on disk
+_KEPT = 120  # chunks on disk
 
 
 def write_chunk(index: int) -> Path:
@@ -59,7 +59,7 @@ def _show(path: Path, seed: int) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--chunks", type=int, default=1000, help="to add")
+    parser.add_argument("--chunks", type=int, default=100_000, help="to add")
     parser.add_argument("--rest", type=float, default=0.0, help="times what a chunk took, after it")
     parser.add_argument("--show", type=Path, help="write a sheet of pictures instead")
     parser.add_argument("--seed", type=int, default=10_000_000)
