@@ -1,4 +1,4 @@
-"""A depth-buffered canvas for planes, rectangles, quadrics and inflated silhouettes, cheap enough for thousands of scenes an hour.
+"""A depth-buffered canvas for planes, quadrics and silhouettes, cheap enough for thousands of scenes an hour.
 
 World axes: x right, y up, z forward; the camera is at (0, height, 0).  The inverse depth of a plane is affine in pixel
 coordinates, and every primitive is only looked at inside its bounds, so that a scene takes some hundredths of a second.
@@ -45,8 +45,13 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Vector:
     return lean @ tilt @ turn
 
 
+def raised(point: Vector, height: float) -> Vector:
+    """A point so much higher."""
+    return point + np.array([0.0, height, 0.0])
+
+
 class Canvas:
-    """Colour (0...255), inverse depth (1 / distance along the optical axis; 0: sky), shading and kind of every pixel."""
+    """Colour (0...255), inverse depth (along the optical axis; 0: sky), shading and kind of every pixel."""
 
     def __init__(self, view: View, light: Vector, ambient: float) -> None:
         h, w = view.size
@@ -113,8 +118,8 @@ class Canvas:
               relief: Floats | None = None) -> None:  # fmt: skip
         """A plane through ``origin`` along two unit vectors, endless or ``extent`` wide and high from ``origin``.
 
-        ``scale``: length of a tile.  ``outline``: what of the extent is there, as a picture.  ``relief`` (h, w): factor of
-        the inverse depth less one.
+        ``scale``: length of a tile.  ``outline``: what of the extent is there, as a picture.  ``relief`` (h, w): factor
+        of the inverse depth less one.
         """
         h, w = self.view.size
         area = (slice(0, h), slice(0, w))
@@ -155,8 +160,8 @@ class Canvas:
             origin = centre + side * axes[axis] * size[axis] / 2 - across * width / 2 - up * height / 2
             self.plane(origin, across, up, tiles[axis % len(tiles)], scale, extent=(float(width), float(height)))
 
-    def quadric(self, base: Vector, axes: Vector, radii: tuple[float, float], height: float, tile: Tile, scale: float, *,
-                round_: bool = False, squash: float = 1.0) -> None:  # fmt: skip
+    def quadric(self, base: Vector, axes: Vector, radii: tuple[float, float], height: float, tile: Tile, scale: float,
+                *, round_: bool = False, squash: float = 1.0) -> None:  # fmt: skip
         """A frustum from ``base`` along ``axes[1]`` with a radius at either end, or (``round_``) an ellipsoid.
 
         ``squash``: thickness along ``axes[2]`` over that along ``axes[0]``.
@@ -202,8 +207,8 @@ class Canvas:
         towards = -np.sign(n[0] * rays[..., 0] + n[1] * rays[..., 1] + n[2] * rays[..., 2])
         normal = tuple(towards * c / length for c in n)
         angle = np.arctan2(p[0], -p[2])
-        self._write(area, shown, (1 / np.maximum(near, 0.02)).astype(np.float32),
-                    (angle * widest / scale).astype(np.float32), (p[1] / scale).astype(np.float32), normal, tile)  # fmt: skip
+        inverse, around = (1 / np.maximum(near, 0.02)).astype(np.float32), angle * widest / scale
+        self._write(area, shown, inverse, around, p[1] / scale, normal, tile)
 
     def disc(self, centre: Vector, axes: Vector, radius: float, tile: Tile, scale: float) -> None:
         """A round lid across ``axes[1]``."""
@@ -215,7 +220,7 @@ class Canvas:
     def sprite(self, foot: Vector, height: float, sprite: Sprite, tiles: list[Tile], *, depth: float = 1.0) -> None:
         """A silhouette that stands on ``foot`` and faces the eye; ``depth`` scales its bulge."""
         (pixel,), (z,) = self.project(foot[None])
-        top, _ = self.project((foot + [0, height, 0])[None])
+        top, _ = self.project((raised(foot, height))[None])
         if z < 0.05:
             return
         tall = float(np.hypot(*(top[0] - pixel)))

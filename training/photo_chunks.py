@@ -1,10 +1,10 @@
 """Procedural photographs on disk, for training.photo_depth.
 
-    python -m training.photo_chunks --rest 1                  # goes on from the chunks that are there; the oldest make room
+    python -m training.photo_chunks --rest 1     # goes on; the oldest chunks make room
     python -m training.photo_chunks --show sheet.png
 
-A chunk holds ``images`` (n, h, w, 3) uint8 and ``inverse`` (n, h, w) uint16, inverse depth over the nearest one's; its shape
-is one of ``SIZES``.
+A chunk holds ``images`` (n, h, w, 3) uint8 and ``inverse`` (n, h, w) uint16, inverse depth over the nearest one's;
+its shape is one of ``SIZES``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""``photo-depth``: a GLPN (Kim et al. 2022) of 4.4 M parameters that predicts relative inverse depth of photographs, and how sure it is.
+"""``photo-depth``: a GLPN (Kim et al. 2022) of 3.9 M parameters for relative inverse depth of photographs.
 
-    python -m training.photo_chunks &                      # draws what it learns from, all the while
-    python -m training.photo_depth --minutes 600           # resumes by itself; --reduce 1: at 256 px, 2: at 128 px, 4: at 64 px
+    python -m training.photo_chunks &                # draws what it learns from, all the while
+    python -m training.photo_depth --minutes 600     # resumes by itself; --reduce 1: at 256 px, 2: at 128 px
 
 The loss does not see scale and offset (Ranftl et al. 2020, MiDaS): L1 after both maps were brought to median 0 and mean
 absolute deviation 1, and the gradients of the difference at four scales.  A second head learns the logarithm of the
@@ -41,10 +41,10 @@ def leave_out_last_doubling(model: GLPNWithSpread) -> None:
 
 
 def build() -> GLPNWithSpread:
-    """The network before training: ``toybox-depth`` grown to twice its width and to twice the layers in its last two stages.
+    """The network before training: ``toybox-depth`` of twice the width, and twice the layers in its last two stages.
 
-    It computes what ``toybox-depth`` does (Chen et al. 2016, Net2Net), from far to near and up to a little noise that lets
-    the copies of a channel part ways.  Shapes, shading and floors it knows; from nothing, hours go into those alone.
+    It computes what ``toybox-depth`` does (Chen et al. 2016, Net2Net), near instead of far, but for a little noise
+    that lets the copies of a channel part ways: shapes, shading and floors it knows already.
     """
     torch.manual_seed(0)
     toybox = GLPNForDepthEstimation.from_pretrained(TARGET / "depth", dtype=torch.float32)
@@ -200,8 +200,9 @@ def train(options: argparse.Namespace) -> None:
         if step % 50 == 0:
             pace = (samples - begun[1]) / (time.time() - begun[0])
             begun = (time.time(), samples)
-            print(step, samples, "samples", *(f"{k} {v:.3f}" for k, v in shown.items()), f"{pace:.1f} img/s", f"{spent:.0f} s",
-                  time.strftime("%H:%M"), flush=True)  # fmt: skip
+            measures = " ".join(f"{k} {v:.3f}" for k, v in shown.items())
+            now = time.strftime("%H:%M")
+            print(f"{step} {samples} samples {measures} {pace:.1f} img/s {spent:.0f} s {now}", flush=True)
         if time.time() - saved > 120 or spent >= end:
             saved = time.time()
             state = {"model": model.state_dict(), "average": average, "optimiser": optimiser.state_dict(), "step": step,
@@ -223,7 +224,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--reduce", type=int, default=2, choices=(1, 2, 4), help="of the stored pictures' sides")
-    parser.add_argument("--halved", action="store_true", help="predict at half the size, twice as fast; finish without")
+    parser.add_argument("--halved", action="store_true", help="predict at half the size, twice as fast")
     parser.add_argument("--cool", type=float, default=0.0, help="minutes at the end in which the rate falls")
     parser.add_argument("--average", type=float, default=0.995, help="decay of the moving average of the weights")
     parser.add_argument("--export", type=Path, help="write the averaged network to a folder instead")

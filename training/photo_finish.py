@@ -1,4 +1,4 @@
-"""From colours, shading and depth to a photograph: shadow, light, haze, lens blur, vignetting, exposure, noise, JPEG."""
+"""From colours, shading and depth to a photograph: light, haze, lens blur, vignetting, exposure, noise, JPEG."""
 
 from __future__ import annotations
 

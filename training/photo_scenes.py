@@ -1,4 +1,4 @@
-"""Procedural photographs with exact inverse depth: tables, piles, slanted boards, rooms, streets, landscapes, portraits."""
+"""Procedural photographs with exact inverse depth: tables, piles, boards, rooms, streets, landscapes, portraits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.photo_canvas import Canvas, Floats, rotation
+from training.photo_canvas import Canvas, Floats, raised, rotation
 from training.photo_finish import photograph
 from training.photo_objects import car, cut_edge, facade, furniture, put, skins, stand
 from training.photo_settings import folds, ground, sky, walls
@@ -179,15 +179,15 @@ def landscape(studio: Studio, size: tuple[int, int]) -> Scene:
             np.uint8
         )
         colour = np.array([90, 110, 80]) * r(0.5, 1.3) + z / 2000 * np.array([40, 60, 110])
-        canvas.plane(np.array([-1.5 * spread * z, 0, z]), np.array([1, 0, 0]), np.array([0, 1, 0]), studio.tile(plain=0.6, colour=colour),
-                     z / 3, extent=(3 * spread * z, tall), outline=outline)  # fmt: skip
+        left, tile = np.array([-1.5 * spread * z, 0, z]), studio.tile(plain=0.6, colour=colour)
+        canvas.plane(left, np.eye(3)[0], np.eye(3)[1], tile, z / 3, extent=(3 * spread * z, tall), outline=outline)
     for z in np.sort(np.exp(r(np.log(3), np.log(150), int(rng.integers(1, 25)))))[::-1]:
         foot = np.array([r(-0.7, 0.7) * spread * z, 0, z])
         kind = str(rng.choice(["tree", "tree", "tree", "person", "animal", "stone", "plant", "car", "house"]))
         if kind == "house":
-            foot, wide, high = foot + [0, 0, 12], r(4, 12), r(3, 9)
+            foot, wide, high = foot + 12 * np.eye(3)[2], r(4, 12), r(3, 9)
             canvas.box(
-                foot + [0, high / 2, 0], np.array([wide, high, wide]), rotation(r(-0.8, 0.8)), [facade(studio)] * 3, 5.0
+                raised(foot, high / 2), np.array([wide, high, wide]), rotation(r(-0.8, 0.8)), [facade(studio)] * 3, 5.0
             )
         else:
             tall = {

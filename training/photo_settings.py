@@ -12,6 +12,7 @@ from training.photo_textures import fractal, random_colour
 
 
 def ground(studio: Studio, canvas: Canvas, scale: float, colour: NDArray[np.floating] | None = None) -> None:
+    """The plane y = 0."""
     axes = rotation(float(studio.rng.uniform(-0.8, 0.8)))
     canvas.plane(np.zeros(3), axes[0], axes[2], studio.tile(colour=colour), scale, kind=GROUND)
 
@@ -34,6 +35,7 @@ def walls(studio: Studio, canvas: Canvas, far: float) -> None:
 
 
 def sky(studio: Studio, canvas: Canvas) -> None:
+    """A gradient with clouds at depth infinity."""
     rng, r = studio.rng, studio.rng.uniform
     h, w = canvas.view.size
     top = np.array([r(60, 160), r(110, 190), r(180, 250)]) if rng.random() < 0.7 else random_colour(rng)

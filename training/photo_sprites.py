@@ -1,4 +1,4 @@
-"""Silhouettes with inflated depth: people, busts, animals, trees, plants, rings, stones, cars and things without a name."""
+"""Silhouettes with inflated depth: people, animals, trees, plants, rings, stones, cars and things without a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Textures for procedural photographs: pieces of photographs, dead leaves, fractal noise, wood, bricks, prints and plain paint."""
+"""Textures for procedural photographs: pieces of photographs, dead leaves, noise, wood, bricks, prints, paint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIDE = 256
 
 
 class Tile(NamedTuple):
-    """A square texture and its reductions by 2, 4, 8 and 16, each (side, side, 3); colours are ``mixed @ mixing + offset``."""
+    """A square texture and its reductions by 2, 4, 8 and 16; what is seen is ``texture @ mixing + offset``."""
 
     levels: list[NDArray[np.uint8]]
     mixing: NDArray[np.float32]
@@ -26,10 +26,11 @@ class Textures:
 
     def __init__(self, rng: np.random.Generator, count: int = 300) -> None:
         photos = photographs()
-        synthetic = synthetic_pictures(count // 5, SIDE, rng)
-        makers = [lambda: _piece(photos, rng), lambda: _piece(photos, rng), lambda: synthetic[rng.integers(len(synthetic))],
-                  lambda: _pattern(rng), lambda: _print(rng)]  # fmt: skip
-        self._tiles = [reductions(np.ascontiguousarray(makers[i % len(makers)]())) for i in range(count)]
+        fifth = count // 5
+        pictures = [_piece(photos, rng) for _ in range(count - 3 * fifth)]
+        pictures += [*synthetic_pictures(fifth, SIDE, rng), *(_pattern(rng) for _ in range(fifth))]
+        pictures += [_print(rng) for _ in range(fifth)]
+        self._tiles = [reductions(np.ascontiguousarray(picture)) for picture in pictures]
 
     def draw(
         self, rng: np.random.Generator, *, plain: float = 0.35, colour: NDArray[np.floating] | None = None

@@ -61,7 +61,7 @@ def test_an_ellipsoid_and_a_frustum_satisfy_their_equations() -> None:
     x, y, z = ((ends - base) @ axes.T).T
     assert shown.sum() > 50
     np.testing.assert_allclose(np.hypot(x, z), 0.8 + (0.3 - 0.8) * y / height, atol=1e-3)
-    assert 0 <= y.min()
+    assert y.min() >= 0
     assert y.max() <= height
 
 

@@ -13,8 +13,8 @@ from transformers import GLPNConfig, GLPNForDepthEstimation
 class GLPNWithSpread(GLPNForDepthEstimation):
     """GLPN (Kim et al. 2022) with a second head.
 
-    What it learns is the logarithm of the scale `b` of a Laplace distribution of the error (Kendall & Gal 2017), in units
-    of the picture's own mean absolute deviation of inverse depth: at 0, the error is as large as all relief.
+    What it learns is the logarithm of the scale `b` of a Laplace distribution of the error (Kendall & Gal 2017), in
+    units of the picture's own mean absolute deviation of inverse depth: at 0, the error is as large as all relief.
     """
 
     def __init__(self, config: GLPNConfig) -> None:
