@@ -148,7 +148,9 @@ def prediction_of(config: Mapping[str, Any]) -> Prediction | None:
             # The DPTs with a DINOv2 backbone were trained for metres (NYU, KITTI), and are the only ones that
             # have this projection. The MiDaS family has none.
             return "depth" if config.get("add_projection") else "inverse-depth"
-        case "glpn" | "zoedepth":
+        case "glpn":  # the published ones predict metres; what Depth Anything calls the other kind serves here as well
+            return "inverse-depth" if config.get("depth_estimation_type") == "relative" else "depth"
+        case "zoedepth":
             return "depth"
         case _:
             return None
