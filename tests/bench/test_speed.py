@@ -27,12 +27,12 @@ def estimator() -> MonocularDepth:
     processor: Any = DPTImageProcessorPil(size={"height": 32, "width": 32})
     return MonocularDepth(name="tiny-dpt", model=tiny.depth_estimator(), processor=processor, predicts="inverse-depth")
 
+
 @pytest.fixture(autouse=True)
 def _small_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ceiling of small matrices: nothing here depends on how high it is."""
     monkeypatch.setattr("stereodiffusion.bench.ceiling._EDGES", (256, 512))
     monkeypatch.setattr("stereodiffusion.bench.ceiling._SECONDS", 0.05)
-
 
 
 def backbone_for(mode: Mode) -> StableDiffusion:

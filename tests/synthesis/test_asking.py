@@ -53,8 +53,8 @@ def test_what_there_is_not(asked: dict[str, Any], message: str) -> None:
 )
 def test_what_is_of_another_type(asked: dict[str, Any], message: str) -> None:
     """The annotations of `load` do not admit these, which the tests' type checker is the first to say."""
+    named: dict[str, Any] = {"estimator": "toybox-depth", "dtype": "auto", **asked}
     with pytest.raises(StereoDiffusionError, match=message):
-        named: dict[str, Any] = {"estimator": "toybox-depth", "dtype": "auto", **asked}
         check_request("toybox", named["estimator"], device="cpu", dtype=named["dtype"], hub=Hub())
 
 
