@@ -27,6 +27,13 @@ def estimator() -> MonocularDepth:
     return MonocularDepth(name="tiny-dpt", model=tiny.depth_estimator(), processor=processor, predicts="inverse-depth")
 
 
+@pytest.fixture(autouse=True)
+def _small_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ceiling of small matrices: nothing here depends on how high it is."""
+    monkeypatch.setattr("stereodiffusion.bench.ceiling._EDGES", (256, 512))
+    monkeypatch.setattr("stereodiffusion.bench.ceiling._SECONDS", 0.05)
+
+
 def backbone_for(mode: Mode) -> StableDiffusion:
     return StableDiffusion.from_pipeline(tiny.pipeline("depth" if mode == "depth" else "epsilon"), name="tiny")
 
