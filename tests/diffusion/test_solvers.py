@@ -102,13 +102,16 @@ def test_steps_from_pure_noise_are_diffusers(solver: Any, steps: int) -> None:
     )
     assert theirs.timesteps.tolist() == list(schedule.timesteps)
 
-    state, reference = State(latents=normal(1, 2, 4, 8, 8)), normal(1, 2, 4, 8, 8)
+    start, velocities = normal(1, 2, 4, 8, 8).double(), [output.double() for output in outputs(2)]
+    state, reference = State(latents=start), start
     step = ddim if solver == "ddim" else dpm_solver
-    for index, output in zip(range(steps), outputs(2), strict=False):
+    for index, output in zip(range(steps), velocities, strict=False):
         noise = noise_of(output, state.latents, schedule.alphas[index], "v_prediction")
         state = step(schedule, index, state.latents, noise, state.history)
         reference = theirs.step(output, schedule.timesteps[index], reference, return_dict=False)[0]
-    torch.testing.assert_close(state.latents, reference, rtol=0, atol=5e-4)
+    # ᾱ = 0 is taken as 2^-24: of ε = √ᾱ v + √(1-ᾱ) x theirs lacks the first term, and no later step makes it larger.
+    largest = velocities[0].abs() / 2**12 if solver == "ddim" else torch.zeros_like(start)
+    assert bool(((state.latents - reference).abs() <= largest + 1e-5).all())
 
 
 def test_a_consistency_model_from_pure_noise_is_finite() -> None:
