@@ -134,6 +134,26 @@ def test_a_seed_is_a_picture_and_a_batch_is_its_seeds(
         assert (pair.right - alone.right).abs().mean() < 1e-3
 
 
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+def test_the_left_of_text_is_diffusers_own_picture(estimator: MonocularDepth, guidance: float) -> None:
+    """From the noise that diffusers draws for the seed on the processor."""
+    pipe: Any = tiny.pipeline("epsilon")
+    config = replace(preset("fast", "text"), steps=6, guidance=guidance, guidance_from=0.0, guidance_until=1.0)
+    synthesis = text_to_stereo(
+        StableDiffusion.from_pipeline(pipe), estimator, ["a red ball"], config=config, seed=3, size=(64, 64)
+    )
+    theirs = pipe(
+        "a red ball",
+        num_inference_steps=6,
+        guidance_scale=guidance,
+        height=64,
+        width=64,
+        generator=torch.Generator().manual_seed(3),
+        output_type="pt",
+    )
+    torch.testing.assert_close(made(synthesis).left, theirs.images, rtol=0, atol=1e-4)
+
+
 def test_the_global_random_state_is_left_alone(text_backbone: StableDiffusion, estimator: MonocularDepth) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
