@@ -138,10 +138,9 @@ def test_a_seed_is_a_picture_and_a_batch_is_its_seeds(
 def test_the_left_of_text_is_diffusers_own_picture(estimator: MonocularDepth, guidance: float) -> None:
     """From the noise that diffusers draws for the seed on the processor."""
     pipe: Any = tiny.pipeline("epsilon")
-    config = replace(preset("fast", "text"), steps=6, guidance=guidance, guidance_from=0.0, guidance_until=1.0)
-    synthesis = text_to_stereo(
-        StableDiffusion.from_pipeline(pipe), estimator, ["a red ball"], config=config, seed=3, size=(64, 64)
-    )
+    few = preset("fast", "text").changed({"sampling.steps": 6, "guidance.scale": guidance})
+    backbone = StableDiffusion.from_pipeline(pipe)
+    synthesis = text_pair(backbone, estimator, ["a red ball"], settings=few, seed=3, size=(64, 64))
     theirs = pipe(
         "a red ball",
         num_inference_steps=6,
