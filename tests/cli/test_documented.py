@@ -75,7 +75,7 @@ def test_the_tutorials_program_runs(here: Path, capsys: pytest.CaptureFixture[st
     exec(compile(python_blocks("docs/tutorial.md"), "docs/tutorial.md", "exec"), names)
     said = capsys.readouterr().out
     assert re.search(r"nearest point: \d+ px; made up: \d+% of the right picture", said)
-    assert "right view" in said
+    assert "view 4 of 4" in said
     written = {path.name for path in here.iterdir()}
     assert written >= {"ball.png", "ball-anaglyph.jpg", "ball-cross-eyed.jpg", "cone.png", "estimated.png"}
     assert len([name for name in written if name.startswith("views-")]) == 3

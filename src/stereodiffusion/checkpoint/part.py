@@ -12,7 +12,7 @@ _ELSEWHERE: Final = ("quantization_config", "use_pretrained_backbone", "use_timm
 """Settings with which a library would fetch other weights, or code, or need another one to read them."""
 
 _COUNTS: Final = ("layers", "depths", "num_", "bottleneck", "attractors")
-_LARGEST: Final = 4096
+_LARGEST: Final = 65_536
 """A picture's side, say, which no tensor has as a dimension."""
 
 
