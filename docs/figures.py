@@ -3,8 +3,7 @@
 python docs/figures.py
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,22 +13,22 @@ import torch
 from PIL.Image import Resampling
 
 from stereodiffusion.bench.drawing import EDGE, Cell, grid
-from stereodiffusion.config import StereoConfig, preset
 from stereodiffusion.datasets.scenes import render, sample_scene
 from stereodiffusion.formats import to_pil
 from stereodiffusion.geometry import Disparity, snap_to_edges
 from stereodiffusion.geometry.strands import attach_strands
+from stereodiffusion.presets import PresetName, preset
 from stereodiffusion.synthesis import StereoDiffusion, load
 from stereodiffusion.synthesis.compose import known_view
 from stereodiffusion.types import Image
 
 IMAGES = Path(__file__).parent / "images"
 BEST = preset("best", "photo")
-WITHOUT = {
-    "pixels": ("in whole cells (fast)", preset("fast", "photo")),
-    "resync": ("cells copied", replace(BEST, resync="copy", resync_every=0.2)),
-    "composition": ("as decoded", replace(BEST, compose="decoded")),
-    "borders": ("hard borders", replace(BEST, borders="hard")),
+WITHOUT: dict[str, tuple[str, PresetName, Mapping[str, object]]] = {
+    "pixels": ("in whole cells (fast)", "fast", {}),
+    "resync": ("cells copied", "best", {"views.resync.how": "copy", "views.resync.every": 0.2}),
+    "composition": ("as decoded", "best", {"picture": "decoded"}),
+    "borders": ("hard borders", "best", {"warp.borders": "hard"}),
 }
 WHERE = {  # scene, left and top of a square, its edge
     "pixels": (4, 150, 290, 120),
@@ -103,45 +102,46 @@ def save(name: str, headings: Sequence[str], cells: Sequence[Cell]) -> None:
     grid([cells], title="", headings=headings, sides=[""]).save(IMAGES / f"method-{name}.png", optimize=True)
 
 
-def right(model: StereoDiffusion, sample: Example, config: StereoConfig) -> Image:
+def right(model: StereoDiffusion, sample: Example, name: PresetName, changes: Mapping[str, object]) -> Image:
     """What the right eye sees."""
-    return model.photo(sample.left, disparity=sample.disparity, settings=config).right
+    return model.photo(sample.left, disparity=sample.disparity, preset=name, changes=changes).right
 
 
 def main() -> None:
     """Draw them all."""
     model = load("toybox", dtype="float32")
-    for name, (said, config) in WITHOUT.items():
+    for name, (said, chosen, changes) in WITHOUT.items():
         where = WHERE[name]
         sample = scene(where[0])
-        views = [sample.left, right(model, sample, config), right(model, sample, BEST), sample.right]
+        views = [sample.left, right(model, sample, chosen, changes), right(model, sample, "best", {}), sample.right]
         save(name, ["left eye", said, "best", "truth"], [close_up(view, where) for view in views])
 
     where = WHERE["background"]
     sample = scene(where[0])
-    known = known_view(sample.left, sample.disparity, BEST)
+    known = known_view(sample.left, sample.disparity, BEST.warp)
     views = [sample.left, known.view * known.visible, known.view, sample.right]
     save("background", ["left eye", "moved", "continued", "truth"], [close_up(view, where) for view in views])
 
     sample = pole()
-    ends, best = (known_view(sample.left, sample.disparity, c).view for c in (replace(BEST, frame="ends"), BEST))
+    warps = BEST.changed({"warp.frame": "ends"}).warp, BEST.warp
+    ends, best = (known_view(sample.left, sample.disparity, warp).view for warp in warps)
     views = [sample.left, ends, best, sample.right]
     headings = ["left eye", "the frame ends", "best", "truth"]
     save("frame", headings, [close_up(view, (0, 0, 0, view.shape[3])) for view in views])
 
     where = WHERE["snapping"]
     sample = scene(where[0])
-    raw = Disparity.from_relative(model.estimator(sample.left), BEST.max_disparity * sample.left.shape[3])
+    raw = Disparity.from_relative(model.estimator(sample.left), BEST.parallax.max_disparity * sample.left.shape[3])
     snapped = snap_to_edges(raw, sample.left)
     maps = [each.pixels / raw.pixels.max() for each in (raw, snapped)]
-    views = [sample.left, *maps, *(known_view(sample.left, each, BEST).view for each in (raw, snapped))]
+    views = [sample.left, *maps, *(known_view(sample.left, each, BEST.warp).view for each in (raw, snapped))]
     headings = ["left eye", "estimated", "snapped", "right eye, estimated", "right eye, snapped"]
     save("snapping", headings, [close_up(view, where) for view in views])
 
     sample = hairy()
     snapped = snap_to_edges(sample.disparity, sample.left)
     maps = snapped, attach_strands(snapped, sample.left)
-    alone, attached = (known_view(sample.left, each, BEST).view for each in maps)
+    alone, attached = (known_view(sample.left, each, BEST.warp).view for each in maps)
     views = [sample.left, maps[1].pixels / maps[1].pixels.max(), alone, attached, sample.right]
     headings = ["left eye", "hair in the map", "without it", "best", "truth"]
     save("hair", headings, [close_up(view, (0, 12, 20, 120)) for view in views])

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +11,8 @@ from huggingface_hub import constants
 
 from stereodiffusion import cards
 from stereodiffusion.cards import CARDS, ModelCard, find_card, on_disk
-from stereodiffusion.config import Mode, preset, preset_names
+from stereodiffusion.presets import preset, preset_names
+from stereodiffusion.settings import Mode
 
 
 @pytest.fixture(autouse=True)
@@ -124,16 +124,18 @@ def test_the_folder_for_models_put_there_by_hand(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("mode", get_args(Mode))
 def test_a_preset_takes_the_guidance_of_the_card_where_the_model_draws(mode: Mode) -> None:
     (toybox,) = (card for card in CARDS if card.name == "toybox")
-    assert toybox.guidance is not None
+    assert toybox.suits == {"guidance.scale": 4.0}
     for name in preset_names():
         plain = preset(name, mode)
         drawing = name != "paper" and mode != "photo"
-        expected = replace(plain, guidance=toybox.guidance) if drawing else plain
+        expected = plain.changed(toybox.suits) if drawing else plain
         assert cards.preset_for("toybox", name, mode) == expected
         for unsaid in ("sd1.5", "organisation/model", Path("toybox"), object()):
             assert cards.preset_for(unsaid, name, mode) == plain
 
 
 def test_a_repository_is_its_card() -> None:
-    assert cards.preset_for("stabilityai/sdxl-turbo", "fast", "text").guidance == 1
-    assert cards.preset_for("sdxl-turbo", "best", "text").guidance == 1
+    by_repository = cards.preset_for("stabilityai/sdxl-turbo", "fast", "text")
+    by_name = cards.preset_for("sdxl-turbo", "best", "text")
+    for turbo in (by_repository, by_name):
+        assert (turbo.guidance.scale, turbo.sampling.steps, turbo.sampling.spacing) == (1, 4, "trailing")

@@ -1,19 +1,32 @@
 """The documents agree with the tree they describe."""
 
+import importlib.util
 import re
 import tomllib
+import xml.etree.ElementTree
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+GUIDES = [
+    "tutorial",
+    "choosing",
+    "models",
+    "method",
+    "authors",
+    "glossary",
+    "architecture",
+    "benchmark",
+    "results",
+    "notes",
+]
 DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
-    "docs/method.md",
-    "docs/benchmark.md",
-    "docs/models.md",
+    *(f"docs/{name}.md" for name in GUIDES),
     "docs/tables/kitti.md",
     "docs/tables/middlebury.md",
     "docs/tables/scenes.md",
@@ -46,7 +59,7 @@ def generated_tables(document: str) -> list[str]:
 
 def test_a_table_that_is_shown_is_the_one_that_is_kept() -> None:
     kept = {table.strip() for name in DOCUMENTS if name.startswith("docs/tables/") for table in generated_tables(name)}
-    shown = [table.strip() for table in generated_tables("docs/benchmark.md")]
+    shown = [table.strip() for table in generated_tables("docs/results.md")]
     assert shown
     assert [table.partition("\n")[0] for table in shown if table not in kept] == []
 
@@ -67,6 +80,41 @@ def test_the_layers_are_those_that_are_enforced() -> None:
     assert [layer.strip() for layer in written.split(">")] == enforced
 
 
+def architecture() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("architecture", ROOT / "docs" / "architecture.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_picture_of_the_architecture_is_that_of_the_contract() -> None:
+    drawn = architecture()
+    assert drawn.PICTURE.read_text(encoding="utf-8") == drawn.drawing(
+        drawn.layers()
+    )  # else: python docs/architecture.py
+    root = xml.etree.ElementTree.parse(drawn.PICTURE).getroot()
+    names = [text.text for text in root.iter() if text.get("font-weight") == "600"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert names == [name.strip().removeprefix("stereodiffusion.") for layer in layers for name in layer.split("|")]
+
+
+def test_pages_ask_no_other_host_for_anything() -> None:
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert "font: false" in settings
+    assert re.findall(r"https?://", settings) == []
+    for document in DOCUMENTS:
+        text = (ROOT / document).read_text(encoding="utf-8")
+        assert re.findall(r"!\[[^\]]*\]\(https?://|<(?:img|script|iframe|link)\b", text) == [], document
+
+
+def test_every_guide_is_in_the_navigation() -> None:
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [name for name in GUIDES if f": {name}.md" not in settings] == []
+
+
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_the_commands_are_there(document: str) -> None:
     named = re.findall(r"^(scripts/\w+|\.ci/\w+)", (ROOT / document).read_text(encoding="utf-8"), flags=re.MULTILINE)
@@ -78,5 +126,5 @@ def test_what_people_are_told_of_is_in_the_source_distribution() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     shipped = settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     assert [name for name in shipped if not (ROOT / name).exists()] == []
-    told = {*DOCUMENTS, "src", "tests", "scripts", ".ci", "LICENSE", "constraints.txt"}
+    told = {*DOCUMENTS, "mkdocs.yml", "src", "tests", "scripts", ".ci", "LICENSE", "constraints.txt"}
     assert {name.partition("/")[0] for name in told} <= set(shipped)

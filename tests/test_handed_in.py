@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from tests import tiny
+from tests.making import photo_pair
 
 from stereodiffusion.backbones.sd import StableDiffusion
-from stereodiffusion.config import preset
 from stereodiffusion.depth import MonocularDepth
-from stereodiffusion.errors import GeometryError
+from stereodiffusion.errors import FormatError, GeometryError
 from stereodiffusion.formats import resize_image, to_pil
 from stereodiffusion.geometry import (
     Disparity,
@@ -37,8 +37,8 @@ from stereodiffusion.metrics import (
     vertical_disparity,
 )
 from stereodiffusion.pair import StereoPair
+from stereodiffusion.presets import preset
 from stereodiffusion.synthesis.model import StereoDiffusion
-from stereodiffusion.synthesis.photo import photo_to_stereo
 from stereodiffusion.synthesis.run import Run
 
 PICTURE = torch.full((1, 3, 64, 64), 0.5)
@@ -70,7 +70,6 @@ WRONG_PICTURES: list[tuple[Any, str]] = [
 TAKE_PICTURES: list[Callable[[Any], object]] = [
     lambda picture: StereoPair(**PAIR | {"left": picture}),
     lambda picture: StereoPair(**PAIR | {"right": picture}),
-    lambda picture: StereoDiffusion("nowhere/to-be-found").photo(picture),  # before the model is looked for
     lambda picture: psnr(picture, PICTURE),
     lambda picture: ssim(PICTURE, picture),
     lambda picture: ms_ssim(PICTURE, picture),
@@ -97,12 +96,29 @@ def test_what_is_no_picture_is_refused(take: Callable[[Any], object], wrong: Any
 
 
 @pytest.mark.parametrize(("wrong", "described"), WRONG_PICTURES)
+def test_what_is_no_photo_is_refused_before_the_model_is_looked_for(wrong: Any, described: str) -> None:
+    model = StereoDiffusion("nowhere/to-be-found")
+    if isinstance(wrong, str):  # a photo may be given by its path
+        with pytest.raises(FormatError, match=r"^cat\.jpg: no such file$"):
+            model.photo(wrong)
+    else:
+        with pytest.raises(
+            GeometryError, match=rf"must be a \(b, 3, h, w\) float tensor in \[0, 1\], got {described}$"
+        ):
+            model.photo(wrong)
+
+
+@pytest.mark.parametrize(("wrong", "described"), WRONG_PICTURES)
 def test_photo_mode_and_estimators_refuse_it(backbone: StableDiffusion, wrong: Any, described: str) -> None:
     estimator = MonocularDepth(
         name="tiny", model=tiny.depth_estimator(), processor=lambda **_: None, predicts="inverse-depth"
     )
     config = preset("fast", "photo")
-    for take in (estimator, lambda photo: Run(photo_to_stereo(backbone, photo, MAP, config=config)).result):
+    takes: list[Callable[[Any], object]] = [
+        estimator,
+        lambda photo: Run(photo_pair(backbone, photo, MAP, prompts=[""], settings=config)).result,
+    ]
+    for take in takes:
         with pytest.raises(GeometryError, match=rf"must be a \(b, 3, h, w\) float tensor .*got {described}$"):
             take(wrong)
 
@@ -125,7 +141,8 @@ def test_what_is_no_disparity_is_refused(backbone: StableDiffusion, wrong: Any, 
     takes: list[Callable[[], object]] = [
         lambda: StereoPair(**PAIR | {"disparity": wrong}),
         lambda: StereoDiffusion("nowhere/to-be-found").depth(wrong, "a ball"),
-        lambda: Run(photo_to_stereo(backbone, PICTURE, wrong, config=preset("fast", "photo"))).result,
+        lambda: StereoDiffusion("nowhere/to-be-found").photo(PICTURE, disparity=wrong),
+        lambda: Run(photo_pair(backbone, PICTURE, wrong, settings=preset("fast", "photo"))).result,
         lambda: splat(PICTURE, wrong),
         lambda: warp_disparity(wrong),
         lambda: extend_background(PICTURE, wrong),

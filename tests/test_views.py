@@ -16,7 +16,7 @@ def view(number: int, batch: int = 1) -> View:
         position=float(number),
         picture=picture,
         occlusion=torch.zeros((batch, 1, 4, 6), dtype=torch.bool),
-        settings={"seed": 1, "position": float(number)},
+        provenance={"seed": 1, "position": float(number)},
     )
 
 
@@ -37,8 +37,8 @@ def test_each_file_is_there_before_the_next_view_is_made_and_no_view_is_kept(tmp
     assert [file.name for file in files] == [*names, "cat_qs2x2a1.5.png"]
     for number, file in enumerate(files[:4]):
         assert torch.equal(read_image(file), view(number).picture)
-        assert read_metadata(file) == {"seed": 1, "position": number}
-    assert read_metadata(files[4]) == {"seed": 1, "position": [0, 1, 2, 3]}
+        assert read_metadata(file) == {"seed": 1, "position": number, "format": "views"}
+    assert read_metadata(files[4]) == {"seed": 1, "position": [0, 1, 2, 3], "format": "quilt"}
 
 
 def test_numbers_sort_as_the_views_do(tmp_path: Path) -> None:

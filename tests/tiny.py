@@ -12,7 +12,9 @@ The classes are called as `Any`: their own annotations are narrower than what th
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
@@ -35,12 +37,19 @@ from transformers import (
     DPTImageProcessorPil,
 )
 
-from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.shift import CellMap, cell_map
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.presets import preset
+from stereodiffusion.settings import Settings
 
 
-def cells(disparity: Disparity, config: StereoConfig) -> CellMap:
+def settings(changes: Mapping[str, object] = MappingProxyType({})) -> Settings:
+    """Of the method on latents, step by step: a recorded source, views that take each of its steps."""
+    alone = {} if changes.get("views") == "together" else {"views.every": 0.0}
+    return preset("fast", "text").changed({"guidance.scale": 7.5, **alone, **changes})
+
+
+def cells(disparity: Disparity, config: Settings) -> CellMap:
     """Where the cells of eight pixels go, as all these models have them."""
     return cell_map(disparity, config, (disparity.height // 8, disparity.width // 8))
 

@@ -19,6 +19,12 @@ from torch.nn import functional
 
 
 @functools.cache
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16; the others emulate it, many times slower than float32."""
+    return any(torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16"))
+
+
+@functools.cache
 def _compiled() -> ModuleType:
     from torch.utils.cpp_extension import load
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from training.fast_layers import make_fast
+from training.fast_layers import make_fast, multiplies_bfloat16
 from training.parallel import launch, mean_over_processes, share_gradients
 from training.pictures import WORK
 from training.words import LENGTH, build_text_encoder, build_tokenizer
@@ -131,7 +131,7 @@ def loss_of(
     importance = snr.clamp(max=_GAMMA) / (snr + 1) * batch.weight / batch.weight.mean()
     told = torch.rand((count, 1, 1, 1), generator=generator) < _DEPTH_GIVEN
     given = torch.cat([x_t, batch.depth * told], 1).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
         states = encoder(batch.words).last_hidden_state
         predicted = unet(given, t, encoder_hidden_states=states).sample.float()
     return (importance * (predicted - v).square()).mean() * 2  # min-SNR weights average about a half
@@ -237,7 +237,9 @@ def main() -> None:
     parser.add_argument("--average", type=float, default=0.998, help="decay of the moving average of the weights")
     parser.add_argument("--decay", type=float, default=0.15, help="fraction of the minutes in which the rate falls")
     parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
-    launch(train, parser.parse_args())
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    launch(train, options, processes=options.processes)
 
 
 if __name__ == "__main__":

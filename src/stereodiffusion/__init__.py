@@ -15,35 +15,52 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from stereodiffusion.config import StereoConfig, preset
     from stereodiffusion.errors import StereoDiffusionError
     from stereodiffusion.geometry import Disparity, StereoRig
+    from stereodiffusion.inputs import MapFile, PictureFile
     from stereodiffusion.pair import StereoPair
+    from stereodiffusion.presets import preset
+    from stereodiffusion.request import DepthRequest, Pair, PhotoRequest, TextRequest, Views
+    from stereodiffusion.settings import Settings
     from stereodiffusion.synthesis import StereoDiffusion, load
     from stereodiffusion.viewpoint import spread
     from stereodiffusion.views import View
 
 _HOMES = {
+    "DepthRequest": "stereodiffusion.request",
     "Disparity": "stereodiffusion.geometry",
-    "StereoConfig": "stereodiffusion.config",
+    "MapFile": "stereodiffusion.inputs",
+    "Pair": "stereodiffusion.request",
+    "PhotoRequest": "stereodiffusion.request",
+    "PictureFile": "stereodiffusion.inputs",
+    "Settings": "stereodiffusion.settings",
     "StereoDiffusion": "stereodiffusion.synthesis",
     "StereoDiffusionError": "stereodiffusion.errors",
     "StereoPair": "stereodiffusion.pair",
     "StereoRig": "stereodiffusion.geometry",
+    "TextRequest": "stereodiffusion.request",
     "View": "stereodiffusion.views",
+    "Views": "stereodiffusion.request",
     "load": "stereodiffusion.synthesis",
-    "preset": "stereodiffusion.config",
+    "preset": "stereodiffusion.presets",
     "spread": "stereodiffusion.viewpoint",
 }
 
 __all__ = [
+    "DepthRequest",
     "Disparity",
-    "StereoConfig",
+    "MapFile",
+    "Pair",
+    "PhotoRequest",
+    "PictureFile",
+    "Settings",
     "StereoDiffusion",
     "StereoDiffusionError",
     "StereoPair",
     "StereoRig",
+    "TextRequest",
     "View",
+    "Views",
     "__version__",
     "load",
     "preset",

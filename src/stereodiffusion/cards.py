@@ -5,11 +5,13 @@ families loads as well, by its repository, its folder or its file; it merely has
 """
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from stereodiffusion.config import Mode, PresetName, StereoConfig, preset
+from stereodiffusion.presets import PresetName, preset
+from stereodiffusion.settings import Mode, Settings
 
 Kind: TypeAlias = Literal["text", "depth", "depth-estimator"]
 """A text-conditioned diffusion model, one that also takes a depth map, or a network that estimates depth."""
@@ -60,7 +62,7 @@ class ModelCard:
         commercial_use: Whether the licence allows it.
         note: What one should know before using it.
         files: What is needed of the repository, relative to its root.
-        guidance: What suits the model when it draws from a prompt; None leaves it to the preset.
+        suits: Settings that suit the model when it draws from a prompt, by name; the others are the preset's.
     """
 
     name: str
@@ -73,7 +75,7 @@ class ModelCard:
     commercial_use: bool
     note: str
     files: tuple[str, ...]
-    guidance: float | None = None
+    suits: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def pinned(self) -> bool:
@@ -94,7 +96,9 @@ class OnDisk:
     size_mb: float
 
 
-def _embedded(name: str, kind: Kind, files: tuple[str, ...], note: str, *, guidance: float | None = None) -> ModelCard:
+def _embedded(
+    name: str, kind: Kind, files: tuple[str, ...], note: str, suits: Mapping[str, object] | None = None
+) -> ModelCard:
     return ModelCard(
         name=name,
         kind=kind,
@@ -106,7 +110,7 @@ def _embedded(name: str, kind: Kind, files: tuple[str, ...], note: str, *, guida
         commercial_use=True,
         note=note,
         files=files,
-        guidance=guidance,
+        suits=suits or {},
     )
 
 
@@ -124,7 +128,7 @@ CARDS: tuple[ModelCard, ...] = (
         "text",
         _TOYBOX_FILES,
         "draws simple toys in a few colours, 256 x 256; made for trying and testing; takes depth maps as well",
-        guidance=4.0,
+        {"guidance.scale": 4.0},
     ),
     ModelCard(
         name="sd1.5",
@@ -210,7 +214,7 @@ CARDS: tuple[ModelCard, ...] = (
         note="512 x 512, distilled for 1 to 4 steps without guidance; fetched in half precision; for commercial use "
         "Stability AI gives licences of their own",
         files=_SDXL_FILES,
-        guidance=1.0,
+        suits={"guidance.scale": 1.0, "sampling.steps": 4, "sampling.spacing": "trailing"},
     ),
     _embedded(
         "toybox-depth",
@@ -279,8 +283,13 @@ def find_card(name: str) -> ModelCard | None:
     return next((card for card in CARDS if name in (card.name, card.repository)), None)
 
 
-def preset_for(model: object, name: PresetName, mode: Mode) -> StereoConfig:
-    """A preset, with the guidance that suits the model where the model draws: `paper` and photos keep their own.
+def names_of(kind: Kind) -> str:
+    """The names of all models of a kind, in a line."""
+    return ", ".join(card.name for card in CARDS if card.kind == kind)
+
+
+def preset_for(model: object, name: PresetName, mode: Mode) -> Settings:
+    """A preset, with what suits the model where the model draws: `paper` and photos keep their own.
 
     Args:
         model: What is to be loaded; a name or a repository of a card, or anything else.
@@ -290,11 +299,9 @@ def preset_for(model: object, name: PresetName, mode: Mode) -> StereoConfig:
     Raises:
         ConfigError: If there is no such preset or mode.
     """
-    config = preset(name, mode)
+    settings = preset(name, mode)
     card = find_card(model) if isinstance(model, str) else None
-    if card is None or card.guidance is None or name == "paper" or mode == "photo":
-        return config
-    return replace(config, guidance=card.guidance)
+    return settings if card is None or name == "paper" or mode == "photo" else settings.changed(card.suits)
 
 
 def models_folder() -> Path:

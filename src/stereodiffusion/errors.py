@@ -6,13 +6,20 @@
     ├── FormatError (ValueError)       a picture or map file that cannot be read or written
     ├── DatasetError (ValueError)      a folder that is no such data set, or a scene of it that cannot be read
     ├── BenchmarkError (RuntimeError)  results that are not there or damaged, or a run that broke off
+    ├── SynthesisError (RuntimeError)  a run that ended before its pair was complete
     ├── ModelError (RuntimeError)      a model that cannot be loaded or is of the wrong kind
     │   └── ModelUnavailableError      ... because it is not on disk and cannot be fetched
     └── PromptError (ValueError)       a prompt that the model's text encoder cannot take
 
+and the one thing it warns of:
+
+    FormatWarning (UserWarning)        a part of a picture file that was passed over
+
 A message says what was expected and what came. Each error also inherits the built-in kind, so that
 callers who know nothing of this package can catch `ValueError` or `RuntimeError`.
 """
+
+_LONGEST = 240
 
 
 class StereoDiffusionError(Exception):
@@ -39,6 +46,10 @@ class BenchmarkError(StereoDiffusionError, RuntimeError):
     """Results that are not there or damaged, or a run that broke off."""
 
 
+class SynthesisError(StereoDiffusionError, RuntimeError):
+    """A run that ended before its pair was complete."""
+
+
 class ModelError(StereoDiffusionError, RuntimeError):
     """A model that cannot be loaded or is of the wrong kind."""
 
@@ -51,6 +62,11 @@ class PromptError(StereoDiffusionError, ValueError):
     """A prompt that the model's text encoder cannot take."""
 
 
+class FormatWarning(UserWarning):
+    """A part of a picture file that does not fit the rest and was passed over, such as a damaged colour profile."""
+
+
 def first_line(error: Exception) -> str:
     """What another library's error says, as a part of one line; what it is where it says nothing."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    line = str(error).strip().partition("\n")[0] or type(error).__name__
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."

@@ -3,59 +3,103 @@
 import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from stereodiffusion.errors import ModelError, ModelUnavailableError, first_line
-
-PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
-"""Suffixes of weights that are refused."""
+from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError, first_line
 
 _UNREACHABLE_S = 10  # after which a hub that does not answer counts as out of reach
 
 
-def pickle_refused(name: str) -> ModelError:
-    """What is said of a model that is there as a pickle only."""
-    return ModelError(
-        f"{name} has pickled weights only, which are refused: loading a pickle can run code that it carries; "
-        "convert them to safetensors, or take a model that is published so"
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """Which files of a repository are meant, and how they are fetched; the names are those of diffusers.
+
+    Attributes:
+        revision: A commit, a tag or a branch; a known model's own, or else the main branch, if None. The same as
+            `organisation/name@revision`.
+        variant: Which of several copies of the weights: `fp16` for `model.fp16.safetensors`. Also of a folder's.
+        token: For repositories that ask for one; None takes what is stored on this machine.
+        cache_dir: Where files are kept; the hub's own cache if None.
+        local_files_only: Whether to take what is there and fetch nothing.
+    """
+
+    revision: str | None = None
+    variant: str | None = None
+    token: str | None = None
+    cache_dir: str | Path | None = None
+    local_files_only: bool = False
+
+    def __post_init__(self) -> None:
+        for field in ("revision", "variant"):
+            value = getattr(self, field)
+            if value is not None and (not value or not value.isprintable() or value != value.strip()):
+                raise ConfigError(f"{field} must be the name of one or None, got {value!r}")
+        if self.variant is not None and ("/" in self.variant or "." in self.variant):
+            raise ConfigError(f"variant must be a word as fp16, got {self.variant!r}")
+
+    @property
+    def for_another(self) -> "Hub":
+        """The same way of fetching, for another repository."""
+        return replace(self, revision=None, variant=None)
+
+
+DEFAULT = Hub()
+"""What is published last, fetched as this machine is set up."""
+
+
+def split_revision(name: str) -> tuple[str, str | None]:
+    """A repository and its revision, of `organisation/name@revision`."""
+    repository, _, revision = name.partition("@")
+    return repository, revision or None
 
 
 def fetch(
     repository: str,
-    revision: str | None,
+    hub: Hub,
     *,
     complete: Callable[[Path], bool],
-    wanted: Callable[[set[str]], Collection[str]],
+    first: str,
+    wanted: Callable[[set[str], Path], Collection[str]],
     otherwise: str,
 ) -> Path:
     """The folder of a repository in the hub's cache; what is complete there is taken without asking the hub.
 
     Args:
         repository: `organisation/name`.
-        revision: A commit or a branch; the main branch if None.
+        hub: Its revision, and how it is fetched.
         complete: Whether a folder has all that is needed.
-        wanted: Which files to fetch, as names or patterns, of those that the repository has.
+        first: The file that says what the repository holds; it is fetched before anything large.
+        wanted: Which files to fetch, as names or patterns, of those that the repository has; it is given the folder
+            with the first file, and may refuse.
         otherwise: What to do if it is not to be had.
 
     Raises:
-        ModelError: If what is in the cache cannot be read.
+        ModelError: If what is there cannot be read, or is refused.
         ModelUnavailableError: If it is not in the cache and cannot be fetched.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    there: dict[str, Any] = {"revision": hub.revision, "cache_dir": hub.cache_dir}
     try:
         with suppress(LocalEntryNotFoundError):
-            cached = Path(snapshot_download(repository, revision=revision, local_files_only=True))
+            cached = Path(snapshot_download(repository, local_files_only=True, **there))
             if complete(cached):
                 return cached
+        if hub.local_files_only:
+            raise ConnectionError("local_files_only is set")
         if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
             raise ConnectionError("HF_HUB_OFFLINE is set")
         # Asked first and once, because downloads try again for half a minute before they give up.
-        answer = HfApi().model_info(repository, revision=revision, timeout=_UNREACHABLE_S)
+        answer = HfApi(token=hub.token).model_info(repository, revision=hub.revision, timeout=_UNREACHABLE_S)
         files = {file.rfilename for file in answer.siblings or ()}
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(wanted(files))))
+
+        def download(patterns: Collection[str]) -> Path:
+            return Path(snapshot_download(repository, allow_patterns=list(patterns), token=hub.token, **there))
+
+        return download(wanted(files, download([first])))
     except ModelError:
         raise
     except Exception as error:  # Whatever the network, the hub or its client raise, the model is not to be had.
@@ -65,10 +109,12 @@ def fetch(
 
 
 def _reason(repository: str, error: Exception) -> str:
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     if isinstance(error, GatedRepoError):
         return f"its terms have to be accepted at https://huggingface.co/{repository} first"
     if isinstance(error, RepositoryNotFoundError):
         return "the hub has no such repository, or shows it to some accounts only"
+    if isinstance(error, RevisionNotFoundError):
+        return "the repository has no such revision"
     return first_line(error)

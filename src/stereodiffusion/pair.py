@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError
-from stereodiffusion.formats.files import PathLike, write_files
+from stereodiffusion.formats.files import PathLike, check_name, write_files
 from stereodiffusion.formats.image import encode_image, encoding, resize_image
 from stereodiffusion.formats.maps import encode_map
-from stereodiffusion.formats.outputs import Extra, extra_file, output_format, plan_files
+from stereodiffusion.formats.outputs import Extra, check_files, extra_file, output_format, plan_files
 from stereodiffusion.geometry import Disparity, warp_disparity
 from stereodiffusion.geometry.accept import check_picture, described
 from stereodiffusion.geometry.disparity import check_disparity
@@ -31,14 +31,14 @@ class StereoPair:
         right: the right eye's picture.
         disparity: of the left picture; unknown where that was made up beside a source that does not see it.
         occlusion: the cells of the right picture that show what the left eye does not see.
-        settings: what made the pair, as JSON values: prompt, seed, model, version ... Goes into the saved files.
+        provenance: what made the pair, as JSON values: prompt, seed, model, version ... Goes into the saved files.
     """
 
     left: Image
     right: Image
     disparity: Disparity
     occlusion: Region
-    settings: Mapping[str, object] = field(default_factory=dict[str, object])
+    provenance: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def __post_init__(self) -> None:
         for name, view in (("left", self.left), ("right", self.right)):
@@ -52,10 +52,10 @@ class StereoPair:
             if tuple(part.shape) != (batch, channels, height, width):
                 raise GeometryError(f"{name} must be {(batch, channels, height, width)}, got {tuple(part.shape)}")
         try:
-            json.dumps(dict(self.settings), allow_nan=False)
+            json.dumps(dict(self.provenance), allow_nan=False)
         except (TypeError, ValueError) as refused:
-            raise ConfigError(f"settings must be plain JSON values: {refused}") from refused
-        object.__setattr__(self, "settings", dict(self.settings))
+            raise ConfigError(f"provenance must be plain JSON values: {refused}") from refused
+        object.__setattr__(self, "provenance", dict(self.provenance))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -74,7 +74,7 @@ class StereoPair:
             right=self.right[one],
             disparity=Disparity(pixels=self.disparity.pixels[one], known=self.disparity.known[one]),
             occlusion=self.occlusion[one],
-            settings=self.settings,
+            provenance=self.provenance,
         )
 
     def __iter__(self) -> Iterator["StereoPair"]:
@@ -83,7 +83,7 @@ class StereoPair:
     def __repr__(self) -> str:
         height, width = self.size
         count = f"{len(self)} x " if len(self) > 1 else ""
-        return f"StereoPair({count}{height} x {width}, settings={dict(self.settings)})"
+        return f"StereoPair({count}{height} x {width}, provenance={dict(self.provenance)})"
 
     def _repr_png_(self) -> bytes:
         """Shows the pair in a notebook; a batch one below the other."""
@@ -98,7 +98,7 @@ class StereoPair:
             raise FormatError(f"{format} are {len(parts)} pictures: see left and right")
         suffix = output_format(format).suffixes[0]
         encode = next(iter(parts.values()))
-        return PIL.Image.open(BytesIO(encode(self.left, self.right, suffix, self.settings)))
+        return PIL.Image.open(BytesIO(encode(self.left, self.right, suffix, self.provenance)))
 
     def save(
         self,
@@ -118,8 +118,7 @@ class StereoPair:
                 `left` and `right` (pictures, `<stem>-left<suffix>`).
         """
         path = Path(path)
-        if not path.name:
-            raise FormatError(f"expected a file name, got {str(path)!r}")
+        check_name(path)
         formats = [format] if isinstance(format, str) else list(dict.fromkeys(format))
         extras: Collection[Extra] = [also] if isinstance(also, str) else also
         if not formats and not extras:
@@ -127,6 +126,7 @@ class StereoPair:
         contents: dict[Path, bytes] = {}
         for index, pair in enumerate(self):
             target = path if len(self) == 1 else path.with_name(f"{path.stem}-{index}{path.suffix}")
+            check_files(target, formats, extras, pair.left.shape[2:])
             contents |= pair._encode(target, formats, extras)
         return write_files(contents)
 
@@ -139,7 +139,7 @@ class StereoPair:
             right=resize_image(self.right, height, width),
             disparity=disparity,
             occlusion=covered >= 0.5,
-            settings=self.settings,
+            provenance=self.provenance,
         )
 
     def swapped(self) -> "StereoPair":
@@ -155,7 +155,7 @@ class StereoPair:
             right=self.left,
             disparity=Disparity(pixels=-seen.pixels, known=seen.known),
             occlusion=~back.known,
-            settings=self.settings,
+            provenance=self.provenance,
         )
 
     def _encode(self, path: Path, formats: Sequence[str], also: Collection[Extra]) -> dict[Path, bytes]:
@@ -163,7 +163,7 @@ class StereoPair:
         contents: dict[Path, bytes] = {}
         for target, encode in plan_files(path, formats).items():
             with encoding(target):
-                contents[target] = encode(self.left, self.right, target.suffix, self.settings)
+                contents[target] = encode(self.left, self.right, target.suffix, self.provenance)
         for extra in also:
             target = extra_file(path, extra)
             with encoding(target):
@@ -177,9 +177,9 @@ class StereoPair:
             case "occlusion":
                 return encode_image(self.occlusion.float().expand(-1, 3, -1, -1), suffix)
             case "left":
-                return encode_image(self.left, suffix, self.settings)
+                return encode_image(self.left, suffix, {**self.provenance, "format": extra})
             case "right":
-                return encode_image(self.right, suffix, self.settings)
+                return encode_image(self.right, suffix, {**self.provenance, "format": extra})
 
     def _check_single(self, what: str) -> None:
         if len(self) != 1:

@@ -12,10 +12,10 @@ from typing import Literal, TypeAlias
 
 from stereodiffusion.errors import ConfigError
 
-Source: TypeAlias = Literal["left", "right", "centre"]
+SourceEye: TypeAlias = Literal["left", "right", "centre"]
 """Which eye the source is: the left, the right, or neither, and both are made beside it."""
 
-EYES: Mapping[Source, tuple[float, float]] = MappingProxyType(
+EYES: Mapping[SourceEye, tuple[float, float]] = MappingProxyType(
     {"left": (0.0, 1.0), "right": (-1.0, 0.0), "centre": (-0.5, 0.5)}
 )
 """Positions of the left and of the right eye."""

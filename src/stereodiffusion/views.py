@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.files import PathLike, write_files
+from stereodiffusion.formats.files import PathLike, check_name, write_files
 from stereodiffusion.formats.image import STILL_SUFFIXES, encode_image, encoding
 from stereodiffusion.formats.quilt import Quilt
 from stereodiffusion.types import Image, Region
@@ -23,13 +23,13 @@ class View:
         position: In baselines to the right of the source; 0 is the source itself.
         picture: What is seen from there.
         occlusion: The cells that show what is not seen from the source.
-        settings: What made it, as JSON values; goes into the saved file.
+        provenance: What made it, as JSON values; goes into the saved file.
     """
 
     position: float
     picture: Image
     occlusion: Region
-    settings: Mapping[str, object]
+    provenance: Mapping[str, object]
 
 
 def save_views(
@@ -49,7 +49,7 @@ def save_views(
     """
     path = checked_path(Path(path), formats)
     quilt: Quilt | None = None
-    settings: Mapping[str, object] = {}
+    provenance: Mapping[str, object] = {}
     for number, view in enumerate(views):
         if len(view.picture) != 1:
             raise FormatError(
@@ -58,16 +58,16 @@ def save_views(
         if "views" in formats:
             file = view_file(path, number, len(positions))
             with encoding(file):
-                content = encode_image(view.picture, file.suffix, view.settings)
+                content = encode_image(view.picture, file.suffix, {**view.provenance, "format": "views"})
             yield from write_files({file: content})
         if "quilt" in formats:
             quilt = quilt or Quilt(len(positions), *view.picture.shape[2:])
             quilt.put(number, view.picture)
-            settings = {**view.settings, "position": list(positions)}
+            provenance = {**view.provenance, "position": list(positions), "format": "quilt"}
     if quilt is not None:
         file = quilt.named(path)
         with encoding(file):
-            content = quilt.encode(file.suffix, settings)
+            content = quilt.encode(file.suffix, provenance)
         yield from write_files({file: content})
 
 
@@ -86,8 +86,7 @@ def checked_path(path: Path, formats: Collection[str]) -> Path:
     known = get_args(ViewFormat)
     if not formats or not set(formats) <= set(known):
         raise FormatError(f"several views go into {' or '.join(known)}, got {', '.join(formats) or 'no format'}")
-    if not path.name:
-        raise FormatError(f"expected a file name, got {str(path)!r}")
+    check_name(path)
     if path.suffix and path.suffix.lower() not in STILL_SUFFIXES:
         raise FormatError(f"{path}: views go into {', '.join(STILL_SUFFIXES)}, got {path.suffix}")
     return path if path.suffix else path.with_name(f"{path.name}.png")

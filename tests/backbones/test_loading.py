@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,14 +10,15 @@ from typing import Any, cast
 import huggingface_hub
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 from tests import tiny
 from torch import nn
 
-from stereodiffusion import cards
-from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL, load_backbone, locating, precision
+from stereodiffusion import cards, origin
+from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL, load_backbone, precision
 from stereodiffusion.backbones.streamlining import MatrixConv2d, streamline
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError, PromptError
 
@@ -43,12 +45,12 @@ def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def linked(folder: Path, copy: Path) -> Path:
-    """A copy of a model to be changed: links, so that nothing large is copied."""
+    """A copy of a model to be changed: hard links, so that nothing large is copied."""
     for file in folder.rglob("*"):
         if file.is_file():
             target = copy / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(file)
+            target.hardlink_to(file)
     return copy
 
 
@@ -131,7 +133,9 @@ def test_sdxl_from_a_folder(xl_folder: Path, tmp_path: Path) -> None:
     assert not any(module.training for module in modules)
     bare = linked(xl_folder, tmp_path / "bare")
     (bare / "model_index.json").unlink()
-    assert load_backbone(bare).embed([""]).tokens.abs().max() == 0  # what most of them mean, unless one says otherwise
+    assert (
+        load_backbone(bare).embed([""], unconditional=True).tokens.abs().max() == 0
+    )  # what most of them mean, unless one says otherwise
 
 
 def test_sdxl_in_half_precision(xl_folder: Path, tmp_path: Path) -> None:
@@ -212,7 +216,7 @@ def test_a_pipeline() -> None:
 def test_the_embedded_model(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "toybox").symlink_to(folder)
-    monkeypatch.setattr(locating, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(origin, "WEIGHTS", tmp_path / "weights")
     backbone = load_backbone("toybox")
     assert backbone.name == "toybox"
     backbone.embed(["a red ball in front of a striped blue box"])
@@ -222,7 +226,7 @@ def test_the_embedded_model(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_an_installation_without_the_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locating, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(origin, "WEIGHTS", tmp_path)
     with pytest.raises(ModelUnavailableError, match="missing from this installation"):
         load_backbone("toybox")
 
@@ -413,7 +417,7 @@ def test_damaged_weights(broken: Path) -> None:
     weights = next((broken / "unet").glob("*.safetensors"))
     weights.unlink()
     weights.write_bytes(b"not safetensors at all")
-    with pytest.raises(ModelError, match="broken cannot be loaded as a Stable Diffusion") as caught:
+    with pytest.raises(ModelError, match="expected safetensors, got a damaged or truncated file") as caught:
         load_backbone(broken)
     assert "\n" not in str(caught.value)
 
@@ -433,6 +437,36 @@ def test_other_kinds_are_named(broken: Path, kind: str) -> None:
     rewrite(broken / "model_index.json", _class_name=kind)
     with pytest.raises(ModelError, match=f"expected a Stable Diffusion 1.x, 2.x or XL model .*, got a {kind}"):
         load_backbone(broken)
+
+
+def test_a_latent_consistency_model(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "lcm"))
+    settings = {name: value for name, value in tiny.unet().config.items() if not name.startswith("_")}
+    cast(Any, UNet2DConditionModel)(**settings | {"time_cond_proj_dim": 32}).save_pretrained(copy / "unet")
+    rewrite(copy / "model_index.json", _class_name="LatentConsistencyModelPipeline")
+    assert load_backbone(copy).guidance_built_in
+
+
+@pytest.mark.parametrize("setting", ["clip_sample", "thresholding"])
+def test_what_a_scheduler_asks_for_in_vain_is_said(
+    setting: str, broken: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rewrite(broken / "scheduler" / "scheduler_config.json", **{setting: True})
+    load_backbone(broken)
+    assert caplog.messages == [f"broken: its scheduler asks for {setting}, which the method leaves out"]
+
+
+def test_an_ip_adapter_is_refused_with_the_remedy() -> None:
+    pipe = tiny.pipeline()
+    pipe.unet.encoder_hid_proj = nn.Identity()
+    pipe.unet.config["encoder_hid_dim_type"] = "ip_image_proj"
+    with pytest.raises(ModelError, match=r"an IP-Adapter is taken out by `pipe\.unload_ip_adapter\(\)`"):
+        load_backbone(pipe)
+
+
+def test_loading_is_quiet(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    load_backbone(folder)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_folder_that_is_no_model(tmp_path: Path) -> None:

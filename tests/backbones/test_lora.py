@@ -1,6 +1,5 @@
 """LoRAs that a pipeline carries are used, and gone when they are taken out; diffusers loads them through PEFT."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,14 @@ from tests import tiny
 from torch import Tensor
 from transformers import DPTImageProcessorPil
 
-from stereodiffusion.config import preset
+from stereodiffusion.presets import preset
 from stereodiffusion.synthesis import StereoDiffusion
-from stereodiffusion.synthesis.parts import seeded_noise
+from stereodiffusion.synthesis.noise import seeded_noise
 
 pytest.importorskip("peft", reason="left out: peft is not installed")
 
-CONFIG = replace(preset("fast", "text"), steps=6)
+CHANGES = {"sampling.steps": 6}
+CONFIG = preset("fast", "text").changed(CHANGES)
 PROMPT = "a red ball on a wooden table"
 NETWORK, TEXT_ENCODER = ("attn1.to_q", "attn1.to_v", "attn2.to_k", "to_out.0"), ("q_proj", "v_proj")
 
@@ -55,7 +55,7 @@ def lora(pipe: Any, layers: tuple[str, ...]) -> dict[str, Tensor]:
 
 
 def eyes(model: StereoDiffusion) -> Tensor:
-    pair = model.text(PROMPT, settings=CONFIG, seed=1)
+    pair = model.text(PROMPT, preset="fast", changes=CHANGES, seed=1)
     return torch.cat([pair.left, pair.right])
 
 
@@ -63,7 +63,11 @@ def by_diffusers(pipe: Any, model: StereoDiffusion) -> Tensor:
     """What the pipeline itself draws from the same noise."""
     start, _ = seeded_noise(model.backbone, 1, 1, model.backbone.native_size)
     return pipe(
-        PROMPT, latents=start, num_inference_steps=CONFIG.steps, guidance_scale=CONFIG.guidance, output_type="pt"
+        PROMPT,
+        latents=start,
+        num_inference_steps=CONFIG.sampling.steps,
+        guidance_scale=CONFIG.guidance.scale,
+        output_type="pt",
     ).images
 
 

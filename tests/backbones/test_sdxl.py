@@ -85,13 +85,23 @@ def test_embed_is_the_pipelines_own(pipe: StableDiffusionXLPipeline, backbone: S
 def test_the_unconditional_prompt_is_what_the_pipeline_takes_for_it(zeros: bool) -> None:
     pipe = tiny.xl_pipeline(zeros=zeros)
     _, tokens, _, pooled = encoded(pipe, None)
-    embedding = StableDiffusionXL.from_pipeline(pipe).embed(["a red ball", ""])
+    embedding = StableDiffusionXL.from_pipeline(pipe).embed(["a red ball", ""], unconditional=True)
     assert embedding.pooled is not None
     torch.testing.assert_close(embedding.tokens[1], tokens[1], rtol=0, atol=1e-6)
     torch.testing.assert_close(embedding.pooled[1], pooled[1], rtol=0, atol=1e-6)
     assert bool((embedding.tokens[1] == 0).all()) is zeros
     assert bool((embedding.pooled[1] == 0).all()) is zeros
     assert embedding.tokens[0].abs().max() > 0
+
+
+@torch.no_grad()
+def test_an_empty_prompt_is_encoded_as_the_pipeline_does(pipe: Any, backbone: StableDiffusion) -> None:
+    tokens, negative, pooled, _ = pipe.encode_prompt(["", ""], device="cpu", negative_prompt=None)
+    embedding = backbone.embed(["", ""])
+    torch.testing.assert_close(embedding.tokens, tokens, rtol=0, atol=0)
+    torch.testing.assert_close(embedding.pooled, pooled, rtol=0, atol=0)
+    assert tokens.abs().max() > 0
+    assert negative.abs().max() == 0
 
 
 def test_a_prompt_is_never_cut(backbone: StableDiffusion) -> None:
@@ -142,7 +152,9 @@ def test_predict_and_denoise_are_the_pipelines_own(
     hook.remove()
 
     given = Conditioning(
-        embedding=backbone.embed(PROMPTS), unconditional=backbone.embed([negative or ""] * 2), guidance=guidance
+        embedding=backbone.embed(PROMPTS),
+        unconditional=backbone.embed([negative or ""] * 2, unconditional=True),
+        guidance=guidance,
     )
     assert given.unconditional is not None
     both = stack_rows(given.unconditional, given.embedding)

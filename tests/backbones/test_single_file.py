@@ -1,5 +1,6 @@
 """One file in the original layout: every tensor in its place, the family told from the shapes."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,7 +62,7 @@ def test_every_tensor_arrives(
     assert isinstance(backbone, StableDiffusionXL) is (family == "sdxl")
     if isinstance(backbone, StableDiffusionXL):
         assert backbone.tokenizer_2.pad_token == "!"
-        assert backbone.embed([""]).tokens.abs().max() == 0
+        assert backbone.embed([""], unconditional=True).tokens.abs().max() == 0
 
 
 def test_a_file_may_say_that_its_noise_levels_end_in_pure_noise(
@@ -127,7 +128,7 @@ def test_other_files_are_named(key: str, kind: str, tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_safetensors(tmp_path: Path) -> None:
     (tmp_path / "damaged.safetensors").write_bytes(b"not a file of tensors")
-    with pytest.raises(ModelError, match="damaged cannot be loaded") as caught:
+    with pytest.raises(ModelError, match="expected safetensors, got a damaged or truncated file") as caught:
         load_backbone(tmp_path / "damaged.safetensors")
     assert "\n" not in str(caught.value)
 
@@ -192,3 +193,92 @@ def test_the_tokenizer_is_clips() -> None:
         tokenizer.decode(tokenizer("naïve café №5, 日本").input_ids, skip_special_tokens=True)
         == "naïve café № 5 , 日本"
     )
+
+
+# --- incomplete and unusual files -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sd1(settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small SD 1.x file, to be changed."""
+    monkeypatch.setattr(single_file, "FAMILIES", {tiny.EMBEDDING: "sd1"})
+    original_layout.save(tmp_path / "model.safetensors", settings, "sd1")
+    return tmp_path / "model.safetensors"
+
+
+def change(file: Path, edit: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> None:
+    tensors = edit({name: tensor.clone() for name, tensor in load_file(file).items()})
+    file.unlink()
+    save_file(tensors, file)
+
+
+@pytest.mark.parametrize(
+    ("part", "sign"),
+    [
+        ("the network", "output_blocks"),
+        ("the network", "output_blocks.0.0.in_layers.0.weight"),
+        ("the autoencoder", "decoder.up.0"),
+        ("the autoencoder", "post_quant_conv.weight"),
+        ("the text encoder", "layers.1."),
+        ("the text encoder", "final_layer_norm.bias"),
+    ],
+)
+def test_missing_tensors_are_not_made_up(part: str, sign: str, sd1: Path) -> None:
+    change(sd1, lambda tensors: {name: tensor for name, tensor in tensors.items() if sign not in name})
+    with pytest.raises(ModelError, match=rf"{part} of model is incomplete: .* missing, among them") as caught:
+        load_backbone(sd1)
+    assert "\n" not in str(caught.value)
+
+
+def test_tensors_of_a_wrong_shape(sd1: Path) -> None:
+    change(sd1, lambda tensors: tensors | {"model.diffusion_model.out.2.weight": torch.zeros(4, 8, 3, 3)})
+    with pytest.raises(ModelError, match=r"network of model has 1 tensor of a wrong shape: conv_out.weight: expected"):
+        load_backbone(sd1)
+
+
+def test_names_with_a_prefix_are_refused_by_it(sd1: Path) -> None:
+    change(sd1, lambda tensors: {f"module.{name}": tensor for name, tensor in tensors.items()})
+    with pytest.raises(ModelError, match=r"model: the names of its tensors begin with 'module\.'"):
+        load_backbone(sd1)
+
+
+def test_scaled_weights_are_refused(sd1: Path) -> None:
+    name = "model.diffusion_model.out.2.scale_weight"
+    change(sd1, lambda tensors: tensors | {name: torch.ones(1)})
+    with pytest.raises(ModelError, match="quantised ones with scales beside them"):
+        load_backbone(sd1)
+
+
+@pytest.mark.parametrize(
+    ("markers", "prediction", "last"), [(("v_pred",), "v_prediction", 0.0047), (("v_pred", "ztsnr"), "v_prediction", 0)]
+)
+def test_markers_say_what_a_file_of_sd1_predicts(
+    markers: tuple[str, ...], prediction: str, last: float, sd1: Path
+) -> None:
+    change(sd1, lambda tensors: tensors | {marker: torch.zeros(1) for marker in markers})
+    backbone = load_backbone(sd1)
+    assert backbone.prediction == prediction
+    assert float(backbone.alphas[-1]) == pytest.approx(last, abs=1e-4)
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_a_network_of_sd1_predicts_the_velocity_only_if_it_plainly_does(smooth: bool) -> None:
+    class Answer(UNet2DConditionModel):
+        def forward(self, sample: Tensor, *_: Any, **__: Any) -> tuple[Tensor]:
+            noise = torch.randn(sample.shape, generator=torch.Generator().manual_seed(4))
+            return (torch.nn.functional.avg_pool2d(noise, 15, 1, 7) if smooth else noise,)
+
+    pipe = tiny.pipeline()
+    pipe.unet = cast(Any, Answer).from_config(pipe.unet.config)
+    backbone = StableDiffusion.from_pipeline(pipe)
+    assert ask_prediction(backbone, doubtful=False) == ("v_prediction" if smooth else "epsilon")
+    assert ask_prediction(backbone) == "v_prediction"
+
+
+def test_a_consistency_model_is_told_its_guidance(sd1: Path) -> None:
+    told = torch.randn(16, 256, generator=torch.Generator().manual_seed(5))
+    change(sd1, lambda tensors: tensors | {"model.diffusion_model.time_embed.cond_proj.weight": told})
+    backbone = load_backbone(sd1)
+    assert backbone.guidance_built_in
+    projection: Any = backbone.unet.time_embedding.cond_proj
+    assert torch.equal(projection.weight, told)

@@ -1,7 +1,6 @@
 """Holes filled in latent space: what is kept, and what has no influence."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 import torch
@@ -11,13 +10,13 @@ from torch import Tensor
 from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.baselines.latent_blanking import BLANKING, latent_blanking
 from stereodiffusion.baselines.latent_inpainting import inpaint, visible_cells
-from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.errors import ConfigError, GeometryError
+from stereodiffusion.settings import Settings
 from stereodiffusion.types import Latent, Region
 
 REFUSED = (GeometryError, TypeCheckError)  # the latter where the declared shapes are checked at run time
-SHORT = replace(BLANKING, steps=5)
+SHORT = BLANKING.changed({"sampling.steps": 5})
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -91,14 +90,14 @@ def test_a_pixel_on_the_line_between_cells_hides_both() -> None:
     assert cells[0, 0, 0].tolist() == [True, False, False, True, True, True]
 
 
-def blanked(backbone: StableDiffusion, z_0: Tensor, visible: Tensor, config: StereoConfig) -> list[Step]:
+def blanked(backbone: StableDiffusion, z_0: Tensor, visible: Tensor, config: Settings) -> list[Step]:
     given = Conditioning(embedding=backbone.embed([""]))
     return list(latent_blanking(backbone, z_0, visible, given, noise(1, 4, 8, 8, seed=9), config))
 
 
 def test_visible_cells_are_the_photo_when_they_are_put_back_to_the_end(backbone: StableDiffusion) -> None:
     z_0, visible = noise(1, 4, 8, 8), block(8, 8, slice(2, 5), slice(3, 6))
-    config = replace(SHORT, resync_every=0.2, resync_until=1.0)
+    config = SHORT.changed({"views.resync.every": 0.2, "views.resync.until": 1.0})
     end = blanked(backbone, z_0, visible, config)[-1].latents
     torch.testing.assert_close(end * visible, z_0 * visible, rtol=0, atol=0)
     assert bool((end != z_0)[~visible.expand_as(z_0)].any())
@@ -106,24 +105,25 @@ def test_visible_cells_are_the_photo_when_they_are_put_back_to_the_end(backbone:
 
 def test_blank_cells_start_empty_or_with_fresh_noise(backbone: StableDiffusion) -> None:
     z_0, visible = noise(1, 4, 8, 8), block(8, 8, slice(2, 5), slice(3, 6))
-    inverted = SHORT.steps
+    inverted = SHORT.sampling.steps
     empty = blanked(backbone, z_0, visible, SHORT)
     born = empty[inverted]
     assert (born.index, born.evaluations) == (SHORT.shift_index, 0)
     assert not bool(born.latents[~visible.expand_as(z_0)].any())
     # The inversion's last but two: level `shift_index + 1`, counted from noise.
     assert torch.equal(born.latents * visible, empty[inverted - 1 - (SHORT.shift_index + 1)].latents * visible)
-    noisy = blanked(backbone, z_0, visible, replace(SHORT, deblur=True))[inverted].latents
+    noisy = blanked(backbone, z_0, visible, SHORT.changed({"shift.deblur": True}))[inverted].latents
     assert torch.equal(noisy, torch.where(visible, born.latents, noise(1, 4, 8, 8, seed=9)))
 
 
 def test_one_evaluation_for_each_step_there_and_back(backbone: StableDiffusion) -> None:
     steps = blanked(backbone, noise(1, 4, 8, 8), block(8, 8, slice(2, 5), slice(3, 6)), SHORT)
     # ᾱ of the last level is that of the one before (offset 0): nothing has to be inverted there.
-    assert sum(step.evaluations for step in steps) == (SHORT.steps - 1) + (SHORT.steps - 1 - SHORT.shift_index)
+    there = SHORT.sampling.steps - 1
+    assert sum(step.evaluations for step in steps) == there + (there - SHORT.shift_index)
 
 
 def test_both_views_together_are_refused(backbone: StableDiffusion) -> None:
-    together = replace(SHORT, left="joint")
-    with pytest.raises(ConfigError, match="left='recorded', got joint"):
+    together = SHORT.changed({"views": "together"})
+    with pytest.raises(ConfigError, match="needs views after-source, got together"):
         blanked(backbone, noise(1, 4, 8, 8), block(8, 8, slice(2, 5), slice(3, 6)), together)

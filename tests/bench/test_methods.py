@@ -12,11 +12,11 @@ from tests import tiny
 
 from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.baselines.blank import warp
-from stereodiffusion.bench.methods import METHODS, ViewSynthesizer, paper_config
+from stereodiffusion.bench.methods import METHODS, ViewSynthesizer, paper_settings
 from stereodiffusion.bench.tools import CountingBackbone, Tools
-from stereodiffusion.config import preset
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.presets import preset
 from stereodiffusion.synthesis.compose import known_view
 from stereodiffusion.types import Image
 
@@ -73,7 +73,9 @@ def test_descriptions_tell_methods_apart() -> None:
 
 
 def test_published_settings_are_the_preset_on_a_disparity_that_is_final() -> None:
-    assert paper_config(attention="unidirectional", spsmd=True) == replace(preset("paper", "photo"), parallax="metric")
+    assert paper_settings(attention="unidirectional", spsmd=True) == preset("paper", "photo").changed(
+        {"parallax.scale": "metric"}
+    )
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
@@ -137,7 +139,7 @@ def test_only_what_is_hidden_comes_from_the_model(name: str, made: Callable[[str
 
 
 def test_best_takes_from_the_model_what_the_left_eye_does_not_see(made: Callable[[str], tuple[Image, int]]) -> None:
-    known = known_view(*a_scene(), preset("best", "photo"))
+    known = known_view(*a_scene(), preset("best", "photo").warp)
     seen = known.seen.known.expand_as(known.view)
     right, _ = made("sd-best")
     torch.testing.assert_close(right[seen], known.view[seen])

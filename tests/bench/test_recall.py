@@ -17,7 +17,7 @@ from stereodiffusion.bench.tools import CountingBackbone
 from stereodiffusion.datasets import StereoDataset
 from stereodiffusion.diffusion.schedule import ddim_schedule
 from stereodiffusion.formats import read_image
-from stereodiffusion.synthesis.photo import Retraced, retrace
+from stereodiffusion.synthesis.retrace import Retraced, retrace
 from stereodiffusion.synthesis.run import Progress
 from stereodiffusion.types import Latent
 

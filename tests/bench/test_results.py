@@ -106,3 +106,21 @@ def test_a_place_that_cannot_hold_results(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BenchmarkError, match="file: cannot hold results"):
         append(tmp_path / "file", ROW)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"a":' * 35_000 + b"1" + b"}" * 35_000, "line 1 is no row: it is nested too deeply"),
+        (b'{"dataset": "caf\xe9"}', "expected text in UTF-8"),
+        (
+            ROW.to_json().replace('"seconds": 0.25', '"seconds": "long"').encode(),
+            "line 1 is no row: expected the fields",
+        ),
+    ],
+)
+def test_hostile_rows_get_one_line(tmp_path: Path, line: bytes, message: str) -> None:
+    (tmp_path / ROWS).write_bytes(line + b"\n")
+    with pytest.raises(BenchmarkError, match=message) as caught:
+        read_rows(tmp_path)
+    assert "\n" not in str(caught.value)

@@ -23,14 +23,16 @@ from stereodiffusion.bench.protocols import CaseKind, Preparation
 from stereodiffusion.bench.results import ROWS, Row, read_rows
 from stereodiffusion.bench.runs import missing_jobs, run
 from stereodiffusion.bench.tables import make_tables
-from stereodiffusion.config import preset
 from stereodiffusion.datasets import StereoDataset, open_dataset, open_scenes
 from stereodiffusion.errors import BenchmarkError, ConfigError, ModelUnavailableError
 from stereodiffusion.formats import read_image, write_image, write_map
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.metrics import MATCHED, FlowMatcher, flow, psnr
-from stereodiffusion.synthesis.photo import photo_to_stereo
+from stereodiffusion.presets import preset
+from stereodiffusion.synthesis.conditioning import Prompted
+from stereodiffusion.synthesis.photo import photo_source
 from stereodiffusion.synthesis.run import Run
+from stereodiffusion.synthesis.stereo import pair_beside
 
 METRIC = CaseKind(protocol="metric", disparity="truth")
 
@@ -178,9 +180,10 @@ def test_a_method_with_a_model_says_what_it_cost(scenes: StereoDataset, model: s
     assert identity.job.settings == {"size": "64"}
     assert fast.job.settings == {"size": "64", "model": model, "dtype": "float32", "steps": 5, "seed": 3}
     sample = dataset.read(dataset.scenes[0])
-    config = replace(preset("fast", "photo"), steps=5)
-    made = photo_to_stereo(load_backbone(model), sample.left, cast(Disparity, sample.disparity), config=config, seed=3)
-    assert fast.evaluations == sum(step.evaluations for step in Run(made)) > 5
+    config = preset("fast", "photo").changed({"sampling.steps": 5})
+    asked = Prompted(prompts=[""], seed=3)
+    made = photo_source(load_backbone(model), sample.left, cast(Disparity, sample.disparity), asked, config)
+    assert fast.evaluations == sum(step.evaluations for step in Run(pair_beside(made))) > 5
     assert fast.peak_memory_mb > 100
 
 

@@ -2,14 +2,20 @@
 
 import csv
 import math
+from dataclasses import replace
 from io import StringIO
+from typing import get_args
 
 import pytest
+import torch
 from tests.bench.making import row
 
+from stereodiffusion.bench.plan import matched_by
 from stereodiffusion.bench.published import TABLE_1, TABLE_2, PublishedRow, Score
 from stereodiffusion.bench.rendering import csv_lines, latex, markdown
 from stereodiffusion.bench.tables import Line, Table, make_tables
+from stereodiffusion.geometry import Disparity
+from stereodiffusion.metrics import MATCHED, MatcherName, PerceptualName, evaluate_images, evaluate_pair
 
 
 def table(tables: tuple[Table, ...], name: str) -> Table:
@@ -76,6 +82,26 @@ def test_lines_are_told_apart_by_the_settings_that_differ() -> None:
     assert [one.label for one in found.lines if one.scenes] == ["telea", "sd-paper (steps 10)", "sd-paper (steps 50)"]
     assert found.group["model"] == "toybox"
     assert "steps" not in found.group
+
+
+def test_every_number_of_a_row_is_in_some_table() -> None:
+    picture = torch.rand((1, 3, 180, 180), generator=torch.Generator().manual_seed(0))
+    disparity = Disparity.from_pixels(torch.full((180, 180), 2.0))
+    visible = torch.zeros(1, 1, 180, 180, dtype=torch.bool)
+    visible[..., :120] = True
+    measured = evaluate_images(picture.flip(3), picture, visible)
+    measured |= evaluate_pair(picture, picture.roll(-2, 3), disparity)
+    learned = dict.fromkeys(get_args(PerceptualName), 0.5)
+    by_networks = {matched_by(network, name): 0.5 for network in get_args(MatcherName) for name in MATCHED}
+    numbers = measured | learned | by_networks | {"of tomorrow": 0.5}
+    tables = make_tables([replace(row(), metrics=numbers)])
+    columns = [column.name for one in tables if one.name != "Table 3" for column in one.columns]
+    assert set(columns) == numbers.keys()
+    assert len(columns) == len(numbers)
+    shown = list(csv.DictReader(StringIO(csv_lines(tables))))
+    there = {name for name, value in numbers.items() if not math.isnan(value)}
+    assert there <= {line["metric"] for line in shown if line["our_mean"]}
+    assert "LPIPS (Alex)" in markdown(tables)
 
 
 def test_what_each_method_decides_for_itself_is_no_setting() -> None:

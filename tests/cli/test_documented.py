@@ -63,6 +63,37 @@ def test_the_readmes_commands_write_what_they_say(here: Path, run: Run, model: P
             assert written == next((several[option] for option in several if option in line), [asked])
 
 
+def python_blocks(document: str) -> str:
+    """The program that a reader types who follows a document."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"^```python\n(.*?)^```$", text, flags=re.M | re.S))
+
+
+def test_the_tutorials_program_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the embedded model, as it is written."""
+    names: dict[str, object] = {}
+    exec(compile(python_blocks("docs/tutorial.md"), "docs/tutorial.md", "exec"), names)
+    said = capsys.readouterr().out
+    assert re.search(r"nearest point: \d+ px; made up: \d+% of the right picture", said)
+    assert "view 4 of 4" in said
+    written = {path.name for path in here.iterdir()}
+    assert written >= {"ball.png", "ball-anaglyph.jpg", "ball-cross-eyed.jpg", "cone.png", "estimated.png"}
+    assert len([name for name in written if name.startswith("views-")]) == 3
+
+
+@pytest.mark.usefixtures("files")
+def test_the_tutorials_commands_write_what_they_say(here: Path, run: Run, model: Path, estimator: Path) -> None:
+    lines = command_lines("docs/tutorial.md")
+    assert [line[0] for line in lines] == ["text", "text", "photo", "photo", "text"]
+    for line in lines:
+        estimating = () if "--disparity" in line else ("--depth-estimator", estimator)
+        result = run(*line, "--model", model, "--steps", "4", "--quiet", *estimating)
+        assert (result.exit_code, result.stderr) == (0, ""), line
+        written = result.stdout.splitlines()
+        assert written
+        assert all((here / name).is_file() for name in written)
+
+
 @pytest.mark.usefixtures("files")
 def test_the_commands_of_other_models_write_theirs(here: Path, run: Run, estimator: Path, tmp_path: Path) -> None:
     tiny.xl_pipeline().save_pretrained(tmp_path / "tiny-xl", safe_serialization=True)

@@ -4,17 +4,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from stereodiffusion.cli.checking import Common
-from stereodiffusion.cli.choices import EXTRAS, FORMATS
-from stereodiffusion.cli.outputs import settle_output, stem_of, written_files
-from stereodiffusion.config import StereoConfig
+from stereodiffusion.cli.choices import EXTRAS, FORMATS, Extra
+from stereodiffusion.cli.outputs import Files, settle_output, stem_of, written_files
 from stereodiffusion.errors import FormatError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.pair import StereoPair
 
 
-def wanted(*formats: str, also: tuple[str, ...] = ()) -> Common:
-    return Common(config=StereoConfig(), photo=StereoConfig(), deepened=False, formats=formats or ("sbs",), also=also)  # pyright: ignore[reportArgumentType]
+def wanted(*formats: str, also: tuple[Extra, ...] = ()) -> Files:
+    return Files(formats=formats or ("sbs",), also=also)
 
 
 def test_names_from_prompts() -> None:
@@ -90,8 +88,8 @@ def test_the_files_are_those_that_a_pair_writes(name: str, formats: tuple[str, .
     assert set(written_files(tmp_path / name, wanted(*formats, also=EXTRAS))) == set(expected)
 
 
-def several(*formats: str) -> Common:
-    return replace(wanted(*formats), positions=(0.0, 0.5, 1.0))
+def several(*formats: str) -> Files:
+    return replace(wanted(*formats), views=3)
 
 
 def test_views_and_quilts_are_numbered_when_they_are_taken(here: Path) -> None:

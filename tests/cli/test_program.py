@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Run
@@ -75,8 +74,8 @@ def test_models_are_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "on disk" in shown or "with the package" in shown
         assert f"{card.licence}, {'commercial use allowed' if card.commercial_use else 'no commercial use'}" in flowing
         assert card.note in flowing
-        assert ("guidance" in flowing) == (card.guidance is not None)
-        assert card.guidance is None or f"guidance {card.guidance:g} with the presets fast and best" in flowing
+        assert ("presets fast and best" in flowing) == bool(card.suits)
+        assert all(f"{name} {value}" in flowing for name, value in card.suits.items())
         if card.repository is not None:
             assert f"{card.download_mb} MB" in shown
             assert f"{card.repository} at {card.revision}" in flowing
@@ -87,22 +86,3 @@ def test_an_error_in_a_process_of_its_own() -> None:
     result = execute("photo", "nowhere.jpg")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "stereodiffusion: error: nowhere.jpg: no such file\n"
-
-
-def test_an_interrupt_in_the_middle_leaves_nothing(model: Path, estimator: Path, tmp_path: Path) -> None:
-    code = (
-        "import signal\n"
-        "from stereodiffusion.cli import progress\n"
-        "def interrupt(display, at):\n"
-        "    if at.step == 2: signal.raise_signal(signal.SIGINT)\n"
-        "progress.Display._advance = interrupt\n"
-        "from stereodiffusion.cli.main import main\n"
-        "main()"
-    )
-    output = tmp_path / "ball.png"
-    result = execute(
-        *("text", "a red ball", "-o", str(output), "--model", str(model), "--depth-estimator", str(estimator)),
-        code=code,
-    )
-    assert (result.returncode, result.stdout, result.stderr) == (130, "", "stereodiffusion: interrupted\n")
-    assert list(tmp_path.iterdir()) == []

@@ -17,10 +17,10 @@ def files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "text.txt").write_text("no picture")
     (here / "folder").mkdir()
 
-    def refuse(*arguments: object) -> None:
-        raise AssertionError(f"a model was asked for: {arguments}")
+    def refuse(*arguments: object, **named: object) -> None:
+        raise AssertionError(f"a model was asked for: {named}")
 
-    monkeypatch.setattr("stereodiffusion.cli.commands._prepare", refuse)
+    monkeypatch.setattr("stereodiffusion.synthesis.model.StereoDiffusion._load", refuse)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["text", " "], "the prompt is empty: say what the picture shows"),
         (["text", "a ball", "--stepps", "5"], "No such option: --stepps"),
         (["text", "a ball", "--steps", "many"], "Invalid value for '--steps'"),
-        (["text", "a ball", "--steps", "1"], "steps must be at least 2, got 1"),
+        (["text", "a ball", "--steps", "1"], "--steps must be at least 2, got 1"),
         (["text", "a ball", "--preset", "quick"], "--preset must be one of paper, fast, best, got 'quick'"),
         (["text", "a ball", "--format", "hologram"], "got 'hologram'"),
         (["text", "a ball", "-o", "nowhere/ball.png"], "the folder nowhere does not exist"),
@@ -57,7 +57,7 @@ def files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["photo", "cat.png", "-o", "a" * 300], "cannot be used: File name too long"),
         (["photo", "cat.png", "--disparity", "a" * 300], "cannot be used: File name too long"),
         (["text", "a ball", "--model", "a" * 300], "there is no model"),
-        (["text", "a ball", "--guidance", "nan"], "guidance must be finite and at least 1, got nan"),
+        (["text", "a ball", "--guidance", "nan"], "--guidance must be finite and at least 1, got nan"),
         (["photo", "cat.png", "-o", "cat.png"], "cat.png is read by this command and would be replaced"),
         (["photo", "cat.png", "--disparity", "cat.pfm"], "cat.pfm: no such file"),
         (["photo", "cat.png", "--disparity", "depth.png"], "depth.png holds whole numbers: say with --map-scale"),
@@ -80,7 +80,7 @@ def test_debug_shows_where_it_was_refused(run: Run) -> None:
     result = run("text", "a ball", "--steps", "1", "--debug")
     assert result.exit_code == 2
     assert "Traceback" in result.stderr
-    assert result.stderr.endswith("stereodiffusion: error: steps must be at least 2, got 1\n")
+    assert result.stderr.endswith("stereodiffusion: error: --steps must be at least 2, got 1\n")
 
 
 def test_a_failure_of_ours(run: Run) -> None:
@@ -99,9 +99,9 @@ def test_a_failure_of_ours_with_debug(run: Run) -> None:
 
 
 def test_an_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stereodiffusion.cli.commands._prepare", interrupt)
+    monkeypatch.setattr("stereodiffusion.synthesis.model.StereoDiffusion._load", interrupt)
     result = run("text", "a ball")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "stereodiffusion: interrupted\n")

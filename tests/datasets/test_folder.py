@@ -82,3 +82,14 @@ def test_eyes_of_different_size_are_refused(tmp_path: Path) -> None:
     trees.write(tmp_path / "right" / "x.png", np.zeros((13, 20, 3), np.uint8))
     with pytest.raises(DatasetError, match=r"right/x\.png: expected 12 x 20 like x\.png, got 13 x 20"):
         open_folder(tmp_path).read("x")
+
+
+def test_a_folder_says_its_scale(tmp_path: Path) -> None:
+    write_pair(tmp_path, "x")
+    trees.write_levels(tmp_path / "disparity" / "x.png", 5)
+    (tmp_path / "scale.txt").write_text("5\n")
+    trees.check(open_folder(tmp_path).read("x"))
+    for wrong in ("0", "five", "nan"):
+        (tmp_path / "scale.txt").write_text(wrong)
+        with pytest.raises(DatasetError, match=r"scale\.txt: expected a number above 0"):
+            open_folder(tmp_path).read("x")

@@ -104,3 +104,11 @@ def test_a_map_of_false_colours_is_refused(tmp_path: Path) -> None:
     Image.fromarray(trees.views()[0]).save(tmp_path / "disp_occ_0" / "000003_10.png")
     with pytest.raises(DatasetError, match=r"disp_occ_0/000003_10\.png: .*coloured"):
         open_kitti(tmp_path).read("000003_10")
+
+
+def test_maps_of_eight_bits_are_refused(tmp_path: Path) -> None:
+    part = tmp_path / "training"
+    write_frame(part, "000000_10", "image_2", "image_3", None)
+    trees.write_levels(part / "disp_occ_0" / "000000_10.png", 5)
+    with pytest.raises(DatasetError, match=r"000000_10\.png: expected disparity in 16 bits as KITTI has it, got 8"):
+        open_kitti(tmp_path).read("training/000000_10")

@@ -9,6 +9,7 @@ from tests.datasets import trees
 
 from stereodiffusion.datasets import StereoSample, open_middlebury
 from stereodiffusion.errors import DatasetError
+from stereodiffusion.formats.pfm import encode_pfm
 
 
 def write_stepped(folder: Path, scale: int, size: tuple[int, int] = trees.SIZE, *, netpbm: bool = False) -> None:
@@ -176,3 +177,12 @@ def test_disparity_is_missing_only_where_it_is_published(tmp_path: Path) -> None
     for name in ("disp1.png", "disp5.png"):
         (tmp_path / "FullSize" / "Dwarves" / name).unlink()
     assert open_middlebury(tmp_path).read("FullSize/Dwarves").disparity is None
+
+
+@pytest.mark.parametrize("written", [0.0, -1.0, float("nan")])
+def test_what_is_not_above_zero_is_unknown_in_a_pfm(tmp_path: Path, written: float) -> None:
+    scene = tmp_path / "Scene-perfect"
+    trees.write_views(scene / "im0.png", scene / "im1.png")
+    holes = np.where(np.isinf(trees.disparity()), written, trees.disparity()).astype(np.float32)
+    (scene / "disp0.pfm").write_bytes(encode_pfm(holes))
+    trees.check(open_middlebury(tmp_path).read("Scene-perfect"))

@@ -23,6 +23,8 @@ from transformers import (
     ZoeDepthImageProcessorPil,
 )
 
+from stereodiffusion.depth.spread import GLPNWithSpread
+
 BEIT: dict[str, Any] = {
     "hidden_size": 16,
     "num_hidden_layers": 4,
@@ -104,16 +106,27 @@ def depth_anything(kind: str = "relative") -> tuple[nn.Module, Any]:
     return DepthAnythingForDepthEstimation(config), processor
 
 
-def glpn() -> tuple[nn.Module, Any]:
-    """vinvino02/glpn-nyu: metres, at the picture's own size rounded down to a multiple of 32."""
-    config = GLPNConfig(
+def glpn_config(**changes: Any) -> GLPNConfig:
+    """Four stages of one layer."""
+    return GLPNConfig(
         num_encoder_blocks=4,
         depths=[1, 1, 1, 1],
         hidden_sizes=[8, 8, 8, 8],
         num_attention_heads=[1, 1, 2, 2],
         decoder_hidden_size=8,
+        **changes,
     )
-    return GLPNForDepthEstimation(config), GLPNImageProcessorPil()
+
+
+def glpn() -> tuple[nn.Module, Any]:
+    """vinvino02/glpn-nyu: metres, at the picture's own size rounded down to a multiple of 32."""
+    return GLPNForDepthEstimation(glpn_config()), GLPNImageProcessorPil()
+
+
+def glpn_relative() -> tuple[nn.Module, Any]:
+    """A GLPN that predicts relative inverse depth and, with a second head, its spread."""
+    config = glpn_config(depth_estimation_type="relative", max_depth=1)
+    return GLPNWithSpread(config), GLPNImageProcessorPil()
 
 
 def zoedepth() -> tuple[nn.Module, Any]:
@@ -139,6 +152,7 @@ FAMILIES: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
     "depth-anything": depth_anything,
     "depth-anything-metric": lambda: depth_anything("metric"),
     "glpn": glpn,
+    "glpn-relative": glpn_relative,
     "zoedepth": zoedepth,
 }
 

@@ -15,7 +15,7 @@ from stereodiffusion.depth import MonocularDepth, load_depth_estimator
 from stereodiffusion.depth.estimator import NEAREST_M, prediction_of
 from stereodiffusion.errors import GeometryError, ModelError
 
-RELATIVE = ["dpt", "dpt-hybrid", "dpt-beit", "depth-anything"]
+RELATIVE = ["dpt", "dpt-hybrid", "dpt-beit", "depth-anything", "glpn-relative"]
 METRIC = ["depth-anything-metric", "glpn", "zoedepth"]
 
 

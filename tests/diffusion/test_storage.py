@@ -2,25 +2,26 @@
 
 import gc
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tests import tiny
+from tests.diffusion.sources import source
 from torch import Tensor
 
 from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL
-from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import stack_rows
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.schedule import ddim_schedule
+from stereodiffusion.diffusion.source import Target
 from stereodiffusion.diffusion.storage import InMainMemory, LayerTokens, OnDisk, bytes_per_step, steps_within
-from stereodiffusion.diffusion.trajectory import Trajectory, recorder, sample_left
-from stereodiffusion.diffusion.views import right_beside
+from stereodiffusion.diffusion.trajectory import Trajectory, recorder, sample_source
+from stereodiffusion.diffusion.views import view_beside
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.settings import Settings
 
 STEPS = 8
 GRID = (2, 4, 8, 16)
@@ -35,19 +36,19 @@ def prompted(backbone: StableDiffusion) -> Conditioning:
     return Conditioning(embedding=embedding, unconditional=nothing, guidance=3.0)
 
 
-def steps_of(backbone: StableDiffusion, config: StereoConfig, relief: Tensor) -> tuple[Trajectory, list[Step]]:
-    given, schedule = [prompted(backbone)] * STEPS, ddim_schedule(backbone.alphas, STEPS)
+def steps_of(backbone: StableDiffusion, config: Settings, relief: Tensor) -> tuple[Trajectory, list[Step]]:
+    given, schedule = prompted(backbone), ddim_schedule(backbone.alphas, STEPS)
     record = recorder(backbone, config, rows=4, grid=(8, 16))
-    for _ in sample_left(backbone, normal(1), given, schedule, record):
+    for _ in sample_source(backbone, normal(1), [given] * STEPS, schedule, record):
         pass
     left = record.trajectory()
     cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
-    steps = right_beside(backbone, left, given, schedule, cells, config, normal(2), given_left=given)
-    return left, list(steps)
+    recorded = source(backbone, left, given, schedule, config, normal(2))
+    return left, list(view_beside(recorded, Target(cells=cells, given=recorded.given)))
 
 
-def taken(memory: Mapping[int, LayerTokens]) -> int:
-    return sum(tokens.nbytes for layers in memory.values() for tokens in layers.values())
+def taken(tokens: Mapping[int, LayerTokens]) -> int:
+    return sum(each.nbytes for layers in tokens.values() for each in layers.values())
 
 
 @pytest.mark.parametrize("beyond", ["offload", "recompute"])
@@ -55,15 +56,15 @@ def taken(memory: Mapping[int, LayerTokens]) -> int:
 def test_the_right_view_is_the_same_wherever_the_memory_is(
     backbone: StableDiffusion, relief: Tensor, beyond: Any, share: float
 ) -> None:
-    base = StereoConfig(steps=STEPS, guidance=3.0, memory_budget_mb=None)
+    base = tiny.settings({"sampling.steps": STEPS, "guidance.scale": 3.0, "views.tokens_mb": None})
     whole, kept = steps_of(backbone, base, relief)
-    config = replace(base, memory_budget_mb=share * taken(whole.memory) / 1e6, beyond_budget=beyond)
+    config = base.changed({"views.tokens_mb": share * taken(whole.tokens) / 1e6, "views.beyond": beyond})
     left, steps = steps_of(backbone, config, relief)
     torch.testing.assert_close(steps[-1].latents, kept[-1].latents, rtol=0, atol=1e-4)
 
-    on_device = {index: layers for index, layers in left.memory.items() if isinstance(layers, dict)}
-    shared, fit = len(whole.memory), int(share * len(whole.memory))
-    assert taken(on_device) * shared == taken(whole.memory) * fit
+    on_device = {index: layers for index, layers in left.tokens.items() if isinstance(layers, dict)}
+    shared, fit = len(whole.tokens), int(share * len(whole.tokens))
+    assert taken(on_device) * shared == taken(whole.tokens) * fit
     costs = [step.evaluations for step in steps]
     again = 0 if beyond == "offload" else 4
     assert costs == [0] + [4] * fit + [4 + again] * (shared - fit)
@@ -102,8 +103,8 @@ def test_as_many_steps_stay_as_fit() -> None:
     assert steps_within(2000, 93_000_000, 40) == 21
     assert steps_within(0, 93_000_000, 40) == 0
     assert steps_within(2000, 0, 40) == 40
-    with pytest.raises(ConfigError, match="memory_budget_mb must be at least 0, got -1"):
-        StereoConfig(memory_budget_mb=-1)
+    with pytest.raises(ConfigError, match=r"views\.tokens_mb must be at least 0, got -1"):
+        tiny.settings({"views.tokens_mb": -1})
 
 
 @pytest.fixture(params=[OnDisk, InMainMemory])

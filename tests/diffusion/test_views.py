@@ -8,19 +8,22 @@ import pytest
 import torch
 from tests import tiny
 from tests.diffusion import literal
+from tests.diffusion.sources import source
 from torch import Tensor
 
 from stereodiffusion.backbones.sd import StableDiffusion
-from stereodiffusion.config import StereoConfig, preset
 from stereodiffusion.diffusion.denoise import Conditioning, Step, Transition
 from stereodiffusion.diffusion.inversion import invert, null_text
 from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
 from stereodiffusion.diffusion.shift import CellMap, deblur, resync_copy, resync_mixed, stereo_shift
 from stereodiffusion.diffusion.solver import State, ddim_step
-from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember, sample_left
-from stereodiffusion.diffusion.views import both_views, right_beside, split_views
+from stereodiffusion.diffusion.source import Target
+from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember, sample_source
+from stereodiffusion.diffusion.views import both_views, split_views, view_beside
 from stereodiffusion.errors import ConfigError, GeometryError
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.presets import preset
+from stereodiffusion.settings import Settings
 
 GRID = (2, 4, 8, 16)
 """Two pictures of 64 x 128 pixels."""
@@ -40,10 +43,10 @@ def prompted(backbone: StableDiffusion, guidance: float, count: int = 2, depth: 
 
 
 def sampled(
-    backbone: StableDiffusion, x: Tensor, given: Conditioning, schedule: Schedule, config: StereoConfig
+    backbone: StableDiffusion, x: Tensor, given: Conditioning, schedule: Schedule, config: Settings
 ) -> Trajectory:
     record = recorder(backbone, config)
-    for _ in sample_left(backbone, x, [given] * schedule.steps, schedule, record):
+    for _ in sample_source(backbone, x, [given] * schedule.steps, schedule, record):
         pass
     return record.trajectory()
 
@@ -64,15 +67,16 @@ def test_paper_preset_is_the_authors_method_at_every_step(
 ) -> None:
     pipe = tiny.pipeline(kind)
     backbone = StableDiffusion.from_pipeline(pipe, name="tiny")
-    config = replace(preset("paper", "text"), attention=direction, deblur=with_deblur)
+    config = preset("paper", "text").changed({"views.attention.mode": direction, "shift.deblur": with_deblur})
     schedule = ddim_schedule(backbone.alphas, 50, offset=1)
     disparity = Disparity.from_pixels(relief)
     depth = literal.unit(noise(3, (2, 1, 8, 16))) * 2 - 1 if kind == "depth" else None
-    given = prompted(backbone, config.guidance, depth=depth)
+    given = prompted(backbone, config.guidance.scale, depth=depth)
     x, fresh = noise(1), noise(2)
 
     cells = tiny.cells(disparity, config)
-    ours = list(both_views(backbone, x, [given] * 50, [given] * 50, schedule, cells, config, fresh))
+    own = source(backbone, x, given, schedule, config, fresh)
+    ours = list(both_views(own, Target(cells=cells, given=own.given)))
 
     pipe.scheduler.set_timesteps(50)
     assert given.unconditional is not None
@@ -104,8 +108,10 @@ def test_recorded_and_joint_give_the_same_right_view(
     kind: tiny.Kind, guidance: float, resync: Any, relief: Tensor
 ) -> None:
     backbone = StableDiffusion.from_pipeline(tiny.pipeline(kind), name="tiny")
-    config = StereoConfig(steps=20, guidance=guidance, resync=resync, deblur=True)
-    joint = replace(config, left="joint")
+    config = tiny.settings(
+        {"sampling.steps": 20, "guidance.scale": guidance, "views.resync.how": resync, "shift.deblur": True}
+    )
+    joint = config.changed({"views": "together"})
     schedule = ddim_schedule(backbone.alphas, 20)
     cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     depths = literal.unit(noise(3, (2, 2, 1, 8, 16)).flatten(0, 1)).mul(2).sub(1).chunk(2) if kind == "depth" else None
@@ -114,15 +120,16 @@ def test_recorded_and_joint_give_the_same_right_view(
     x, fresh = noise(1), noise(2)
 
     left = sampled(backbone, x, left_given, schedule, config)
-    right = last(right_beside(backbone, left, [right_given] * 20, schedule, cells, config, fresh))
-    together = last(both_views(backbone, x, [left_given] * 20, [right_given] * 20, schedule, cells, joint, fresh))
+    wanted = Target(cells=cells, given=[right_given] * 20)
+    right = last(view_beside(source(backbone, left, left_given, schedule, config, fresh), wanted))
+    together = last(both_views(source(backbone, x, left_given, schedule, joint, fresh), wanted))
     left_together, right_together = split_views(together)
     torch.testing.assert_close(left.clean, left_together, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(right, right_together, rtol=1e-4, atol=1e-4)
 
 
 def test_recorded_and_joint_agree_on_an_inverted_photo(backbone: StableDiffusion, relief: Tensor) -> None:
-    config = replace(preset("fast", "photo"), steps=20)
+    config = preset("fast", "photo").changed({"sampling.steps": 20})
     schedule = ddim_schedule(backbone.alphas, 20, offset=0)
     cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     given = prompted(backbone, 1.0)
@@ -130,58 +137,42 @@ def test_recorded_and_joint_agree_on_an_inverted_photo(backbone: StableDiffusion
     z_0 = noise(1) * 0.8
     last(invert(backbone, z_0, given, schedule, record))
     left, fresh = record.trajectory(), noise(2)
-    alone = last(right_beside(backbone, left, [given] * 20, schedule, cells, config, fresh))
-    together = last(
-        both_views(
-            backbone,
-            left.latents[0],
-            [given] * 20,
-            [given] * 20,
-            schedule,
-            cells,
-            replace(config, left="joint"),
-            fresh,
-            pinned=left.latents,
-        )
-    )
+    recorded, wanted = source(backbone, left, given, schedule, config, fresh), Target(cells=cells, given=[given] * 20)
+    alone = last(view_beside(recorded, wanted))
+    joint = config.changed({"views": "together"})
+    together = last(both_views(source(backbone, left, given, schedule, joint, fresh, pinned=True), wanted))
     left_together, right_together = split_views(together)
     assert torch.equal(left_together, z_0)
     torch.testing.assert_close(alone, right_together, rtol=1e-4, atol=1e-4)
 
 
 def test_what_inversion_remembers_is_what_denoising_along_it_reads(backbone: StableDiffusion) -> None:
-    config = replace(preset("fast", "photo"), steps=10)
+    config = preset("fast", "photo").changed({"sampling.steps": 10})
     schedule = ddim_schedule(backbone.alphas, 10, offset=0)
     given = prompted(backbone, 1.0)
     inverting, replaying = recorder(backbone, config), recorder(backbone, config)
     last(invert(backbone, noise(1), given, schedule, inverting))
     path = inverting.trajectory()
     last(remember(backbone, path.latents, [given] * 10, schedule, replaying))
-    assert sorted(inverting.memory) == sorted(replaying.memory) == list(range(3, 10))
-    for index, layers in inverting.memory.items():
+    assert sorted(inverting.tokens) == sorted(replaying.tokens) == list(range(3, 10))
+    for index, layers in inverting.tokens.items():
         assert sorted(layers) == list(range(7))
         for layer, tokens in layers.items():
-            torch.testing.assert_close(tokens, replaying.memory[index][layer], rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(tokens, replaying.tokens[index][layer], rtol=1e-5, atol=1e-5)
 
 
 def test_unidirectional_attention_leaves_the_left_unchanged(backbone: StableDiffusion, relief: Tensor) -> None:
-    config = StereoConfig(steps=10, guidance=3.0, left="joint")
+    config = tiny.settings({"sampling.steps": 10, "guidance.scale": 3.0, "views": "together"})
     schedule = ddim_schedule(backbone.alphas, 10)
     given, x = prompted(backbone, 3.0), noise(1)
     cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
-    alone = sampled(backbone, x, given, schedule, replace(config, left="recorded")).clean
+    alone = sampled(backbone, x, given, schedule, config.changed({"views": "after-source"})).clean
     both = {
         direction: split_views(
             last(
                 both_views(
-                    backbone,
-                    x,
-                    [given] * 10,
-                    [given] * 10,
-                    schedule,
-                    cells,
-                    replace(config, attention=direction),
-                    noise(2),
+                    source(backbone, x, given, schedule, config.changed({"views.attention.mode": direction}), noise(2)),
+                    Target(cells=cells, given=[given] * 10),
                 )
             )
         )[0]
@@ -193,53 +184,47 @@ def test_unidirectional_attention_leaves_the_left_unchanged(backbone: StableDiff
 
 
 def test_without_any_technique_zero_disparity_gives_the_left_twice(backbone: StableDiffusion) -> None:
-    config = StereoConfig(steps=10, guidance=3.0, resync="off", attention="off")
+    config = tiny.settings(
+        {"sampling.steps": 10, "guidance.scale": 3.0, "views.resync.how": "off", "views.attention.mode": "off"}
+    )
     schedule = ddim_schedule(backbone.alphas, 10)
     given = prompted(backbone, 3.0)
     left = sampled(backbone, noise(1), given, schedule, config)
     identity = CellMap(source=torch.arange(16).expand(2, 1, 8, 16))
-    right = last(right_beside(backbone, left, [given] * 10, schedule, identity, config, noise(2)))
+    recorded = source(backbone, left, given, schedule, config, noise(2))
+    right = last(view_beside(recorded, Target(cells=identity, given=recorded.given)))
     torch.testing.assert_close(right, left.clean, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     "switched",
-    [{"resync": "off"}, {"resync": "mixed"}, {"attention": "off"}, {"deblur": True}, {"attention_places": ("up",)},
-     {"attention_from": 0.6}, {"attention_until": 0.5}, {"shift_at": 0.4}, {"resync_every": 0.1}],
+    [{"views.resync.how": "off"}, {"views.resync.how": "mixed"}, {"views.attention.mode": "off"},
+     {"shift.deblur": True}, {"views.attention.places": ("up",)}, {"views.attention.start": 0.6},
+     {"views.attention.stop": 0.5}, {"shift.at": 0.4}, {"views.resync.every": 0.1}],
     ids=str,
 )  # fmt: skip
 def test_every_switch_matters_on_its_own(backbone: StableDiffusion, relief: Tensor, switched: dict[str, Any]) -> None:
-    base = StereoConfig(steps=10, guidance=3.0)
+    base = tiny.settings({"sampling.steps": 10, "guidance.scale": 3.0})
     schedule = ddim_schedule(backbone.alphas, 10)
     given = prompted(backbone, 3.0)
 
-    def right(config: StereoConfig) -> Tensor:
+    def right(config: Settings) -> Tensor:
         cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
         left = sampled(backbone, noise(1), given, schedule, config)
-        return last(right_beside(backbone, left, [given] * 10, schedule, cells, config, noise(2)))
+        recorded = source(backbone, left, given, schedule, config, noise(2))
+        return last(view_beside(recorded, Target(cells=cells, given=recorded.given)))
 
-    assert (right(base) - right(replace(base, **switched))).abs().max() > 1e-3
+    assert (right(base) - right(base.changed(switched))).abs().max() > 1e-3
 
 
 def test_one_left_serves_several_right_views(backbone: StableDiffusion, relief: Tensor) -> None:
-    config = StereoConfig(steps=10, guidance=3.0)
+    config = tiny.settings({"sampling.steps": 10, "guidance.scale": 3.0})
     schedule = ddim_schedule(backbone.alphas, 10)
     given = prompted(backbone, 3.0)
     left = sampled(backbone, noise(1), given, schedule, config)
-    rights = [
-        last(
-            right_beside(
-                backbone,
-                left,
-                [given] * 10,
-                schedule,
-                tiny.cells(Disparity.from_pixels(relief * px), config),
-                config,
-                noise(2),
-            )
-        )
-        for px in (24, 12, 24)
-    ]
+    recorded = source(backbone, left, given, schedule, config, noise(2))
+    cells = [tiny.cells(Disparity.from_pixels(relief * px), config) for px in (24, 12, 24)]
+    rights = [last(view_beside(recorded, Target(cells=each, given=recorded.given))) for each in cells]
     assert torch.equal(rights[0], rights[2])
     assert not torch.equal(rights[0], rights[1])
 
@@ -249,22 +234,26 @@ def test_coarse_right_steps_are_those_of_a_left_that_was_coarse(
     backbone: StableDiffusion, relief: Tensor, resync: Any
 ) -> None:
     """Of a left that was denoised in 20 steps, a right view that takes two at once needs every second level alone."""
-    config = StereoConfig(steps=20, guidance=3.0, resync=resync, right_every=0.1, shift_at=0.25)
+    config = tiny.settings(
+        {"sampling.steps": 20, "guidance.scale": 3.0, "views.resync.how": resync, "views.every": 0.1, "shift.at": 0.25}
+    )
     schedule = ddim_schedule(backbone.alphas, 20)
     given, fresh = prompted(backbone, 3.0), noise(2)
     cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     left = sampled(backbone, noise(1), given, schedule, config)
-    steps = list(right_beside(backbone, left, [given] * 20, schedule, cells, config, fresh))
+    recorded = source(backbone, left, given, schedule, config, fresh)
+    steps = list(view_beside(recorded, Target(cells=cells, given=recorded.given)))
     assert [step.index for step in steps] == [5, 7, 9, 11, 13, 15, 17, 19]
-    assert sorted(left.memory) == [6, 8, 10, 12, 14, 16, 18]
+    assert sorted(left.tokens) == [6, 8, 10, 12, 14, 16, 18]
 
     # The same by hand: levels 0, 2, 4 ... of the left are a left of ten steps, shifted after its step 2.
     halved = Schedule(timesteps=schedule.timesteps[::2], alphas=schedule.alphas[::2])
     coarse_left = Trajectory(
-        latents=left.latents[::2], memory={index // 2: layers for index, layers in left.memory.items()}
+        latents=left.latents[::2], tokens={index // 2: layers for index, layers in left.tokens.items()}
     )
-    coarse = replace(config, steps=10, right_every=0.0)
-    by_hand = list(right_beside(backbone, coarse_left, [given] * 10, halved, cells, coarse, fresh))
+    coarse = config.changed({"sampling.steps": 10, "views.every": 0.0})
+    halfway = source(backbone, coarse_left, given, halved, coarse, fresh)
+    by_hand = list(view_beside(halfway, Target(cells=cells, given=halfway.given)))
     assert coarse.shift_index == 2
 
     if resync == "off":
@@ -279,12 +268,13 @@ def test_coarse_right_steps_are_those_of_a_left_that_was_coarse(
 
 @pytest.mark.parametrize("stop_after", [1, 4, 8])
 def test_breaking_off_leaves_the_model_unpatched(backbone: StableDiffusion, relief: Tensor, stop_after: int) -> None:
-    config = StereoConfig(steps=10, guidance=3.0, left="joint")
+    config = tiny.settings({"sampling.steps": 10, "guidance.scale": 3.0, "views": "together"})
     schedule = ddim_schedule(backbone.alphas, 10)
     given, x = prompted(backbone, 3.0), noise(1)
     cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     before = backbone.predict(x, 500, given.embedding)
-    steps = both_views(backbone, x, [given] * 10, [given] * 10, schedule, cells, config, noise(2))
+    own = source(backbone, x, given, schedule, config, noise(2))
+    steps = both_views(own, Target(cells=cells, given=own.given))
     for _ in range(stop_after):
         next(steps)  # type: ignore[call-overload]
         assert torch.equal(backbone.predict(x, 500, given.embedding), before)
@@ -292,17 +282,18 @@ def test_breaking_off_leaves_the_model_unpatched(backbone: StableDiffusion, reli
 
 
 def test_a_trajectory_that_does_not_remember_is_refused(backbone: StableDiffusion, relief: Tensor) -> None:
-    config = StereoConfig(steps=10, guidance=3.0)
+    config = tiny.settings({"sampling.steps": 10, "guidance.scale": 3.0})
     schedule = ddim_schedule(backbone.alphas, 10)
     given = prompted(backbone, 3.0)
     left = sampled(backbone, noise(1), given, schedule, config)
     cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
-    forgetful = Trajectory(latents=left.latents, memory={})
+    recorded = source(backbone, left, given, schedule, config, noise(2))
+    forgetful = replace(recorded, trajectory=Trajectory(latents=left.latents, tokens={}))
     with pytest.raises(ConfigError, match="does not remember the attention of step 3"):
-        last(right_beside(backbone, forgetful, [given] * 10, schedule, cells, config, noise(2)))
+        last(view_beside(forgetful, Target(cells=cells, given=recorded.given)))
     unguided = prompted(backbone, 1.0)
     with pytest.raises(ConfigError, match="recorded for 4 rows, now there are 2"):
-        last(right_beside(backbone, left, [unguided] * 10, schedule, cells, config, noise(2)))
+        last(view_beside(recorded, Target(cells=cells, given=[unguided] * 10)))
 
 
 # --- shift, SPSMD, deblur ------------------------------------------------------------------------------------------
@@ -379,7 +370,9 @@ def test_denoising_retraces_an_inverted_path(v_backbone: StableDiffusion, label:
         schedule = ddim_schedule(v_backbone.alphas, steps, offset=0)
         record = Recorder(layers=(), indices=())
         last(invert(v_backbone, z_0, given, schedule, record, label=label))
-        back = sampled(v_backbone, record.trajectory().latents[0], given, schedule, StereoConfig(steps=steps))
+        back = sampled(
+            v_backbone, record.trajectory().latents[0], given, schedule, tiny.settings({"sampling.steps": steps})
+        )
         return float((back.clean - z_0).square().mean())
 
     coarse, fine = error(10), error(100)
@@ -440,7 +433,7 @@ def test_null_text_is_its_authors_optimisation(backbone: StableDiffusion) -> Non
         torch.testing.assert_close(ours.unconditional.tokens, reference, rtol=0, atol=1e-3)  # one Adam step is 1e-2
 
     # It does what it is for: guidance alone drifts away from the pivot, the optimised embeddings do not.
-    drifted = sampled(backbone, pivot[0], given, schedule, StereoConfig(steps=10)).clean
+    drifted = sampled(backbone, pivot[0], given, schedule, tiny.settings({"sampling.steps": 10})).clean
     assert (reached[-1] - pivot[-1]).square().mean() < 0.5 * (drifted - pivot[-1]).square().mean()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.files import read_bytes, write_files
+from stereodiffusion.formats.files import check_targets, read_bytes, write_files
 
 
 def test_writes_all_in_order_and_replaces(tmp_path: Path) -> None:
@@ -84,4 +84,34 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     path.write_bytes(b"1")
     path.chmod(0)
     with pytest.raises(FormatError, match="secret: cannot be read: Permission denied"):
+        read_bytes(path)
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(0o440)
+    write_files({path: b"new"})
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o440
+
+
+def test_what_cannot_be_a_target_is_told_without_writing(tmp_path: Path) -> None:
+    loop, pipe = tmp_path / "loop", tmp_path / "pipe"
+    loop.symlink_to(loop)
+    os.mkfifo(pipe)
+    for path, message in (
+        (loop, "leads back to itself"),
+        (pipe, "device or pipe"),
+        (Path("-"), "name, got '-'"),
+    ):
+        with pytest.raises(FormatError, match=message):
+            check_targets([path])
+
+
+def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(FormatError, match="sparse: too large: expected at most 500 MB"):
         read_bytes(path)

@@ -207,10 +207,10 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     contents["only a signature"] = (deep, "none or damaged|damaged or truncated")
     file = io.BytesIO()
     noise.save(file, "GIF", save_all=True, append_images=[noise.rotate(90)])
-    contents["animation"] = (file.getvalue(), "single picture, got 2 frames")
+    contents["animation"] = (file.getvalue(), "single picture, got several")
     file = io.BytesIO()
     noise.save(file, "TIFF", save_all=True, append_images=[noise])
-    contents["pages"] = (file.getvalue(), "single picture, got 2 frames")
+    contents["pages"] = (file.getvalue(), "single picture, got several")
     file = io.BytesIO()
     Image.new("F", (4, 4)).save(file, "TIFF")
     contents["float"] = (file.getvalue(), "8 or 16 bits per channel, got 32")
@@ -254,7 +254,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, encode_png: EncodePng) 
     small[29:33] = struct.pack(">I", zlib.crc32(bytes(small[12:29])))
     path = tmp_path / "bomb.png"
     path.write_bytes(bytes(small))
-    with pytest.raises(FormatError, match="too large to be read safely"):
+    with pytest.raises(FormatError, match="too large: expected at most 50 megapixels and sides"):
         read_image(path)
 
 
@@ -330,7 +330,7 @@ def test_only_one_picture_goes_into_a_file(tmp_path: Path, eyes: tuple[torch.Ten
 def test_gif_frames_are_not_stills() -> None:
     file = io.BytesIO()
     Image.new("L", (2, 2)).save(file, "GIF", save_all=True, append_images=[Image.new("L", (2, 2), 255)])
-    with pytest.raises(FormatError, match="2 frames"):
+    with pytest.raises(FormatError, match="several frames"):
         from_pil(Image.open(file))
     assert [from_pil(frame.copy()).mean().item() for frame in ImageSequence.Iterator(Image.open(file))] == [0, 1]
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError
 from stereodiffusion.formats import MapKind, RawMap, Unknown, disparity_from_map, read_map, visualise, write_map
-from stereodiffusion.formats.maps import encode_map
+from stereodiffusion.formats.maps import encode_map, shows_whole
 from stereodiffusion.formats.pfm import encode_pfm
 from stereodiffusion.geometry import Disparity, StereoRig
 
@@ -146,7 +146,7 @@ def bad_maps(encode_png: EncodePng) -> dict[str, tuple[bytes, str]]:
         "bilevel": (bilevel.getvalue(), "at least 8 bits, got 1"),
         "half a pgm": (b"P5 4 4 255\n" + bytes(8), "truncated|damaged"),
         "stretched pgm": (b"P5 4 4 100\n" + bytes(16), "end at 255 or 65535"),
-        "pages": (pages.getvalue(), "single page, got 2"),
+        "pages": (pages.getvalue(), "single picture, got several pages"),
         "jpeg": (jpeg.getvalue(), "JPEG loses too much"),
         "text": (b"depth", "this is none of them"),
         "half a pfm": (encode_pfm(np.zeros((4, 4), np.float32))[:40], "4 x 4 has 64 bytes of values, got 28"),
@@ -207,6 +207,42 @@ def test_what_stands_for_unknown(kind: MapKind, unknown: Unknown, expected: list
     assert (disparity.pixels[~disparity.known] == 0).all()
 
 
+@pytest.mark.parametrize(("unknown", "expected"), [("negative", [True, False, True]), (-16.0, [True, False, True])])
+def test_negative_or_a_number_may_stand_for_unknown(unknown: Unknown, expected: list[bool]) -> None:
+    """What block matching writes where it finds nothing is -16."""
+    disparity = disparity_from_map(raw(16, -16, 32, integer=True), "disparity-px", scale=16.0, unknown=unknown)
+    assert disparity.known.flatten().tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["near-is-bright", "near-is-dark"])
+def test_the_narrowest_and_the_widest_range_are_ranges(kind: MapKind) -> None:
+    for values in ((0, 1.4e-45, 2.8e-45), (-3e38, 0, 3e38)):
+        pixels = disparity_from_map(raw(*values), kind, nearest_px=10.0).pixels.flatten().tolist()
+        assert sorted(pixels) == pytest.approx([0, 5, 10], abs=0.01)
+
+
+def test_what_is_too_slight_to_move_anything_is_zero() -> None:
+    assert not disparity_from_map(raw(0, 1e-45), "disparity-px").pixels.any()
+    with pytest.raises(GeometryError, match="too near to have a disparity"):
+        disparity_from_map(raw(1e-45, 1), "depth-m", rig=RIG)
+
+
+@pytest.mark.parametrize(
+    ("of_map", "of_photo", "fits"),
+    [
+        ((392, 686), (1080, 1920), True),  # 14
+        ((384, 1248), (375, 1242), True),  # 32
+        ((1080, 1920), (1080, 1920), True),
+        ((540, 960), (1080, 1920), True),
+        ((384, 384), (1080, 1920), False),
+        ((32, 32), (1080, 1920), False),
+        ((400, 686), (1080, 1920), False),
+    ],
+)
+def test_depth_networks_round_the_sides(of_map: tuple[int, int], of_photo: tuple[int, int], fits: bool) -> None:
+    assert shows_whole(of_map, of_photo) is fits
+
+
 def test_infinite_depth() -> None:
     sky = raw(5, float("inf"))
     assert disparity_from_map(sky, "depth-m", rig=RIG).known.flatten().tolist() == [True, False]
@@ -246,6 +282,7 @@ def test_a_converged_map_may_be_negative() -> None:
         (raw(0, 1), {"kind": "depth-m", "rig": RIG}, FormatError, "if 0 marks the unknown, say zero"),
         (raw(-1, 1), {"kind": "depth-m", "rig": RIG}, GeometryError, "not positive"),
         (raw(-1, -2), {"kind": "disparity-px"}, GeometryError, "sign turned round"),
+        (raw(-9999, 1), {"kind": "disparity-px"}, GeometryError, "-9999 px, exceeds the width, 2 px: .* say negative"),
         (raw(30, 512), {"kind": "disparity-px"}, GeometryError, "512 px, exceeds the width, 2 px: is scale right"),
     ],
 )
@@ -258,7 +295,7 @@ def test_what_makes_no_sense(values: RawMap, arguments: dict[str, Any], error: t
 
 # --- writing ------------------------------------------------------------------------------------------------------
 
-SPARSE = st.lists(st.one_of(st.none(), st.floats(0, 40, width=32)), min_size=42, max_size=42)
+SPARSE = st.lists(st.one_of(st.none(), st.floats(2.0**-90, 40, width=32), st.just(0.0)), min_size=42, max_size=42)
 
 
 def sparse(values: list[float | None]) -> Disparity:

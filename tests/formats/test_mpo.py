@@ -55,3 +55,19 @@ def test_deterministic(eyes: tuple[Tensor, Tensor]) -> None:
 def test_large_pictures(eyes: tuple[Tensor, Tensor]) -> None:
     large = torch.nn.functional.interpolate(eyes[0], (300, 400))
     assert [frame.shape for frame in frames(encode_mpo(large, large))] == [(300, 400, 3)] * 2
+
+
+def test_each_eye_begins_with_exif_and_an_mpf_segment_as_in_cameras(eyes: tuple[Tensor, Tensor]) -> None:
+    """DC-007, 5.1 and 6.2: APP1 follows SOI, APP2 "MPF" follows that; the second picture tells which eye it is."""
+    content = encode_mpo(*eyes, {"seed": 3})
+    index: Any = Image.open(io.BytesIO(content)).mpinfo  # pyright: ignore[reportAttributeAccessIssue]
+    second = content[len(content) - index[0xB002][1]["Size"] :]
+    for number, picture in enumerate((content, second), start=1):
+        assert picture[:4] == b"\xff\xd8\xff\xe1"
+        assert picture[6:12] == b"Exif\0\0"
+        at = 4 + int.from_bytes(picture[4:6], "big")
+        assert picture[at : at + 2] == b"\xff\xe2"
+        assert picture[at + 4 : at + 8] == b"MPF\0"
+        segment = picture[at + 8 : at + 2 + int.from_bytes(picture[at + 2 : at + 4], "big")]
+        assert b"\x01\xb1\x04\0\x01\0\0\0" + bytes([number, 0, 0, 0]) in segment  # MPIndividualNum
+    assert b"StereoDiffusion" in second

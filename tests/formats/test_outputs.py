@@ -2,12 +2,13 @@ import io
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor
 
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats import OUTPUT_FORMATS
-from stereodiffusion.formats.outputs import Extra, extra_file, plan_files
+from stereodiffusion.formats.outputs import Extra, check_files, extra_file, plan_files
 
 
 def names(path: str, *formats: str) -> list[str]:
@@ -87,3 +88,33 @@ def test_every_format_is_a_picture_and_deterministic(eyes: tuple[Tensor, Tensor]
 def test_frame_sizes(eyes: tuple[Tensor, Tensor], name: str, size: tuple[int, int]) -> None:
     for encode in OUTPUT_FORMATS[name].parts.values():
         assert Image.open(io.BytesIO(encode(*eyes, OUTPUT_FORMATS[name].suffixes[0], {}))).size == size
+
+
+@pytest.mark.parametrize("name", OUTPUT_FORMATS)
+@pytest.mark.parametrize("size", [(24, 31), (7, 10)])
+def test_the_frame_is_told_beforehand(name: str, size: tuple[int, int]) -> None:
+    kind, eye = OUTPUT_FORMATS[name], torch.zeros(1, 3, *size)
+    for encode in kind.parts.values():
+        picture = Image.open(io.BytesIO(encode(eye, eye, kind.suffixes[0], {})))
+        assert picture.size[::-1] == kind.frame(*size)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "largest"),
+    [
+        ("w.webp", "sbs", (10, 8191)),
+        ("w.webp", "top-bottom", (8191, 10)),
+        ("w.jpg", "sbs", (10, 32750)),
+        ("w.gif", "wiggle-gif", (10, 65535)),
+        ("w.webp", "wiggle-webp", (10, 16383)),
+        ("w.mpo", "mpo", (10, 65500)),
+    ],
+)
+def test_the_limits_of_formats_are_told_beforehand(
+    tmp_path: Path, file: str, name: str, largest: tuple[int, int]
+) -> None:
+    check_files(tmp_path / file, [name], [], largest)
+    height, width = largest
+    larger = (height, width + 1) if width > height else (height + 1, width)
+    with pytest.raises(FormatError, match="is too large for"):
+        check_files(tmp_path / file, [name], [], larger)

@@ -57,7 +57,7 @@ def test_opencv_reads_and_writes_the_same(tmp_path: Path) -> None:
         (b"PF\n1 1\n-1.0\n" + bytes(12), "colour PFM"),
         (b"Pf\n3 2\n-1.0\n" + bytes(23), "3 x 2 has 24 bytes of values, got 23"),
         (b"Pf\n3 2\n-1.0\n" + bytes(25), "3 x 2 has 24 bytes of values, got 25"),
-        (b"Pf\n0 2\n-1.0\n", "0 x 2 has 0 bytes"),
+        (b"Pf\n0 2\n-1.0\n", "at least one pixel, got 0 x 2"),
         (b"Pf\n1 1\n0.0\n" + bytes(4), "other than 0"),
         (b"Pf\n1 1\n1.2.3\n" + bytes(4), "other than 0, got 1.2.3"),
         (b"Pf\n-1 1\n1.0\n" + bytes(4), "header"),

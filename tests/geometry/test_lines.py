@@ -42,6 +42,19 @@ def test_the_slope_of_stripes_is_found(slope: float) -> None:
     assert float(lines.coherence[..., 20:-20, 20:70].min()) > 0.98
 
 
+def test_little_that_is_known_tells_as_much_as_all() -> None:
+    """A patch of twelve by twelve cells, seen from the corner of what is looked at."""
+    faint = 0.5 + 0.1 * (stripes(0.3) - 0.5)
+    known = torch.zeros((1, 1, SIZE, SIZE), dtype=torch.bool)
+    known[..., 40:52, 40:52] = True
+    lines = isophotes(faint, Disparity(pixels=torch.zeros((1, 1, SIZE, SIZE)), known=known))
+    told = lines.slope[..., 40:66, 40:66]
+    assert torch.allclose(told, torch.tensor(0.3), rtol=0.2)
+    beyond = lines.slope.clone()
+    beyond[..., 25:67, 25:67] = 0
+    assert not bool(beyond.any())
+
+
 def test_noise_and_even_surfaces_have_no_lines() -> None:
     noise = torch.rand((1, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(0))
     for view in (noise, torch.full((1, 3, SIZE, SIZE), 0.5)):

@@ -49,6 +49,34 @@ def test_drawn_one_over_the_other_they_are_the_picture(seed: int) -> None:
     assert torch.allclose(layers.front + (1 - layers.opacity) * layers.behind, picture, atol=1e-6)
 
 
+@pytest.mark.parametrize("level", [30, 98, 128, 250, 254])
+@pytest.mark.parametrize("gap", [1, 2])
+def test_a_picture_of_one_colour_stays_that_colour(level: int, gap: int) -> None:
+    """However thin what the map has before or behind it: colours that differ by rounding alone are still colours."""
+    picture = torch.full((1, 3, 24, 64), level / 255)
+    pixels = torch.full((24, 64), 9.0)
+    for column in range(6, 60, 9):
+        pixels[column // 9 :, column : column + gap] = 1.0
+    for disparity in (Disparity.from_pixels(pixels), Disparity.from_pixels(10 - pixels)):
+        layers = split_at_borders(picture, disparity)
+        assert torch.allclose(layers.behind, picture, atol=1e-5)
+        assert torch.allclose(layers.front, layers.opacity * picture, atol=1e-5)
+
+
+@given(st.integers(0, 2**31 - 1), st.floats(-9, 0))
+@settings(deadline=None)
+def test_behind_are_colours_of_the_picture_however_alike_they_are(seed: int, exponent: float) -> None:
+    """Means of colours lie between them, and those of disparities too."""
+    generator = torch.Generator().manual_seed(seed)
+    picture = 0.9 - 10**exponent * torch.rand((1, 3, 20, 30), generator=generator)
+    disparity = Disparity.from_pixels(9.0 * (torch.rand((20, 30), generator=generator) < 0.3))
+    layers = split_at_borders(picture, disparity)
+    for found, own in ((layers.behind, picture), (layers.behind_disparity.pixels, disparity.pixels)):
+        assert float(own.min()) - 1e-5 <= float(found.min())
+        assert float(found.max()) <= float(own.max()) + 1e-5
+    assert torch.allclose(layers.front + (1 - layers.opacity) * layers.behind, picture, atol=1e-6)
+
+
 def test_one_surface_is_not_taken_apart() -> None:
     picture = torch.rand((2, 3, 12, 16), generator=torch.Generator().manual_seed(0))
     slope = torch.linspace(0, 6, 16).expand(2, 1, 12, 16).contiguous()

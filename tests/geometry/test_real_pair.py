@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stereodiffusion.geometry import Disparity, splat, warp_disparity
+from stereodiffusion.geometry import Disparity, snap_to_edges, splat, warp_disparity
+from stereodiffusion.geometry.strands import attach_strands
 
 DATA = Path(os.environ.get("STEREO_DATA", Path(__file__).parents[3] / "shared" / "data")) / "middlebury"
 pytestmark = pytest.mark.skipif(
@@ -78,3 +79,12 @@ def test_the_disparity_of_the_right_eye_agrees_with_the_measured_one(
     error = (predicted.pixels - disparity_right.pixels).abs()[both]
     assert float(error.median()) < 0.4
     assert float((error > 1).float().mean()) < 0.06
+
+
+def test_nothing_is_taken_for_hair_where_there_is_none() -> None:
+    """A wooden doll before a newspaper: its map is measured, and beyond some borders little of the paper is seen."""
+    folder = DATA / "2006/Baby1"
+    pixels = read(folder / "disp1.png") / 3
+    picture = read(folder / "view1.png") / 255
+    disparity = snap_to_edges(Disparity.from_pixels(pixels, known=pixels > 0).filled(), picture)
+    assert torch.equal(attach_strands(disparity, picture).pixels, disparity.pixels)

@@ -1,5 +1,7 @@
 """Borders of disparity maps go where the picture's are; what is right stays right."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import Tensor
@@ -110,3 +112,16 @@ def test_no_cell_is_left_half_way_between_two_surfaces() -> None:
     sharp = snapped(blurred(truth, 3), picture)
     assert not bool(((sharp > 4) & (sharp < 10)).any())
     assert int((sharp - truth).abs().gt(5).sum(-1).max()) <= 1
+
+
+def test_threads_snap_as_if_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.rand((4, 1, 3, 9, 12), generator=generator).repeat_interleave(8, 3).repeat_interleave(8, 4)
+    maps = [Disparity.from_pixels(9 * picture[0, 0].roll(3, -1)) for picture in pictures]
+    alone = [snap_to_edges(disparity, picture).pixels for disparity, picture in zip(maps, pictures, strict=True)]
+
+    def again(number: int) -> bool:
+        return all(torch.equal(snap_to_edges(maps[number], pictures[number]).pixels, alone[number]) for _ in range(20))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(again, range(4)))

@@ -6,19 +6,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.making import photo_pair
 from torch import Tensor
 
 from stereodiffusion.backbones import StableDiffusion
-from stereodiffusion.config import StereoConfig, preset
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.synthesis import Progress, Run, ViewRun, photo_source, photo_to_stereo, views_beside
+from stereodiffusion.presets import preset
+from stereodiffusion.settings import Settings
+from stereodiffusion.synthesis import Progress, Run, ViewRun
+from stereodiffusion.synthesis.conditioning import Prompted
 from stereodiffusion.synthesis.crops import Crops, Window, blending, plan_crops
 from stereodiffusion.synthesis.detail import window_beside
+from stereodiffusion.synthesis.photo import photo_source
+from stereodiffusion.synthesis.stereo import views_beside
 from stereodiffusion.views import View
 
-BEST = replace(preset("best", "photo"), steps=6)
+BEST = preset("best", "photo").changed({"sampling.steps": 6})
 
 
 def holes(seed: int, height: int, width: int) -> Tensor:
@@ -119,19 +124,19 @@ def test_the_left_s_window_shows_what_the_right_s_does() -> None:
     assert window_beside(at_the_frame, disparity) == replace(window, left=80)
 
 
-def run(backbone: StableDiffusion, photo: Tensor, disparity: Tensor, config: StereoConfig) -> list[Progress]:
-    return list(photo_to_stereo(backbone, photo, Disparity.from_pixels(disparity), config=config))
+def run(backbone: StableDiffusion, photo: Tensor, disparity: Tensor, config: Settings) -> list[Progress]:
+    return list(Run(photo_pair(backbone, photo, Disparity.from_pixels(disparity), settings=config)))
 
 
-def pair_of(backbone: StableDiffusion, photo: Tensor, disparity: Tensor, config: StereoConfig) -> StereoPair:
-    return Run(photo_to_stereo(backbone, photo, Disparity.from_pixels(disparity), config=config)).result
+def pair_of(backbone: StableDiffusion, photo: Tensor, disparity: Tensor, config: Settings) -> StereoPair:
+    return Run(photo_pair(backbone, photo, Disparity.from_pixels(disparity), settings=config)).result
 
 
 def test_crops_change_the_occlusions_and_nothing_else(
     text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
 ) -> None:
     without = pair_of(text_backbone, photo, disparity_px, BEST)
-    pair = pair_of(text_backbone, photo, disparity_px, replace(BEST, crops=9))
+    pair = pair_of(text_backbone, photo, disparity_px, BEST.changed({"picture.crops": 9}))
     assert torch.equal(pair.left, photo)
     assert torch.equal(pair.occlusion, without.occlusion)
     hole = pair.occlusion.expand_as(photo)
@@ -140,7 +145,10 @@ def test_crops_change_the_occlusions_and_nothing_else(
     assert float(changed[hole].max()) > 1e-3
     beside = torch.nn.functional.max_pool2d(pair.occlusion.float(), 5, 1, 2).bool().expand_as(photo)
     assert float(changed[~beside].max()) == 0
-    hard = [pair_of(text_backbone, photo, disparity_px, replace(BEST, borders="hard", crops=crops)) for crops in (0, 9)]
+    hard = [
+        pair_of(text_backbone, photo, disparity_px, BEST.changed({"warp.borders": "hard", "picture.crops": crops}))
+        for crops in (0, 9)
+    ]
     seen = ~hard[0].occlusion.expand_as(photo)
     assert torch.equal(hard[0].right[seen], hard[1].right[seen])
 
@@ -149,7 +157,7 @@ def test_each_crop_costs_what_a_photo_costs(
     text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
 ) -> None:
     alone = sum(step.evaluations for step in run(text_backbone, photo, disparity_px, BEST))
-    steps = run(text_backbone, photo, disparity_px, replace(BEST, crops=9))
+    steps = run(text_backbone, photo, disparity_px, BEST.changed({"picture.crops": 9}))
     crops = [step for step in steps if step.stage == "crops"]
     assert 1 < len(crops) <= 9
     assert [(step.step, step.steps, step.evaluations) for step in crops] == [
@@ -158,18 +166,18 @@ def test_each_crop_costs_what_a_photo_costs(
     assert sum(step.evaluations for step in steps) == alone * (1 + len(crops))
 
 
-def view_at(backbone: StableDiffusion, photo: Tensor, disparity: Tensor, config: StereoConfig, position: float) -> View:
-    recording = photo_source(backbone, photo, Disparity.from_pixels(disparity), config=config)
-    (view,) = ViewRun(views_beside(recording, config, [position]), [position])
+def view_at(backbone: StableDiffusion, photo: Tensor, disparity: Tensor, config: Settings, position: float) -> View:
+    recording = photo_source(backbone, photo, Disparity.from_pixels(disparity), Prompted(prompts=[""]), config)
+    (view,) = ViewRun(views_beside(recording, [position]), [position])
     return view
 
 
 def test_crops_of_a_view_to_the_left_change_its_occlusions_and_nothing_else(
     text_backbone: StableDiffusion, photo: Tensor, disparity_px: Tensor
 ) -> None:
-    hard = replace(BEST, borders="hard")
+    hard = BEST.changed({"warp.borders": "hard"})
     without, cropped = (
-        view_at(text_backbone, photo, disparity_px, replace(hard, crops=crops), -1.0) for crops in (0, 9)
+        view_at(text_backbone, photo, disparity_px, hard.changed({"picture.crops": crops}), -1.0) for crops in (0, 9)
     )
     assert torch.equal(cropped.occlusion, without.occlusion)
     hole, changed = cropped.occlusion.expand_as(photo), (cropped.picture - without.picture).abs()
@@ -177,17 +185,19 @@ def test_crops_of_a_view_to_the_left_change_its_occlusions_and_nothing_else(
     assert float(changed[~hole].max()) == 0
 
 
+@pytest.mark.parametrize("wall", [4.0, 40.0])
 def test_half_a_baseline_with_crops_is_half_the_disparity_with_crops(
-    text_backbone: StableDiffusion, photo: Tensor
+    text_backbone: StableDiffusion, photo: Tensor, wall: float
 ) -> None:
-    pixels = torch.full((96, 160), 4.0)
-    pixels[30:60, 60:100] = 32.0
-    config = replace(BEST, crops=9, convergence=0.0)
+    """Of a wall so near, too, that the windows of both views lie some cells apart."""
+    pixels = torch.full((96, 160), wall)
+    pixels[30:60, 60:100] = wall + 28
+    config = BEST.changed({"picture.crops": 9, "parallax.convergence": 0.0})
     half_way = view_at(text_backbone, photo, pixels, config, 0.5)
     half_as_deep = view_at(text_backbone, photo, pixels / 2, config, 1.0)
     assert torch.equal(half_way.picture, half_as_deep.picture)
     assert not torch.equal(
-        half_way.picture, view_at(text_backbone, photo, pixels, replace(config, crops=0), 0.5).picture
+        half_way.picture, view_at(text_backbone, photo, pixels, config.changed({"picture.crops": 0}), 0.5).picture
     )
 
 
@@ -195,13 +205,17 @@ def test_a_photo_of_the_model_s_size_has_no_crops(text_backbone: StableDiffusion
     photo = torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(0))
     pixels = torch.ones((64, 64))
     pixels[20:40, 20:40] = 9.0
-    whole, cropped = (pair_of(text_backbone, photo, pixels, replace(BEST, crops=crops)) for crops in (0, 99))
+    whole, cropped = (
+        pair_of(text_backbone, photo, pixels, BEST.changed({"picture.crops": crops})) for crops in (0, 99)
+    )
     assert bool(whole.occlusion.any())
     assert torch.equal(whole.right, cropped.right)
 
 
 def test_crops_need_a_picture_whose_pixels_are_moved() -> None:
-    with pytest.raises(ConfigError, match="compose='source'"):
-        replace(preset("fast", "photo"), crops=4)
+    with pytest.raises(ConfigError, match="there is no 'crops' in picture"):
+        preset("fast", "photo").changed({"picture.crops": 4})
+    with pytest.raises(ConfigError, match=r"picture\.crops needs views\.resync\.how pixels, .* got 'copy'"):
+        preset("fast", "photo").changed({"picture": "own-pixels", "picture.crops": 4})
     with pytest.raises(ConfigError, match="at least 0"):
-        replace(BEST, crops=-1)
+        BEST.changed({"picture.crops": -1})

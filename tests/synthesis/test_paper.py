@@ -1,7 +1,6 @@
 """The preset `paper`, whole: photo mode from pixels to the last latent, beside the authors' method written out."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -9,15 +8,16 @@ import torch
 from diffusers import DDIMScheduler
 from tests import tiny
 from tests.diffusion import literal
-from torch import Tensor
+from tests.making import depth_pair, photo_pair
 from torch.nn.functional import interpolate
 
 from stereodiffusion.backbones import StableDiffusion
-from stereodiffusion.config import preset
-from stereodiffusion.diffusion.denoise import Conditioning, Step
+from stereodiffusion.diffusion.denoise import Step
+from stereodiffusion.diffusion.source import Source, Target
 from stereodiffusion.diffusion.views import both_views, split_views
 from stereodiffusion.geometry import Disparity, paper_disparity, splat
-from stereodiffusion.synthesis import depth_to_stereo, photo_to_stereo, stereo
+from stereodiffusion.presets import preset
+from stereodiffusion.synthesis import stereo
 from stereodiffusion.synthesis.run import Run
 
 
@@ -26,9 +26,9 @@ def joint(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What a joint run was given, and the steps it took."""
     seen: dict[str, Any] = {"steps": []}
 
-    def watched(backbone: Any, x_T: Tensor, given: Sequence[Conditioning], *rest: Any, **named: Any) -> Iterator[Step]:
-        seen["start"], seen["given"], seen["cells"] = x_T, given, rest[2]
-        for step in both_views(backbone, x_T, given, *rest, **named):
+    def watched(source: Source, target: Target) -> Iterator[Step]:
+        seen["start"], seen["given"], seen["cells"] = source.trajectory.latents[0], source.given, target.cells
+        for step in both_views(source, target):
             seen["steps"].append(step)
             yield step
 
@@ -47,7 +47,7 @@ def test_photo_mode_is_the_authors_at_every_step(joint: dict[str, Any]) -> None:
     near = torch.linspace(1, 4, 32)[:, None].expand(32, 128).clone()
     near[8:24, 48:88] = 11
     config = preset("paper", "photo")
-    made = Run(photo_to_stereo(backbone, photo, Disparity.from_pixels(near), config=config)).result
+    made = Run(photo_pair(backbone, photo, Disparity.from_pixels(near), settings=config)).result
 
     # Stable Diffusion's scheduler as photo mode has it: t = 980 ... 0, and what follows is level 0, not 1.
     scheduler = cast(Any, DDIMScheduler).from_config(pipe.scheduler.config, steps_offset=0)
@@ -79,7 +79,7 @@ def test_photo_mode_is_the_authors_at_every_step(joint: dict[str, Any]) -> None:
     reconstruction = theirs[-1][0]
     torch.testing.assert_close(made.left, backbone.decode(reconstruction), rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(theirs[-1][0], theirs[-2][0], rtol=1e-10, atol=1e-10)
-    assert made.settings["left_latent_mse"] == pytest.approx(float((reconstruction - z_0).square().mean()), rel=1e-2)
+    assert made.provenance["left_latent_mse"] == pytest.approx(float((reconstruction - z_0).square().mean()), rel=1e-2)
 
 
 @pytest.mark.parametrize("map_size", [(50, 70), (64, 96), (200, 301)])
@@ -87,8 +87,8 @@ def test_a_map_of_another_size_comes_to_the_latents_at_once(joint: dict[str, Any
     """The authors resize the map itself, not a copy that was brought to the picture's size first."""
     backbone = StableDiffusion.from_pipeline(tiny.pipeline("depth"), name="tiny")
     relief = torch.rand(map_size, generator=torch.Generator().manual_seed(1)).square()
-    config = replace(preset("paper", "depth"), steps=3)
-    made = Run(depth_to_stereo(backbone, Disparity.from_pixels(relief), ["a red ball"], config=config)).result
+    config = preset("paper", "depth").changed({"sampling.steps": 3})
+    made = Run(depth_pair(backbone, Disparity.from_pixels(relief), ["a red ball"], settings=config)).result
     grid = made.size[0] // 8, made.size[1] // 8
     moved = paper_disparity(Disparity.from_pixels(relief), max_disparity=0.08, height=grid[0], width=grid[1])
     expected = splat(torch.zeros_like(moved.pixels), moved, mode="paper").source

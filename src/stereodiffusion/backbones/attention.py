@@ -10,7 +10,9 @@ projection and the residual connection.
 
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from math import ceil
+from threading import get_ident
 from typing import Any
 
 from diffusers.models.attention import BasicTransformerBlock
@@ -18,6 +20,7 @@ from diffusers.models.attention_processor import Attention
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
+from stereodiffusion.backbones.own_thread import for_this_thread, hooked
 from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap
 from stereodiffusion.errors import ModelError
 
@@ -52,7 +55,7 @@ class SelfAttention:
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
         self._unet = unet
-        self._tapped = False
+        self._tapped_by: set[int] = set()
 
     @property
     def places(self) -> tuple[AttentionPlace, ...]:
@@ -76,7 +79,7 @@ class SelfAttention:
 
     @contextmanager
     def attending(self, tap: AttentionTap) -> Generator[None]:
-        """While entered, keys and values are projected from what `tap` returns.
+        """While entered, keys and values are projected from what `tap` returns, in the thread that enters.
 
         A tap that returns the very tensor it was given leaves the layer as it is. The tokens it returns may be more or
         fewer than it was given (both views' are twice as many); batch and channels must be the same.
@@ -88,18 +91,19 @@ class SelfAttention:
         """
         layers = [layer for _, layer in self_attention_layers(self._unet)]
         self._refuse_unfit(layers)
-        self._tapped = True
+        thread = get_ident()
+        self._tapped_by.add(thread)
         try:
             with ExitStack() as hooks:
                 for index, layer in enumerate(layers):
-                    handle = layer.register_forward_pre_hook(_KeysAndValuesFrom(tap, index), with_kwargs=True)
-                    hooks.callback(handle.remove)
+                    hook = for_this_thread(_KeysAndValuesFrom(tap, index))
+                    hooks.enter_context(hooked(partial(layer.register_forward_pre_hook, hook, with_kwargs=True)))
                 yield
         finally:
-            self._tapped = False
+            self._tapped_by.discard(thread)
 
     def _refuse_unfit(self, layers: list[Attention]) -> None:
-        if self._tapped:
+        if get_ident() in self._tapped_by:
             raise ModelError(
                 "the U-Net's self-attention is tapped already: leave the first `attending` before the next"
             )

@@ -1,104 +1,56 @@
 """Where the files of a diffusion model are: embedded, in a folder, in a file, in the hub's cache or on the hub."""
 
-import json
 from pathlib import Path
-from typing import Any, Final, cast
 
-from stereodiffusion.backbones.sd import EXPECTED
-from stereodiffusion.cards import WEIGHTS, find_card, models_folder
-from stereodiffusion.errors import ModelError, ModelUnavailableError
-from stereodiffusion.hub import PICKLES, fetch, pickle_refused
+from stereodiffusion.cards import models_folder
+from stereodiffusion.checkpoint.files import PICKLES, pickle_refused
+from stereodiffusion.errors import ModelError
+from stereodiffusion.hub import DEFAULT, Hub, fetch
+from stereodiffusion.origin import EMBEDDED, PARTS, PARTS_OF_SDXL, Origin, check_kind, check_layout, origin_of, parts_of
 
-EMBEDDED: Final = "toybox"
-"""The model that comes with the package."""
-
-PARTS: Final = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
-"""The folders of a model in diffusers' layout."""
-
-PARTS_OF_SDXL: Final = ("text_encoder_2", "tokenizer_2")
-"""The folders that SDXL has besides."""
-
-_PIPELINES = frozenset(
-    {
-        "StableDiffusionPipeline",
-        "StableDiffusionImg2ImgPipeline",
-        "StableDiffusionDepth2ImgPipeline",
-        "StableDiffusionXLPipeline",
-        "StableDiffusionXLImg2ImgPipeline",
-    }
-)
 _WEIGHTS = (
     "unet/diffusion_pytorch_model",
     "vae/diffusion_pytorch_model",
     "text_encoder/model",
     "text_encoder_2/model",
 )
+_VARIANTS = ("", "fp16", "bf16")
+"""Copies of the same weights, which may stand for each other."""
 _SETTINGS = ["model_index.json", "*/config.json", "scheduler/*.json", "tokenizer*/*.json", "tokenizer*/*.txt"]
 
 
-def locate(model: str | Path) -> tuple[str, Path]:
+def locate(model: str | Path, hub: Hub = DEFAULT) -> tuple[str, Path]:
     """The model's name and the folder or file it is in, which is fetched if it has to be.
+
+    Args:
+        model: As for `load_backbone`.
+        hub: What is wanted of a repository.
 
     Raises:
         ModelUnavailableError: If the model is not on disk and cannot be fetched.
         ModelError: If it is there and is of the wrong kind, incomplete or pickled.
+        ConfigError: If a revision is asked for of what has none.
     """
-    name, path = str(model), Path(model).expanduser()
-    if name == EMBEDDED:
-        return name, _checked(name, WEIGHTS / EMBEDDED)
-    card = find_card(name)
-    if card is not None and card.kind == "depth-estimator":
-        raise ModelError(f"{name}: expected {EXPECTED}, got a depth estimator")
-    if path.is_dir():
-        return path.resolve().name, _checked(name, path)
-    if path.is_file() or path.suffix in {".safetensors", *PICKLES}:
-        return path.stem, _checked_file(name, path)
-    repository = card.repository if card is not None and card.repository is not None else name
-    if isinstance(model, Path) or path.is_absolute() or name.startswith(".") or repository.count("/") != 1:
-        raise ModelUnavailableError(
-            f"there is no folder, file or known model {name}; `stereodiffusion models` lists what is known"
-        )
-    by_hand = models_folder() / repository
-    if by_hand.is_dir():
-        return name, _checked(name, by_hand)
-    revision, half = (card.revision, card.half_precision) if card is not None else (None, False)
-    return name, _checked(name, _fetch(repository, revision, by_hand, half=half))
+    origin = origin_of(model, hub)
+    path = _fetch(origin) if origin.path is None else origin.path
+    return origin.name, path if path.is_file() else _checked(origin.name, path, origin.hub.variant)
 
 
-def parts_of(folder: Path) -> tuple[str, ...]:
-    """The folders that the model in `folder` has to have, by its index; without an index, by what is there."""
-    kind = index_of(folder).get("_class_name")
-    xl = (folder / "text_encoder_2").is_dir() if kind is None else str(kind).startswith("StableDiffusionXL")
-    return (*PARTS, *PARTS_OF_SDXL) if xl else PARTS
-
-
-def index_of(folder: Path) -> dict[str, Any]:
-    """What a model says of itself in `model_index.json`; nothing if it has none.
-
-    Raises:
-        ModelError: If there is such a file and it cannot be read.
-    """
-    index = folder / "model_index.json"
-    if not index.is_file():
-        return {}
-    try:
-        settings: Any = json.loads(index.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise ModelError(f"{index} cannot be read: {error}") from error
-    return cast(dict[str, Any], settings) if isinstance(settings, dict) else {}
-
-
-def missing_weights(folder: Path) -> list[str]:
+def missing_weights(folder: Path, variant: str | None = None) -> list[str]:
     """The parts that should have weights in safetensors and have none."""
     parts = parts_of(folder)
-    without = [weights.partition("/")[0] for weights in _WEIGHTS if variant_of(folder, weights) is None]
+    without = [weights.partition("/")[0] for weights in _WEIGHTS if variant_of(folder, weights, variant) is None]
     return [part for part in without if part in parts]
 
 
-def variant_of(folder: Path, weights: str) -> str | None:
-    """Which of a part's safetensors to load: `""`, the only copy or the full one; `fp16`; None if there are none."""
+def variant_of(folder: Path, weights: str, wanted: str | None = None) -> str | None:
+    """Which of a part's safetensors to load: the one that is wanted, or else the full copy `""` before others.
+
+    None if there are none.
+    """
     part, _, stem = weights.partition("/")
-    for variant, infix in (("", ""), ("fp16", ".fp16")):
+    for variant in _VARIANTS if wanted is None else (wanted,):
+        infix = f".{variant}" if variant else ""
         if any((folder / part).glob(f"{stem}{infix}.safetensors")) or any(
             (folder / part).glob(f"{stem}{infix}-*-of-*.safetensors")
         ):
@@ -106,57 +58,66 @@ def variant_of(folder: Path, weights: str) -> str | None:
     return None
 
 
-def _checked(name: str, folder: Path) -> Path:
-    if not folder.is_dir():
-        raise ModelUnavailableError(f"{name} is missing from this installation: there is no folder {folder}")
-    kind = index_of(folder).get("_class_name")
-    if kind is not None and kind not in _PIPELINES:
-        raise ModelError(f"{name}: expected {EXPECTED}, got a {kind}")
-    absent = [part for part in parts_of(folder) if not (folder / part).is_dir()]
-    if absent:
-        raise ModelError(f"{name}: expected {EXPECTED} in diffusers' layout, got no {', '.join(absent)} in {folder}")
-    without = missing_weights(folder)
+def _checked(name: str, folder: Path, variant: str | None) -> Path:
+    check_layout(name, folder)
+    without = missing_weights(folder, variant)
     if without:
-        if any(file.suffix in PICKLES for part in without for file in (folder / part).iterdir()):
-            raise pickle_refused(name)
-        raise ModelError(f"{name} is incomplete: {', '.join(without)} in {folder} has no *.safetensors")
+        files = {f"{part}/{file.name}" for part in without for file in (folder / part).iterdir() if file.exists()}
+        raise _no_weights(name, files, without, f"{', '.join(without)} in {folder} has", variant)
     return folder
 
 
-def _checked_file(name: str, path: Path) -> Path:
-    if path.suffix in PICKLES:
-        raise pickle_refused(name)
-    if not path.is_file():
-        raise ModelUnavailableError(f"there is no file {path}")
-    if path.suffix != ".safetensors":
-        raise ModelError(f"{name}: expected a folder or a .safetensors file, got a {path.suffix or 'nameless'} file")
-    return path
+def _no_weights(name: str, files: set[str], without: list[str], where: str, variant: str | None) -> ModelError:
+    """Why parts have no weights that can be loaded: there are other variants, or pickles, or nothing."""
+    inside = [Path(file) for file in sorted(files) if file.partition("/")[0] in without]
+    variants = sorted({file.stem.partition(".")[2] for file in inside if file.suffix == ".safetensors"} - {""})
+    if any(file.suffix == ".safetensors" for file in inside):
+        there = ", ".join(word.partition("-0")[0] for word in variants) or "the one without a name"
+        wanted = f"weights of the variant {variant}" if variant else "plain weights"
+        return ModelError(f"{name}: {where} no {wanted}, but those of: {there} (in Python: hub=Hub(variant=...))")
+    if any(file.suffix in PICKLES for file in inside):
+        return pickle_refused(name)
+    return ModelError(f"{name} is incomplete: {where} no *.safetensors")
 
 
-def _fetch(repository: str, revision: str | None, by_hand: Path, *, half: bool) -> Path:
-    """From the hub; with `half`, weights in half precision are preferred to full ones where there are both."""
+def _fetch(origin: Origin) -> Path:
+    """From the hub; what is no such model, or has no weights that can be loaded, is refused before they are fetched."""
+    by_hand, variant = models_folder() / origin.repository, origin.hub.variant
+
+    def wanted(files: set[str], folder: Path) -> list[str]:
+        check_kind(origin.name, folder)
+        parts = parts_of(folder)
+        weights = [stem for stem in _WEIGHTS if stem.partition("/")[0] in parts]
+        infixes = {stem: _infix(stem, files, variant, half=origin.half) for stem in weights}
+        without = [stem.partition("/")[0] for stem, infix in infixes.items() if infix is None]
+        if without:
+            raise _no_weights(origin.name, files, without, f"{', '.join(without)} of {origin.repository} has", variant)
+        return [*_SETTINGS, *(pattern for stem, infix in infixes.items() for pattern in _patterns(stem, infix or ""))]
+
     return fetch(
-        repository,
-        revision,
+        origin.repository,
+        origin.hub,
         complete=lambda folder: (
-            all((folder / part).is_dir() for part in parts_of(folder)) and not missing_weights(folder)
+            all((folder / part).is_dir() for part in parts_of(folder)) and not missing_weights(folder, variant)
         ),
-        wanted=lambda files: [
-            *_SETTINGS,
-            *(pattern for weights in _WEIGHTS for pattern in _weight_patterns(weights, files, half)),
-        ],
+        first="model_index.json",
+        wanted=wanted,
         otherwise=f"put its folders {', '.join(PARTS)} (SDXL: also {', '.join(PARTS_OF_SDXL)}) and model_index.json "
         f"into {by_hand}, or use the embedded model {EMBEDDED}",
     )
 
 
-def _weight_patterns(weights: str, files: set[str], half: bool) -> list[str]:
-    """The weights in full or, if there are none or `half` is preferred, in half precision; whole or in shards."""
+def _infix(weights: str, files: set[str], variant: str | None, *, half: bool) -> str | None:
+    """What stands between a part's name and its suffix: the variant that is wanted, or half precision first or last."""
+    order = [variant] if variant is not None else sorted(_VARIANTS, key=lambda name: half and name != "fp16")
+    for infix in (f".{name}" if name else "" for name in order):
+        if any(file.startswith((f"{weights}{infix}.safe", f"{weights}{infix}-0")) for file in files):
+            return infix
+    return None
 
-    def there(infix: str) -> bool:
-        return any(file.startswith((f"{weights}{infix}.safe", f"{weights}{infix}-0")) for file in files)
 
-    infix = ".fp16" if there(".fp16") and (half or not there("")) else ""
+def _patterns(weights: str, infix: str) -> list[str]:
+    """The weights of a part, whole or in shards."""
     return [
         f"{weights}{infix}.safetensors",
         f"{weights}{infix}-*-of-*.safetensors",

@@ -12,8 +12,8 @@ from typing import Final, Literal, TypeAlias
 
 import torch
 
-from stereodiffusion.config import Precision, PrecisionChoice
 from stereodiffusion.errors import ConfigError
+from stereodiffusion.settings import Precision, PrecisionChoice
 
 CpuFeature: TypeAlias = Literal["amx_bf16", "avx512_bf16"]
 

@@ -12,10 +12,11 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from stereodiffusion.backbones.precision import formats_for
+from stereodiffusion.backbones.schedulers import stable_diffusion_scheduler
 from stereodiffusion.backbones.sd import StableDiffusion
-from stereodiffusion.backbones.single_file import SETTINGS, clip_tokenizer, stable_diffusion_scheduler
+from stereodiffusion.backbones.single_file import SETTINGS, clip_tokenizer
 from stereodiffusion.backbones.streamlining import streamline
-from stereodiffusion.config import PrecisionChoice
+from stereodiffusion.settings import PrecisionChoice
 
 Size: TypeAlias = Literal["sd1", "sd2-depth"]
 """Stable Diffusion 1.x; or 2.x with a depth map as the network's fifth channel, as SD2-depth has it."""

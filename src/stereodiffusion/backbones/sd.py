@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -21,17 +22,18 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from stereodiffusion.backbones.attention import SelfAttention
-from stereodiffusion.backbones.caching import caching
 from stereodiffusion.backbones.prompts import tokenize
-from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, DeepFeatures, Embedding, Prediction
+from stereodiffusion.backbones.schedulers import say_what_is_ignored
+from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Embedding, Prediction
 from stereodiffusion.errors import GeometryError, ModelError
+from stereodiffusion.origin import EXPECTED
 from stereodiffusion.types import Image, Latent
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
-EXPECTED: Final = "a Stable Diffusion 1.x, 2.x or XL model (text, or depth with a five-channel U-Net)"
-"""What these backbones can work with, for messages."""
+
+_TOKENIZING = Lock()  # a tokenizer remembers how it is to pad, and would pad so what another thread has it read
 
 
 class StableDiffusion:
@@ -62,6 +64,9 @@ class StableDiffusion:
 
     addition: ClassVar[Literal["text_time"] | None] = None
     """What the network takes beside the timestep and the prompt's tokens."""
+
+    default_cells: ClassVar[int] = 64
+    """Cells along a side of the pictures of a network that does not say how large they are, as diffusers has it."""
 
     def __init__(
         self,
@@ -100,7 +105,9 @@ class StableDiffusion:
         Raises:
             ModelError: If the pipeline has parts that the method does not know what to do with.
         """
-        return cls(**cls._parts_of(pipe, name or _name_of(pipe)))
+        parts = cls._parts_of(pipe, name or _name_of(pipe))
+        say_what_is_ignored(parts["name"], parts["scheduler"].config)
+        return cls(**parts)
 
     @classmethod
     def _parts_of(cls, pipe: "DiffusionPipeline", name: str) -> dict[str, Any]:
@@ -137,7 +144,7 @@ class StableDiffusion:
     @property
     def native_size(self) -> tuple[int, int]:
         """(height, width) in pixels at which the network was trained."""
-        size: int | Sequence[int] = self.unet.config["sample_size"]
+        size: int | Sequence[int] = self.unet.config["sample_size"] or self.default_cells
         if self.depth_conditioned and size == 32 and self.unet.config["cross_attention_dim"] == 1024:
             size = 64  # SD2-depth was trained at 512 x 512; its published configuration says otherwise
         height, width = (size, size) if isinstance(size, int) else size
@@ -217,19 +224,22 @@ class StableDiffusion:
         return (pixels / 2 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
-    def embed(self, prompts: Sequence[str]) -> Embedding:
-        """The text encoder's states in float32, one row per prompt; "" is the unconditional prompt.
+    def embed(self, prompts: Sequence[str], *, unconditional: bool = False) -> Embedding:
+        """The text encoder's states in float32, one row per prompt, whether or not guidance leads away from them.
 
         Raises:
             PromptError: If a prompt is too long for the text encoder, or has words that it does not know.
         """
+        del unconditional
         return Embedding(tokens=self._read(prompts, self.tokenizer, self.text_encoder).last_hidden_state.float())
 
     def _read(self, prompts: Sequence[str], tokenizer: CLIPTokenizer, text_encoder: Any) -> Any:
         """What a text encoder makes of the prompts: the states after each of its layers, and what it adds to them."""
         length = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
-        given = prompts if isinstance(prompts, str) else [self._rewrite_prompt(prompt, tokenizer) for prompt in prompts]
-        tokens, attended = tokenize(tokenizer, given, length, self._vocabulary)
+        with _TOKENIZING:
+            whole = isinstance(prompts, str)
+            given = prompts if whole else [self._rewrite_prompt(prompt, tokenizer) for prompt in prompts]
+            tokens, attended = tokenize(tokenizer, given, length, self._vocabulary)
         # Stable Diffusion was trained with the padding attended to, unless its configuration says otherwise.
         mask = attended.to(self.device) if getattr(text_encoder.config, "use_attention_mask", False) else None
         return text_encoder(tokens.to(self.device), attention_mask=mask, output_hidden_states=True)
@@ -285,10 +295,6 @@ class StableDiffusion:
         """What the network takes beside the timestep and the prompt's tokens."""
         return None
 
-    def caching(self, features: DeepFeatures, *, reuse: bool) -> AbstractContextManager[None]:
-        """While entered, evaluations leave in `features` what the network's deep half gives, or take it from there."""
-        return caching(self.unet, features, reuse=reuse)
-
     def attending(self, tap: AttentionTap) -> AbstractContextManager[None]:
         """While entered, every self-attention layer projects keys and values from what `tap` returns.
 
@@ -303,6 +309,14 @@ class StableDiffusion:
             raise ModelError(_wrong(self.name, f"{kind} additional embeddings"))
         if network["class_embed_type"] is not None or network["num_class_embeds"] is not None:
             raise ModelError(_wrong(self.name, "a U-Net that also needs class labels (unCLIP or an upscaler)"))
+        if network["encoder_hid_dim_type"] is not None or getattr(self.unet, "encoder_hid_proj", None) is not None:
+            raise ModelError(
+                _wrong(
+                    self.name,
+                    "a U-Net that also reads pictures, or prompts by another encoder (an IP-Adapter is taken out by "
+                    "`pipe.unload_ip_adapter()`)",
+                )
+            )
         if channels not in (latent, latent + 1):
             kind = {2 * latent + 1: " for inpainting", 2 * latent: " for editing pictures"}.get(channels, "")
             raise ModelError(_wrong(self.name, f"a U-Net{kind} with {channels} input channels"))
@@ -341,7 +355,11 @@ def _alphas_of(scheduler: Any, name: str) -> Float[Tensor, " t"]:
     alphas = getattr(scheduler, "alphas_cumprod", None)
     if not isinstance(alphas, Tensor):
         raise ModelError(_wrong(name, f"a {type(scheduler).__name__}, which has no ᾱ_t (flow matching)"))
-    return alphas.to("cpu", torch.float32)
+    alphas = alphas.to("cpu", torch.float32)
+    falling = alphas.ndim == 1 and len(alphas) > 0 and bool((alphas.diff() <= 0).all())
+    if not falling or not 0 < alphas[0] <= 1 or alphas[-1] < 0:
+        raise ModelError(f"{name}: expected ᾱ_t that fall from 1 towards 0, got others from its scheduler")
+    return alphas
 
 
 def _name_of(pipe: "DiffusionPipeline") -> str:

@@ -7,7 +7,9 @@ latents are 128 x 128 at the native 1024 x 1024 pixels; the autoencoder overflow
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 _SIZE_NUMBERS = 6
+_LOCKS: WeakKeyDictionary[nn.Module, Lock] = WeakKeyDictionary()
+_LOOKING_UP = Lock()
 
 
 class StableDiffusionXL(StableDiffusion):
@@ -38,7 +42,8 @@ class StableDiffusionXL(StableDiffusion):
         tokenizer_2: Of the second text encoder.
         scheduler: As for `StableDiffusion`.
         name: What the model is called in messages and metadata.
-        zero_unconditional: The unconditional prompt "" is zeros, as SDXL was trained, and not the states of "".
+        zero_unconditional: An empty prompt that guidance leads away from is zeros, as SDXL was trained, and not the
+            states of "".
         vocabulary: As for `StableDiffusion`.
         rewrite_prompt: As for `StableDiffusion`.
 
@@ -52,6 +57,7 @@ class StableDiffusionXL(StableDiffusion):
         "tokenizer_2": CLIPTokenizer,
     }
     addition = "text_time"
+    default_cells = 128
 
     def __init__(
         self,
@@ -98,10 +104,11 @@ class StableDiffusionXL(StableDiffusion):
             return super().decode(latents)
 
     @torch.no_grad()
-    def embed(self, prompts: Sequence[str]) -> Embedding:
+    def embed(self, prompts: Sequence[str], *, unconditional: bool = False) -> Embedding:
         """Both text encoders' states before their last layers, side by side, and the second's pooled vectors.
 
-        All in float32, one row per prompt; "" is the unconditional prompt.
+        All in float32, one row per prompt. An empty prompt has states as others have, unless it is `unconditional`:
+        then it is zeros, where the model was trained so.
 
         Raises:
             PromptError: If a prompt is too long for the text encoders, or has words that they do not know.
@@ -109,7 +116,8 @@ class StableDiffusionXL(StableDiffusion):
         first = self._read(prompts, self.tokenizer, self.text_encoder)
         second = self._read(prompts, self.tokenizer_2, self.text_encoder_2)
         tokens = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=2).float()
-        zeroed = torch.tensor([self._zero_unconditional and not prompt for prompt in prompts], device=tokens.device)
+        zeros = self._zero_unconditional and unconditional
+        zeroed = torch.tensor([zeros and not prompt for prompt in prompts], device=tokens.device)
         return Embedding(
             tokens=tokens.masked_fill(zeroed[:, None, None], 0),
             pooled=second.text_embeds.float().masked_fill(zeroed[:, None], 0),
@@ -151,14 +159,26 @@ def family_of(parts: Collection[str]) -> type[StableDiffusion]:
 def _without_overflow(vae: AutoencoderKL) -> Generator[None]:
     """While entered, an autoencoder that would overflow in float16 is in float32; its weights come back as they were.
 
+    Other threads that come to the same autoencoder wait.
+
     Going through the wider format changes no bit of a float16 number.
     """
-    if vae.dtype != torch.float16 or not vae.config["force_upcast"]:
+    if not vae.config["force_upcast"]:
         yield
         return
     module = cast(nn.Module, vae)
-    module.to(torch.float32)
-    try:
-        yield
-    finally:
-        module.to(torch.float16)
+    with _lock_of(module):  # another thread may have it in float32 for now
+        if vae.dtype != torch.float16:
+            yield
+            return
+        module.to(torch.float32)
+        try:
+            yield
+        finally:
+            module.to(torch.float16)
+
+
+def _lock_of(module: nn.Module) -> Lock:
+    """What threads take in turn while they work with a module that changes; the same for all who hold the module."""
+    with _LOOKING_UP:
+        return _LOCKS.setdefault(module, Lock())

@@ -1,28 +1,40 @@
 """Stable Diffusion from one `.safetensors` file in the original layout, as community models are published.
 
 Such a file holds tensors and no settings. The family (SD 1.x, SD 2.x, SD2-depth, SDXL) is read off the shapes; the
-settings of the families and the tokenizer come with this package, so nothing is fetched. Whether an SD 2.x or SDXL
-file predicts the noise or the velocity is in none of its shapes; the network is asked (`ask_prediction`).
+settings of the families and the tokenizer come with this package, so nothing is fetched. What a network predicts, the
+noise or the velocity, is in none of its shapes; unless a marker says so, the network is asked (`ask_prediction`).
+Each part is read when its turn comes, and its tensors one by one: no more memory is taken than the model needs.
 """
 
 import gzip
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_clip_checkpoint,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+    convert_open_clip_checkpoint,
+)
 from safetensors import safe_open
-from safetensors.torch import load_file
 from tokenizers.pre_tokenizers import ByteLevel
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from stereodiffusion.backbones.precision import Formats
-from stereodiffusion.backbones.sd import EXPECTED, StableDiffusion
+from stereodiffusion.backbones.schedulers import stable_diffusion_scheduler
+from stereodiffusion.backbones.sd import StableDiffusion
 from stereodiffusion.backbones.sdxl import family_of
+from stereodiffusion.checkpoint.completeness import check_report
+from stereodiffusion.checkpoint.tensors import Tensors, read_header
 from stereodiffusion.diffusion.backbone import Prediction
 from stereodiffusion.errors import ModelError
+from stereodiffusion.origin import EXPECTED
 
 SETTINGS: Final = Path(__file__).parent / "settings"
 """Settings of the families, as their authors publish them, and CLIP's merges."""
@@ -31,60 +43,130 @@ FAMILIES: Final = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 """Channels of a prompt's tokens to the family that has so many."""
 
 _NETWORK = "model.diffusion_model."
+_AUTOENCODER = "first_stage_model."
 _FIRST_LAYER = f"{_NETWORK}input_blocks.0.0.weight"
 _PROMPT_TO_KEYS = ".transformer_blocks.0.attn2.to_k.weight"
+_GUIDANCE = "time_embed.cond_proj.weight"
 _ZERO_SNR = "ztsnr"
+_VELOCITY = "v_pred"
 _EDM = "edm_mean"
 _PAD_WITH_ZEROS = "!"
 _PAD_WITH_ENDS = "<|endoftext|>"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A checkpoint, of which parts can be read."""
+
+    path: Path
+    tensors: Tensors
+
+    def read(self, prefix: str, dtype: torch.dtype) -> dict[str, Tensor]:
+        """The tensors whose names begin so, in a format."""
+        with safe_open(self.path, framework="pt") as file:
+            return {name: file.get_tensor(name).to(dtype) for name in self.tensors if name.startswith(prefix)}
 
 
 def load_single_file(path: Path, formats: Formats) -> dict[str, Any]:
     """The parts of the model in a file.
 
     Raises:
-        ModelError: If the file holds something else.
+        ModelError: If the file holds something else, or not all of it.
     """
-    settings, channels = SETTINGS / _family_of(path), _shape_of(path, _FIRST_LAYER)[1]
-    dtype, stored = formats.network, load_file(path)
-    checkpoint = {name: tensor.to(dtype) for name, tensor in stored.items()}
-    common = {"dtype": dtype, "local_files_only": True}
-    # Each conversion takes what is its own out of the dictionary.
-    kept = {name: tensor.to(formats.autoencoder) for name, tensor in stored.items()}
-    vae = cast(Any, AutoencoderKL).from_single_file(
-        kept, config=str(settings / "vae"), dtype=formats.autoencoder, local_files_only=True
-    )
-    del stored, kept
-    text_encoder = _text_encoder(CLIPTextModel, dict(checkpoint), settings / "text_encoder", dtype)
-    second: dict[str, Any] = {}
-    if settings.name == "sdxl":
-        kind, folder = CLIPTextModelWithProjection, settings / "text_encoder_2"
-        second["text_encoder_2"] = _text_encoder(kind, dict(checkpoint), folder, dtype)
-        second["tokenizer_2"] = clip_tokenizer(pad_token=_PAD_WITH_ZEROS)
-    zero_snr = _ZERO_SNR in checkpoint
-    unet = cast(Any, UNet2DConditionModel).from_single_file(
-        checkpoint, config=str(settings / "unet"), in_channels=channels, **common
-    )
+    file = _File(path, read_header(path))
+    family = _family_of(path.stem, file.tensors)
+    markers, channels = file.tensors.keys(), file.tensors[_FIRST_LAYER].shape[1]
     parts: dict[str, Any] = {
-        "vae": vae,
-        "unet": unet,
-        "text_encoder": text_encoder,
-        "tokenizer": clip_tokenizer(pad_token=_PAD_WITH_ZEROS if settings.name == "sd2" else _PAD_WITH_ENDS),
-        "scheduler": stable_diffusion_scheduler("epsilon", zero_snr=zero_snr),
-        **second,
+        **_text_encoders(file, family, formats.network),
+        "tokenizer": clip_tokenizer(pad_token=_PAD_WITH_ZEROS if family == "sd2" else _PAD_WITH_ENDS),
+        "vae": _autoencoder(file, family, formats.autoencoder),
+        "unet": _network(file, family, channels, formats.network),
     }
-    if settings.name != "sd1" and channels == unet.config["out_channels"]:
-        prediction = ask_prediction(family_of(parts)(**parts, name=path.stem))
-        parts["scheduler"] = stable_diffusion_scheduler(prediction, zero_snr=zero_snr)
-        if settings.name == "sd2" and prediction == "v_prediction":
-            unet.register_to_config(sample_size=96)  # of SD 2.x only those for 768 pixels predict the velocity
+    zero_snr = _ZERO_SNR in markers
+    prediction: Prediction = "v_prediction" if zero_snr or _VELOCITY in markers else "epsilon"
+    parts["scheduler"] = stable_diffusion_scheduler(prediction, zero_snr=zero_snr)
+    if prediction == "epsilon" and channels == parts["unet"].config["out_channels"]:
+        prediction = ask_prediction(family_of(parts)(**parts, name=path.stem), doubtful=family != "sd1")
+        parts["scheduler"] = stable_diffusion_scheduler(prediction)
+    if family == "sd2" and prediction == "v_prediction":
+        parts["unet"].register_to_config(sample_size=96)  # of SD 2.x only those for 768 pixels predict the velocity
     return parts
 
 
-def _text_encoder(kind: Any, checkpoint: dict[str, Tensor], settings: Path, dtype: torch.dtype) -> Any:
-    return create_diffusers_clip_model_from_ldm(
-        kind, checkpoint, config=str(settings), torch_dtype=dtype, local_files_only=True
+def _network(file: _File, family: str, channels: int, dtype: torch.dtype) -> nn.Module:
+    stored = file.read(_NETWORK, dtype)
+    guidance = stored.pop(f"{_NETWORK}{_GUIDANCE}", None)  # of a consistency model that is told its guidance
+    told = {} if guidance is None else {"time_cond_proj_dim": guidance.shape[1]}
+    settings = cast(Any, UNet2DConditionModel).load_config(str(SETTINGS / family / "unet"))
+    network = _empty(UNet2DConditionModel, settings | {"in_channels": channels} | told)
+
+    def convert(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+        state = convert_ldm_unet_checkpoint(stored, config=dict(network.config))
+        return state if guidance is None else state | {"time_embedding.cond_proj.weight": guidance}
+
+    return _filled(f"the network of {file.path.stem}", network, stored, convert)
+
+
+def _autoencoder(file: _File, family: str, dtype: torch.dtype) -> nn.Module:
+    network = _empty(AutoencoderKL, cast(Any, AutoencoderKL).load_config(str(SETTINGS / family / "vae")))
+    stored = file.read(_AUTOENCODER, dtype)
+    name = f"the autoencoder of {file.path.stem}"
+    return _filled(name, network, stored, lambda stored: convert_ldm_vae_checkpoint(stored, dict(network.config)))
+
+
+def _text_encoders(file: _File, family: str, dtype: torch.dtype) -> dict[str, Any]:
+    if family != "sdxl":
+        prefix = "cond_stage_model.transformer." if family == "sd1" else "cond_stage_model.model."
+        return {"text_encoder": _text_encoder(file, CLIPTextModel, f"{family}/text_encoder", prefix, dtype)}
+    first, second = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
+    kind = CLIPTextModelWithProjection
+    return {
+        "text_encoder": _text_encoder(file, CLIPTextModel, "sdxl/text_encoder", first, dtype),
+        "text_encoder_2": _text_encoder(file, kind, "sdxl/text_encoder_2", second, dtype),
+        "tokenizer_2": clip_tokenizer(pad_token=_PAD_WITH_ZEROS),
+    }
+
+
+def _text_encoder(file: _File, kind: Any, settings: str, prefix: str, dtype: torch.dtype) -> nn.Module:
+    with init_empty_weights(include_buffers=False):
+        network = kind(kind.config_class.from_pretrained(str(SETTINGS / settings), local_files_only=True))
+
+    def convert(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+        if prefix.endswith("transformer."):
+            state = convert_ldm_clip_checkpoint(stored)
+        else:
+            state = convert_open_clip_checkpoint(network, stored, prefix=prefix)
+        wrapped = hasattr(network, "text_model")  # some versions of transformers have an outer module, some have none
+        return state if wrapped else {name.removeprefix("text_model."): tensor for name, tensor in state.items()}
+
+    return _filled(f"the text encoder of {file.path.stem}", network, file.read(prefix, dtype), convert)
+
+
+def _empty(kind: Any, settings: dict[str, Any]) -> Any:
+    with init_empty_weights(include_buffers=False):
+        return kind.from_config(settings)
+
+
+def _filled(
+    name: str, network: Any, stored: dict[str, Tensor], convert: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+) -> nn.Module:
+    """The network with its tensors, renamed from the original layout; all of them, and of the right shapes."""
+    try:
+        state = convert(stored)
+    except (KeyError, AttributeError) as error:  # by name, of what is looked up; or of a tensor that is None
+        raise ModelError(f"{name} is incomplete: tensors are missing, among them {error}") from error
+    wanted: dict[str, Tensor] = network.state_dict()
+    check_report(
+        name,
+        missing=wanted.keys() - state.keys(),
+        mismatched=[
+            f"{key}: expected {tuple(tensor.shape)}, got {tuple(state[key].shape)}"
+            for key, tensor in wanted.items()
+            if key in state and tensor.shape != state[key].shape
+        ],
     )
+    network.load_state_dict({key: state[key] for key in wanted}, assign=True)
+    return network
 
 
 def clip_tokenizer(*, pad_token: str) -> CLIPTokenizer:
@@ -103,46 +185,48 @@ def clip_tokenizer(*, pad_token: str) -> CLIPTokenizer:
     )
 
 
-def stable_diffusion_scheduler(prediction: Prediction, *, zero_snr: bool = False) -> DDIMScheduler:
-    """The noise schedule that all Stable Diffusion models of these families share.
-
-    With `zero_snr` it is rescaled to end in pure noise (Lin et al. 2023), for models that were tuned so.
-    """
-    return DDIMScheduler(
-        num_train_timesteps=1000,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type=prediction,
-        rescale_betas_zero_snr=zero_snr,
-    )
-
-
 @torch.no_grad()
-def ask_prediction(backbone: StableDiffusion) -> Prediction:
+def ask_prediction(backbone: StableDiffusion, *, doubtful: bool = True) -> Prediction:
     """What a network predicts, from its answer to almost pure noise.
 
     At the last step √ᾱ_t is 0.07, so the noise ε is almost the input itself, whereas
     v = √ᾱ_t ε - √(1-ᾱ_t) x_0 is almost a picture and has next to nothing in common with it.
+
+    Args:
+        backbone: The network in question.
+        doubtful: Whether both are common in its family. Otherwise the velocity is what it predicts only if the answer
+            is plainly a picture, too: one whose neighbouring cells are alike.
     """
     generator = torch.Generator().manual_seed(0)
     x_t = torch.randn(1, backbone.latent_channels, 32, 32, generator=generator)
-    answer = backbone.predict(x_t, 999, backbone.embed([""]))
-    likeness = torch.cosine_similarity(answer.flatten(), x_t.flatten(), dim=0)
-    return "epsilon" if likeness > 0.5 else "v_prediction"
+    embedding = backbone.embed([""])
+    if backbone.guidance_built_in:
+        embedding = replace(embedding, guidance=1.0)
+    answer = backbone.predict(x_t, 999, embedding)
+    if torch.cosine_similarity(answer.flatten(), x_t.flatten(), dim=0) > 0.5:
+        return "epsilon"
+    return "v_prediction" if doubtful or _smoothness(answer) > 0.8 else "epsilon"
 
 
-def _family_of(path: Path) -> str:
-    name = path.stem
-    with safe_open(path, framework="pt") as file:
-        keys = set(file.keys())
+def _smoothness(latents: Tensor) -> float:
+    """How much cells correlate with their neighbours to the right."""
+    varied = latents - latents.mean((2, 3), keepdim=True)
+    left, right = varied[..., :-1].flatten(), varied[..., 1:].flatten()
+    return float(torch.cosine_similarity(left, right, dim=0))
+
+
+def _family_of(name: str, tensors: Tensors) -> str:
+    keys = set(tensors)
     if _FIRST_LAYER not in keys:
+        prefixed = next((key for key in sorted(keys) if key.endswith(f".{_FIRST_LAYER}")), None)
+        if prefixed is not None:
+            prefix = prefixed.removesuffix(_FIRST_LAYER)
+            raise ModelError(f"{name}: the names of its tensors begin with {prefix!r}: expected them without")
         raise ModelError(f"{name}: expected {EXPECTED} in the original layout, got {_guess(keys)}")
+    if len(tensors[_FIRST_LAYER].shape) != 4:
+        raise ModelError(f"{name}: expected {_FIRST_LAYER} of four dimensions, got {tensors[_FIRST_LAYER].shape}")
     readers = [key for key in keys if key.startswith(_NETWORK) and key.endswith(_PROMPT_TO_KEYS)]
-    family = FAMILIES.get(_shape_of(path, readers[0])[1]) if readers else None
+    family = FAMILIES.get(tensors[readers[0]].shape[-1]) if readers else None
     if family is None or _EDM in keys:
         raise ModelError(f"{name}: expected {EXPECTED}, got {_guess(keys)}")
     contents = {key.partition(".")[0] for key in keys}
@@ -169,8 +253,3 @@ def _guess(keys: set[str]) -> str:
         "encoder.down.": "an autoencoder alone",
     }
     return next((kind for sign, kind in signs.items() if any(sign in key for key in keys)), "something unknown")
-
-
-def _shape_of(path: Path, key: str) -> list[int]:
-    with safe_open(path, framework="pt") as file:
-        return list(file.get_slice(key).get_shape())

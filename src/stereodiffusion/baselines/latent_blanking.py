@@ -9,18 +9,19 @@ from collections.abc import Iterator
 
 import torch
 
-from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.inversion import invert
 from stereodiffusion.diffusion.schedule import ddim_schedule
 from stereodiffusion.diffusion.shift import CellMap
+from stereodiffusion.diffusion.source import Source, Target
 from stereodiffusion.diffusion.trajectory import recorder
-from stereodiffusion.diffusion.views import right_beside
-from stereodiffusion.errors import ConfigError
+from stereodiffusion.diffusion.views import view_beside
+from stereodiffusion.presets import preset
+from stereodiffusion.settings import Settings
 from stereodiffusion.types import Latent, Region, SourceIndex
 
-BLANKING = StereoConfig(guidance=1.0, timestep_offset=0, attention="off")
+BLANKING = preset("fast", "photo").changed({"sampling.steps": 50, "views.attention.mode": "off"})
 """The moments of the photo mode: blank after a fifth of the steps, SPSMD at two, three and four fifths."""
 
 
@@ -30,7 +31,7 @@ def latent_blanking(
     visible: Region,
     given: Conditioning,
     fresh: Latent,
-    config: StereoConfig = BLANKING,
+    settings: Settings = BLANKING,
 ) -> Iterator[Step]:
     """Fill what is not visible.
 
@@ -39,22 +40,28 @@ def latent_blanking(
         z_0: Clean latents of the picture, (b, c, h, w).
         visible: The cells that are known, on the latent grid, (b, 1, h, w).
         given: Conditioning of every step.
-        fresh: N(0, 1) in the shape of `z_0`, for Eq. 8 (`config.deblur`).
-        config: Moments and switches; parallax and splat have no meaning here.
+        fresh: N(0, 1) in the shape of `z_0`, for Eq. 8 (`shift.deblur`).
+        settings: Moments and switches; parallax and splat have no meaning here.
 
     Yields:
         The steps of the inversion, then those of the denoising; the last one holds the result.
 
     Raises:
-        ConfigError: If the settings need both views denoised together.
+        ConfigError: If the settings denoise both views together.
     """
-    if config.left != "recorded":
-        raise ConfigError(f"latent blanking replays the inverted photo, so it needs left='recorded', got {config.left}")
-    schedule = ddim_schedule(backbone.alphas, config.steps, offset=config.timestep_offset)
-    record = recorder(backbone, config)
+    schedule = ddim_schedule(backbone.alphas, settings.sampling.steps, offset=settings.sampling.offset)
+    record = recorder(backbone, settings)
     yield from invert(backbone, z_0, given, schedule, record)
     cells = CellMap(source=_in_place(visible))
-    yield from right_beside(backbone, record.trajectory(), [given] * config.steps, schedule, cells, config, fresh)
+    source = Source(
+        backbone=backbone,
+        schedule=schedule,
+        settings=settings,
+        trajectory=record.trajectory(),
+        given=[given] * settings.sampling.steps,
+        fresh=fresh,
+    )
+    yield from view_beside(source, Target(cells=cells, given=source.given))
 
 
 def _in_place(visible: Region) -> SourceIndex:

@@ -9,7 +9,7 @@ left view it draws first. Where a photo is given there is nothing to remedy, its
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from types import MappingProxyType
@@ -26,14 +26,18 @@ from stereodiffusion.baselines.ldi import photography_3d
 from stereodiffusion.baselines.repaint import SHORT_WALK, RePaintSettings, repaint
 from stereodiffusion.baselines.stretch import stretch
 from stereodiffusion.bench.tools import Tools
-from stereodiffusion.config import Attention, StereoConfig, preset
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.presets import preset
+from stereodiffusion.settings import AttentionMode, Settings
 from stereodiffusion.synthesis.compose import known_view
-from stereodiffusion.synthesis.parts import condition, seeded_noise, working_size
-from stereodiffusion.synthesis.photo import photo_to_stereo
+from stereodiffusion.synthesis.conditioning import Prompted, condition
+from stereodiffusion.synthesis.noise import seeded_noise
+from stereodiffusion.synthesis.photo import photo_source
 from stereodiffusion.synthesis.run import Run
+from stereodiffusion.synthesis.sizes import working_size
+from stereodiffusion.synthesis.stereo import pair_beside
 from stereodiffusion.types import Image, Map, Region
 
 
@@ -84,42 +88,42 @@ def _stretch_subpixel(left: Image, disparity: Disparity) -> Image:
 
 
 def _background(left: Image, disparity: Disparity) -> Image:
-    return known_view(left, disparity, preset("best", "photo")).view
+    return known_view(left, disparity, preset("best", "photo").warp).view
 
 
 # --- StereoDiffusion -------------------------------------------------------------------------------------------------
 
 
-def paper_config(
+def paper_settings(
     *,
-    attention: Attention = "off",
+    attention: AttentionMode = "off",
     spsmd: bool = False,
     deblur: bool = False,
     inversion: Literal["null-text", "ddim"] = "null-text",
-) -> StereoConfig:
+) -> Settings:
     """The `paper` preset with each technique switched, on a disparity that is final."""
-    return replace(
-        preset("paper", "photo"),
-        parallax="metric",
-        attention=attention,
-        resync="copy" if spsmd else "off",
-        deblur=deblur,
-        inversion=inversion,
+    return preset("paper", "photo").changed(
+        {
+            "parallax.scale": "metric",
+            "views.attention.mode": attention,
+            "views.resync.how": "copy" if spsmd else "off",
+            "shift.deblur": deblur,
+            "views.inversion": inversion,
+        }
     )
 
 
-def stereo_diffusion(config: StereoConfig) -> Callable[[Tools], ViewSynthesizer]:
+def stereo_diffusion(settings: Settings) -> Callable[[Tools], ViewSynthesizer]:
     """Photo mode with these settings."""
 
     def make(tools: Tools) -> ViewSynthesizer:
         """With the tools' model and seed, and their number of steps if they have one."""
-        settings = config if tools.steps is None else replace(config, steps=tools.steps)
+        chosen = settings if tools.steps is None else settings.changed({"sampling.steps": tools.steps})
+        asked = Prompted(prompts=[""], seed=tools.seed)
 
         def synthesize(left: Image, disparity: Disparity) -> Image:
-            made = photo_to_stereo(
-                tools.backbone, left, disparity, config=settings, seed=tools.seed, retrace=tools.inversion
-            )
-            return Run(made).result.right.to(left)
+            source = photo_source(tools.backbone, left, disparity, asked, chosen, retrace=tools.inversion)
+            return Run(pair_beside(source)).result.right.to(left)
 
         return synthesize
 
@@ -133,13 +137,13 @@ _TABLE_2 = ("-none", "-spsmd", "-attention", "", "-attention-spsmd-deblur")
 def _ablation() -> dict[str, Method]:
     """Every combination of techniques, inverted as published, or by plain DDIM at a tenth of the cost."""
     rows: dict[str, Method] = {}
-    for attention, spsmd, deblur in product(get_args(Attention), (False, True), (False, True)):
+    for attention, spsmd, deblur in product(get_args(AttentionMode), (False, True), (False, True)):
         switches = {"attention": attention == "unidirectional", "bidirectional": attention == "bidirectional",
                     "spsmd": spsmd, "deblur": deblur}  # fmt: skip
         names = [name for name, on in switches.items() if on] or ["none"]
         suffix = "" if names == ["attention", "spsmd"] else "-" + "-".join(names)
         techniques = " + ".join(names).replace("none", "the shift alone")
-        configured = partial(paper_config, attention=attention, spsmd=spsmd, deblur=deblur)
+        configured = partial(paper_settings, attention=attention, spsmd=spsmd, deblur=deblur)
         rows[f"sd-paper{suffix}"] = Method(
             description=f"StereoDiffusion as published: {techniques}",
             tables=((1, 2) if suffix == "" else (2,)) if suffix in _TABLE_2 else (),
@@ -170,15 +174,15 @@ def _repaint_fill(walk: RePaintSettings) -> _FillMaker:
 
 def blanking_fill(tools: Tools, given: Conditioning, size: tuple[int, int]) -> LatentFill:
     """Inpainting by latent blanking, ready for `fill_holes`."""
-    config = BLANKING if tools.steps is None else replace(BLANKING, steps=tools.steps)
+    settings = BLANKING if tools.steps is None else BLANKING.changed({"sampling.steps": tools.steps})
     _, fresh = seeded_noise(tools.backbone, tools.seed, 1, size)
-    return lambda z_0, visible: latent_blanking(tools.backbone, z_0, visible, given, fresh, config)
+    return lambda z_0, visible: latent_blanking(tools.backbone, z_0, visible, given, fresh, settings)
 
 
 def fill_holes(tools: Tools, maker: _FillMaker, picture: Image, visible: Region) -> Image:
     """The picture with what is not visible drawn by the model."""
     size = working_size(picture.shape[2], picture.shape[3], tools.backbone)
-    given = condition(tools.backbone, [""], "", 1.0)
+    given = condition(tools.backbone, Prompted(prompts=[""]), 1.0)
     return inpaint(tools.backbone, picture, visible, size, maker(tools, given, size))
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from stereodiffusion.bench.protocols import CaseKind, Preparation
 from stereodiffusion.bench.results import Job, Row
 from stereodiffusion.bench.selection import CATALOGUE
-from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.datasets import StereoDataset
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.metrics import MATCHED, MatcherName, PerceptualName
+from stereodiffusion.settings import PrecisionChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,8 @@ import torch
 
 from stereodiffusion.bench.cost import peak_memory_mb
 from stereodiffusion.diffusion.backbone import Backbone
-from stereodiffusion.diffusion.inversion import AUTHORS_NULL_TEXT, NullTextSettings
 from stereodiffusion.diffusion.schedule import Schedule
-from stereodiffusion.synthesis.photo import Retraced, retrace
+from stereodiffusion.synthesis.retrace import Retraced, retrace
 from stereodiffusion.synthesis.run import Progress
 from stereodiffusion.types import Latent
 
@@ -37,7 +36,7 @@ class Spent:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Known:
     z_0: Latent
-    wanted: tuple[tuple[str, ...], Schedule, float, NullTextSettings]
+    wanted: tuple[tuple[str, ...], Schedule, float]
     found: Retraced
     spent: Spent
 
@@ -60,16 +59,15 @@ class RecalledInversion:
         prompts: Sequence[str],
         schedule: Schedule,
         guidance: float,
-        optimisation: NullTextSettings = AUTHORS_NULL_TEXT,
     ) -> Generator[Progress, None, Retraced]:
         """As `retrace` does."""
-        wanted = tuple(prompts), schedule, guidance, optimisation
+        wanted = tuple(prompts), schedule, guidance
         known = self._known
         if known is not None and known.wanted == wanted and torch.equal(known.z_0, z_0):
             self.recalled.append(known.spent)
             return known.found
         start = time.perf_counter()
-        found, evaluations = yield from _counted(retrace(backbone, z_0, prompts, schedule, guidance, optimisation))
+        found, evaluations = yield from _counted(retrace(backbone, z_0, prompts, schedule, guidance))
         spent = Spent(
             seconds=time.perf_counter() - start,
             evaluations=evaluations,

@@ -21,7 +21,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from stereodiffusion.errors import BenchmarkError
+from stereodiffusion.errors import BenchmarkError, first_line
 
 if sys.platform != "win32":
     import fcntl
@@ -111,9 +111,35 @@ class Row:
             job = Job(**{name: fields.pop(name) for name in Job.__dataclass_fields__})
             for name in ("metrics", "facts"):
                 fields[name] = {key: math.nan if value is None else value for key, value in fields[name].items()}
-            return cls(job=job, **fields)
+            row = cls(job=job, **fields)
+            _check_types(row)
         except (KeyError, TypeError, AttributeError) as wrong:
-            raise ValueError(f"expected the fields of a row: {wrong}") from wrong
+            raise ValueError(f"expected the fields of a row: {first_line(wrong)}") from wrong
+        except RecursionError as deep:
+            raise ValueError("it is nested too deeply") from deep
+        return row
+
+
+def _check_types(row: Row) -> None:
+    """Raises TypeError for a field that holds something else than it says, and whatever keeps its job from a key."""
+    job = row.job
+    texts = (
+        job.dataset,
+        job.scene,
+        job.protocol,
+        job.disparity,
+        job.method,
+        *row.versions.values(),
+    )
+    numbers = (row.seconds, row.evaluations, row.peak_memory_mb, *row.metrics.values(), *row.facts.values())
+    for value in texts:
+        if not isinstance(value, str):
+            raise TypeError(f"a text is wanted where {value!r:.40} stands")
+    for value in numbers:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"a number is wanted where {value!r:.40} stands")
+    job.settings.items()
+    _ = job.key  # also refuses what is nested as deep as Python goes, and numbers that are not finite
 
 
 def scene_folder(dataset: str, scene: str) -> Path:
@@ -130,7 +156,12 @@ def read_rows(folder: Path) -> tuple[Row, ...]:
     path = folder / ROWS
     if not path.is_file():
         raise BenchmarkError(f"{folder}: expected results of `stereodiffusion bench run`, there is no {ROWS} in it")
-    whole, _, _ = path.read_text("utf-8").rpartition("\n")
+    try:
+        whole, _, _ = path.read_text("utf-8").rpartition("\n")
+    except UnicodeDecodeError as wrong:
+        raise BenchmarkError(f"{path}: expected text in UTF-8: {wrong.reason} at byte {wrong.start}") from wrong
+    except OSError as failed:
+        raise BenchmarkError(f"{path}: cannot be read: {failed.strerror}") from failed
     rows: dict[str, Row] = {}
     for number, line in enumerate(whole.split("\n") if whole else [], start=1):
         try:

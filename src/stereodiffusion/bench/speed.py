@@ -6,7 +6,8 @@ extrapolated; the first evaluation, which sets up what the others use, is run be
 as well: one iteration in each step is timed, ten are reported, the most that its authors allow, and one, the least.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 import torch
@@ -14,15 +15,21 @@ import torch
 from stereodiffusion.bench.ceiling import evaluation_flops, matmul_ceiling
 from stereodiffusion.bench.cost import Seconds, measured
 from stereodiffusion.bench.tools import CountingBackbone
-from stereodiffusion.config import Mode, PresetName, StereoConfig, preset
 from stereodiffusion.datasets.scenes import render, sample_scene
 from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone, Embedding
 from stereodiffusion.diffusion.inversion import AUTHORS_NULL_TEXT, NullTextSettings
 from stereodiffusion.diffusion.trajectory import recorder
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.synthesis import depth_to_stereo, photo_to_stereo, text_to_stereo
-from stereodiffusion.synthesis.run import Stage, Synthesis
+from stereodiffusion.presets import PresetName, preset
+from stereodiffusion.settings import Mode, Settings
+from stereodiffusion.synthesis.conditioning import Prompted
+from stereodiffusion.synthesis.depth import depth_source
+from stereodiffusion.synthesis.photo import photo_source
+from stereodiffusion.synthesis.retrace import retrace
+from stereodiffusion.synthesis.run import Run, Stage, Synthesis
+from stereodiffusion.synthesis.stereo import pair_beside
+from stereodiffusion.synthesis.text import text_source
 from stereodiffusion.types import Image, Latent, Map
 
 SpeedModel: TypeAlias = Literal["toybox", "sd1"]
@@ -42,7 +49,6 @@ class Speed:
         mode: What was made.
         preset: With which settings.
         dtype: In which precision the network ran.
-        compiled: Whether its layers were compiled, before the seconds were counted.
         steps: Sampling steps that the numbers stand for.
         stretch: Steps that were run; equal to `steps` where nothing is extrapolated.
         seconds: For one pair, by the clock.
@@ -59,7 +65,6 @@ class Speed:
     mode: Mode
     preset: PresetName
     dtype: str
-    compiled: bool
     steps: int
     stretch: int
     seconds: float
@@ -132,7 +137,6 @@ def measure(
     name: PresetName,
     *,
     stretch: int | None = None,
-    compiled: bool = False,
 ) -> Speed:
     """Make a pair, or a stretch of one, and say what it costs.
 
@@ -143,20 +147,17 @@ def measure(
         mode: What to make.
         name: The preset.
         stretch: Steps to run; all if None.
-        compiled: Whether the backbone's layers are compiled when they are first used: a pair is made before.
     """
     whole = preset(name, mode)
-    config = whole if stretch is None else replace(whole, steps=min(stretch, whole.steps))
-    stretched = config.steps < whole.steps
+    steps = whole.sampling.steps if stretch is None else min(stretch, whole.sampling.steps)
+    settings = whole.changed({"sampling.steps": steps})
+    stretched = steps < whole.sampling.steps
     optimisation = _ONE_ITERATION if stretched else AUTHORS_NULL_TEXT
     flops = evaluation_flops(backbone)
-    if compiled:
-        for _ in _synthesis(backbone, estimator, mode, config, optimisation):
-            pass
     watched = _Watched(backbone)
     ceilings = [matmul_ceiling(backbone.device, backbone.dtype)]
     with measured(str(backbone.device)) as cost:
-        stages = _stages(watched, _synthesis(watched, estimator, mode, config, optimisation))
+        stages = _stages(watched, _synthesis(watched, estimator, mode, settings, optimisation))
     ceilings.append(matmul_ceiling(backbone.device, backbone.dtype))
 
     seconds = least = sum((stage.once for stage in stages.values()), _NONE)
@@ -174,15 +175,14 @@ def measure(
         mode=mode,
         preset=name,
         dtype=str(backbone.dtype).removeprefix("torch."),
-        compiled=compiled,
-        steps=whole.steps,
-        stretch=config.steps,
+        steps=whole.sampling.steps,
+        stretch=steps,
         seconds=seconds.wall,
         core_seconds=seconds.core,
         seconds_least=least.wall,
         core_seconds_least=least.core,
         evaluations=round(evaluations),
-        peak_memory_mb=cost.peak_memory_mb + _kept_mb(backbone, whole, mode) - _kept_mb(backbone, config, mode),
+        peak_memory_mb=cost.peak_memory_mb + _kept_mb(backbone, whole, mode) - _kept_mb(backbone, settings, mode),
         network_gflops=flops * watched.network_rows / watched.network.core / 1e9,
         ceiling_gflops=sum(ceilings) / len(ceilings) / 1e9,
     )
@@ -192,7 +192,7 @@ def _stages(watched: _Watched, synthesis: Synthesis) -> dict[Stage, _StageCost]:
     """Run to the end and book every second on the stage it was spent in."""
     stages: dict[Stage, _StageCost] = {}
     last, once, plain = Seconds.now(watched.device), watched.once, watched.plain
-    for progress in synthesis:
+    for progress in Run(synthesis):
         stage = stages.setdefault(progress.stage, _StageCost())
         now = Seconds.now(watched.device)
         apart = watched.once - once
@@ -208,31 +208,34 @@ def _stages(watched: _Watched, synthesis: Synthesis) -> dict[Stage, _StageCost]:
     return stages
 
 
-def _steps_that_cost(stage: Stage, config: StereoConfig, mode: Mode) -> int:
+def _steps_that_cost(stage: Stage, settings: Settings, mode: Mode) -> int:
     """Steps of a stage in which the network is evaluated."""
-    if stage == "right view":
-        return len(config.right_indices)
-    if stage == "inversion" and mode == "photo" and config.timestep_offset == 0 and config.spacing == "leading":
-        return config.steps - 1  # the last level is reached twice
-    return config.steps
+    sampling = settings.sampling
+    if stage == "view":
+        return len(settings.view_indices)
+    if stage == "inversion" and mode == "photo" and sampling.offset == 0 and sampling.spacing == "leading":
+        return sampling.steps - 1  # the last level is reached twice
+    return sampling.steps
 
 
-def _kept_mb(backbone: Backbone, config: StereoConfig, mode: Mode) -> float:
+def _kept_mb(backbone: Backbone, settings: Settings, mode: Mode) -> float:
     """What is remembered of the left's attention on the device, in units of 10^6 bytes."""
-    rows = 1 if mode == "photo" or config.guidance == 1 else 2
-    kept = recorder(backbone, config, rows=rows)
+    rows = 1 if mode == "photo" or settings.guidance.scale == 1 else 2
+    kept = recorder(backbone, settings, rows=rows)
     return kept.step_bytes * (len(kept.indices) - len(kept.away)) / 1e6
 
 
 def _synthesis(
-    backbone: Backbone, estimator: DepthEstimator, mode: Mode, config: StereoConfig, optimisation: NullTextSettings
+    backbone: Backbone, estimator: DepthEstimator, mode: Mode, settings: Settings, optimisation: NullTextSettings
 ) -> Synthesis:
     """The mode's work, on a procedural scene of the model's own size."""
+    drawn = Prompted(prompts=[_PROMPT])
     if mode == "text":
-        return text_to_stereo(backbone, estimator, [_PROMPT], config=config)
+        return pair_beside(text_source(backbone, estimator, drawn, settings))
     scene = render(sample_scene(0), backbone.native_size).left
     disparity = Disparity.from_pixels(torch.from_numpy(scene.disparity).float())
     if mode == "depth":
-        return depth_to_stereo(backbone, disparity, [_PROMPT], config=config)
+        return pair_beside(depth_source(backbone, disparity, drawn, settings))
     photo = torch.from_numpy(scene.image).float().permute(2, 0, 1)[None].contiguous()
-    return photo_to_stereo(backbone, photo, disparity, config=config, optimisation=optimisation)
+    back = partial(retrace, optimisation=optimisation)
+    return pair_beside(photo_source(backbone, photo, disparity, Prompted(prompts=[""]), settings, retrace=back))

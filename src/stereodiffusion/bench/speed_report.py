@@ -26,7 +26,7 @@ def cells(speed: Speed, lines: Sequence[Speed]) -> tuple[str, ...]:
         speed.model,
         speed.mode,
         speed.preset,
-        f"{speed.dtype}, compiled" if speed.compiled else speed.dtype,
+        speed.dtype,
         about + _seconds(speed.seconds, speed.seconds_least),
         about + _seconds(speed.core_seconds, speed.core_seconds_least),
         _faster(speed, lines),

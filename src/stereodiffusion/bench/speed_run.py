@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from stereodiffusion.backbones import load_backbone
-from stereodiffusion.backbones.compiling import check_compiling, compile_layers
 from stereodiffusion.backbones.random_weights import random_backbone
 from stereodiffusion.backbones.sd import StableDiffusion
 from stereodiffusion.bench.speed import Speed, SpeedModel, measure
 from stereodiffusion.bench.workers import in_processes
-from stereodiffusion.config import Mode, PrecisionChoice, PresetName
 from stereodiffusion.depth import load_depth_estimator
+from stereodiffusion.presets import PresetName
+from stereodiffusion.settings import Mode, PrecisionChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,6 @@ class SpeedPlan:
         device: Where.
         dtype: In which precision the other presets run.
         stretch: Steps that are run of each, extrapolated to the preset's; None runs all.
-        compiled: Whether the other presets' networks are compiled, see `compile_layers`.
     """
 
     models: Sequence[SpeedModel]
@@ -38,7 +37,6 @@ class SpeedPlan:
     device: str = "cpu"
     dtype: PrecisionChoice = "auto"
     stretch: int | None = None
-    compiled: bool = False
 
 
 def run_speed(plan: SpeedPlan) -> Iterator[Speed]:
@@ -46,18 +44,14 @@ def run_speed(plan: SpeedPlan) -> Iterator[Speed]:
 
     Raises:
         ModelError: If a network cannot be loaded.
-        ConfigError: If nothing can be compiled here.
     """
-    if plan.compiled:  # `paper` runs before, for minutes
-        check_compiling(plan.device)
     for model in plan.models:
         for precision, presets in _by_precision(plan):
             for depth in (False, True):
                 lines: list[_Line] = [
                     (mode, name) for mode in plan.modes if (mode == "depth") == depth for name in presets
                 ]
-                compiled = plan.compiled and "paper" not in presets
-                measurer = partial(_measurer, model, plan, precision, depth=depth, compiled=compiled)
+                measurer = partial(_measurer, model, plan, precision, depth=depth)
                 yield from in_processes(measurer, lines, workers=1)
 
 
@@ -65,16 +59,14 @@ _Line = tuple[Mode, PresetName]
 
 
 def _measurer(
-    model: SpeedModel, plan: SpeedPlan, precision: PrecisionChoice, *, depth: bool, compiled: bool
+    model: SpeedModel, plan: SpeedPlan, precision: PrecisionChoice, *, depth: bool
 ) -> Callable[[_Line], Iterator[Speed]]:
     """Loads a network, and measures lines with it."""
     estimator = load_depth_estimator("toybox-depth", device=plan.device)
     backbone = _load(model, plan.device, precision, depth=depth)
-    if compiled:
-        compile_layers(backbone.unet)
 
     def lines(line: _Line) -> Iterator[Speed]:
-        yield measure(model, backbone, estimator, *line, stretch=plan.stretch, compiled=compiled)
+        yield measure(model, backbone, estimator, *line, stretch=plan.stretch)
 
     return lines
 

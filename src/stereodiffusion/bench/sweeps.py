@@ -1,7 +1,6 @@
 """Methods that are in no table of the paper: one setting, gone through (Fig. 3, Fig. 8, and the number of steps)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -11,12 +10,13 @@ from stereodiffusion.bench.methods import (
     ViewSynthesizer,
     blanking_fill,
     fill_holes,
-    paper_config,
+    paper_settings,
     stereo_diffusion,
 )
 from stereodiffusion.bench.tools import Tools
-from stereodiffusion.config import SolverName, SpacingName, preset
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.presets import preset
+from stereodiffusion.settings import SolverName, SpacingName
 from stereodiffusion.types import Image
 
 SHIFTS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)
@@ -39,25 +39,25 @@ SAMPLERS: tuple[tuple[SolverName, SpacingName], ...] = (
 
 
 def _in_steps(solver: SolverName, spacing: SpacingName, steps: int) -> tuple[str, Method]:
-    config = replace(preset("fast", "photo"), solver=solver, spacing=spacing, steps=steps)
+    changes = {"sampling.solver": solver, "sampling.spacing": spacing, "sampling.steps": steps}
     method = Method(
         description=f"preset fast with {steps} steps of {solver}, {spacing}",
         tables=(),
         needs_model=True,
-        make=stereo_diffusion(config),
+        make=stereo_diffusion(preset("fast", "photo").changed(changes)),
     )
     return f"fast-{solver}-{spacing}-{steps}", method
 
 
 def _shifted_at(moment: float) -> Method:
-    config = replace(
-        paper_config(attention="unidirectional", spsmd=True, inversion="ddim"), shift_at=moment, attention_from=moment
+    settings = paper_settings(attention="unidirectional", spsmd=True, inversion="ddim").changed(
+        {"shift.at": moment, "views.attention.start": moment}
     )
     return Method(
         description=f"StereoDiffusion with DDIM inversion, shifted after {moment:.0%} of the steps (Fig. 3)",
         tables=(),
         needs_model=True,
-        make=stereo_diffusion(config),
+        make=stereo_diffusion(settings),
     )
 
 

@@ -101,8 +101,10 @@ QUALITY = (
     Column(name="psnr", heading="PSNR ↑", better="high", digits=2),
     Column(name="ssim", heading="SSIM ↑", better="high"),
     Column(name="lpips_squeeze", heading="LPIPS ↓", better="low"),
+    Column(name="lpips_alex", heading="LPIPS (Alex) ↓", better="low"),
+    Column(name="lpips_vgg", heading="LPIPS (VGG) ↓", better="low"),
 )
-"""The paper's metrics; LPIPS is there if it is installed."""
+"""The paper's metrics, and the other networks of LPIPS."""
 
 REGIONS = (
     Column(name="psnr_visible", heading="PSNR visible ↑", better="high", digits=2),
@@ -110,7 +112,10 @@ REGIONS = (
     Column(name="ssim_visible", heading="SSIM visible ↑", better="high"),
     Column(name="ssim_occluded", heading="SSIM occluded ↑", better="high"),
     Column(name="ms_ssim", heading="MS-SSIM ↑", better="high"),
+    Column(name="ms_ssim_visible", heading="MS-SSIM visible ↑", better="high"),
+    Column(name="ms_ssim_occluded", heading="MS-SSIM occluded ↑", better="high"),
     Column(name="stlpips_alex", heading="ST-LPIPS ↓", better="low"),
+    Column(name="stlpips_vgg", heading="ST-LPIPS (VGG) ↓", better="low"),
 )
 """What the left eye sees as well, and what has to be made up."""
 
@@ -126,6 +131,15 @@ PAIR = (
     Column(name="parallax_p99", heading="parallax p99, %", better=None, digits=1),
 )
 """What the right view is worth as one eye of a pair."""
+
+FURTHER = (
+    Column(name="bad_1", heading="bad-1 ↓", better="low"),
+    Column(name="bad_4", heading="bad-4 ↓", better="low"),
+    Column(name="parallax_p1", heading="parallax p1, %", better=None, digits=1),
+    Column(name="parallax_p50", heading="parallax p50, %", better=None, digits=1),
+    Column(name="window_violation", heading="cut by the frame ↓", better="low"),
+)
+"""What is measured besides; numbers that no table knows are added to them by the names that rows give them."""
 
 _NETWORKS: tuple[MatcherName, ...] = ("raft_large", "raft_small")  # that may have measured disparity besides
 
@@ -151,7 +165,7 @@ def make_tables(rows: Iterable[Row]) -> tuple[Table, ...]:
     tables: list[Table] = []
     for (dataset, protocol, size), inside in _grouped(rows, _conditions).items():
         group = {"data set": dataset, "protocol": protocol, "size": size}
-        for number, name, caption, columns, has in _QUALITY_TABLES:
+        for number, name, caption, columns, has in (*_QUALITY_TABLES, _rest(inside)):
             chosen = [row for row in inside if has(row.job.method)]
             lines = _lines(chosen, columns, lambda row: row.metrics)
             if any(line.ours for line in lines):
@@ -193,10 +207,14 @@ def _in_any(method: str) -> bool:
 
 
 def _measured_by(network: MatcherName) -> tuple[Column, ...]:
-    return tuple(replace(column, name=matched_by(network, column.name)) for column in PAIR if column.name in MATCHED)
+    return tuple(
+        replace(column, name=matched_by(network, column.name)) for column in PAIR + FURTHER if column.name in MATCHED
+    )
 
 
-_QUALITY_TABLES = (
+_QualityTable: TypeAlias = tuple[int, str, str, tuple[Column, ...], Callable[[str], bool]]
+
+_QUALITY_TABLES: tuple[_QualityTable, ...] = (
     (1, "Table 1", "Quantitative evaluation", QUALITY, in_table_1),
     (0, "Regions", "What the left eye sees as well, and what it does not", REGIONS, _in_any),
     (0, "Pair", "The two eyes together", PAIR, _in_any),
@@ -206,6 +224,14 @@ _QUALITY_TABLES = (
     ),
     (2, "Table 2", "Ablation", QUALITY, is_ablation),
 )
+
+
+def _rest(rows: Iterable[Row]) -> _QualityTable:
+    """The table of all numbers that no other shows."""
+    known = {column.name for *_, columns, _ in _QUALITY_TABLES for column in columns} | {c.name for c in FURTHER}
+    unknown = dict.fromkeys(name for row in rows for name in row.metrics if name not in known)
+    columns = (*FURTHER, *(Column(name=name, heading=name, better=None) for name in unknown))
+    return 0, "Further", "What was measured besides", columns, _in_any
 
 
 def _conditions(row: Row) -> tuple[str, Protocol, str]:

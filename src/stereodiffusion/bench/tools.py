@@ -10,15 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stereodiffusion.bench.recall import RecalledInversion
-from stereodiffusion.config import PrecisionChoice
 from stereodiffusion.diffusion.backbone import (
     AttentionPlace,
     AttentionTap,
     Backbone,
-    DeepFeatures,
     Embedding,
     Prediction,
 )
+from stereodiffusion.settings import PrecisionChoice
 from stereodiffusion.types import Image, Latent, Map
 
 
@@ -101,19 +100,15 @@ class CountingBackbone:
         """As the model does."""
         return self._backbone.decode(latents)
 
-    def embed(self, prompts: Sequence[str]) -> Embedding:
+    def embed(self, prompts: Sequence[str], *, unconditional: bool = False) -> Embedding:
         """As the model does."""
-        return self._backbone.embed(prompts)
+        return self._backbone.embed(prompts, unconditional=unconditional)
 
     def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:
         """As the model does, counted."""
         output = self._backbone.predict(x_t, timestep, embedding, depth)
         self.evaluations += len(x_t) * (2 if output.requires_grad else 1)
         return output
-
-    def caching(self, features: DeepFeatures, *, reuse: bool) -> AbstractContextManager[None]:
-        """As the model does."""
-        return self._backbone.caching(features, reuse=reuse)
 
     def attending(self, tap: AttentionTap) -> AbstractContextManager[None]:
         """As the model does."""

@@ -5,7 +5,9 @@ when their parent is.
 """
 
 import os
+import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -14,15 +16,17 @@ from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any, TypeAlias, TypeVar, cast
 
-import torch
-
 from stereodiffusion.errors import BenchmarkError
+from stereodiffusion.temporary import remove_all
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Link: TypeAlias = Connection
+
+_PATIENCE_S = 5.0  # for a worker that is told to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +70,41 @@ def in_processes(
 @contextmanager
 def _started(make: Callable[[], Any], workers: int) -> Generator[dict[Link, BaseProcess]]:
     """Processes and the links to them; whatever happens, none is left behind."""
+    import torch
+
     context = get_context("spawn")
     threads = max(1, torch.get_num_threads() // max(1, workers))
+    pickled = pickle.dumps(make)  # a worker watches its parent before it imports what this takes
     started: dict[Link, BaseProcess] = {}
     try:
         for _ in range(workers):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(make, theirs, threads), daemon=True)
-            process.start()
+            process = context.Process(target=_serve, args=(pickled, theirs, threads), daemon=True)
+            with _interrupts_held():
+                process.start()
             theirs.close()
             started[ours] = process
         yield dict(started)
     finally:
         for link, process in started.items():
             process.terminate()
+            process.join(timeout=_PATIENCE_S)
+            process.kill()
             process.join()
             link.close()
+
+
+@contextmanager
+def _interrupts_held() -> Generator[None]:
+    """Interrupts wait, and for what is started meanwhile, for ever: workers end with their parent, which hears them."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _receive(link: Link, process: BaseProcess) -> Any:
@@ -95,12 +118,16 @@ def _receive(link: Link, process: BaseProcess) -> Any:
         ) from ended
 
 
-def _serve(make: Callable[[], Callable[[Any], Iterable[Any]]], link: Link, threads: int) -> None:
+def _serve(pickled: bytes, link: Link, threads: int) -> None:
     """A worker: takes items and sends results, then None for "done", until it is ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it as well, and ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
     try:
+        make: Callable[[], Callable[[Any], Iterable[Any]]] = pickle.loads(pickled)
+        import torch
+
+        torch.set_num_threads(threads)
         work = make()
         while True:
             for result in work(link.recv()):
@@ -111,8 +138,13 @@ def _serve(make: Callable[[], Callable[[Any], Iterable[Any]]], link: Link, threa
         link.send(_Stopped(error))
 
 
+def _end(number: int = signal.SIGTERM, _: FrameType | None = None) -> None:
+    remove_all()
+    os._exit(128 + number)
+
+
 def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
-        os._exit(1)
+        _end()

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from stereodiffusion.cli import bench_speed, checking, options
+from stereodiffusion.cli import bench_speed, options
 from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.cli.devices import usable_device
+from stereodiffusion.cli.lists import listed, split
 from stereodiffusion.errors import BenchmarkError, ConfigError
 
 if TYPE_CHECKING:
@@ -135,10 +136,10 @@ def run(
         raise ConfigError(f"--size must be a number of pixels or native, got {size!r}")
     edge = None if size == "native" else int(size)
     which = (
-        checking.listed(protocols, PROTOCOLS, "--protocol"),
-        checking.listed(disparities, DISPARITIES, "--disparity"),
+        listed(protocols, PROTOCOLS, "--protocol"),
+        listed(disparities, DISPARITIES, "--disparity"),
     )
-    learned = checking.listed(perceptual, PERCEPTUAL, "--perceptual")
+    learned = listed(perceptual, PERCEPTUAL, "--perceptual")
 
     from stereodiffusion.cli.bench_progress import RunDisplay
 
@@ -153,7 +154,7 @@ def run(
         plan = Plan(
             dataset=open_dataset(dataset, data, count=count, seed=first, size=(edge or 512, edge or 512)),
             kinds=case_kinds(cast(Sequence[Protocol], which[0]), cast(Sequence[DisparitySource], which[1])),
-            methods=select_methods(checking.split(methods)),
+            methods=select_methods(split(methods)),
             preparation=Preparation(
                 size=edge,
                 max_disparity=max_disparity,

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from stereodiffusion.cli import checking, options
+from stereodiffusion.cli import options
 from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.cli.devices import usable_device
-from stereodiffusion.config import Mode, PresetName, preset_names
+from stereodiffusion.cli.lists import listed
 from stereodiffusion.errors import ConfigError
+from stereodiffusion.presets import PresetName, preset_names
+from stereodiffusion.settings import Mode
 
 if TYPE_CHECKING:
     from stereodiffusion.bench.speed import Speed, SpeedModel
@@ -52,13 +54,12 @@ def speed(
     ] = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
-    compiled: options.Compile = False,
     debug: options.Debug = False,
 ) -> None:
     """Measure `paper`, in float32, against the other presets: seconds, evaluations, memory, share of the ceiling."""
     del debug
-    which = checking.listed(models, MODELS, "--model"), checking.listed(modes, MODES, "--mode")
-    names = checking.listed(presets, preset_names(), "--preset")
+    which = listed(models, MODELS, "--model"), listed(modes, MODES, "--mode")
+    names = listed(presets, preset_names(), "--preset")
     if dtype not in DTYPES:
         raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if stretch is not None and stretch < 2:
@@ -83,7 +84,6 @@ def speed(
         device=usable_device(device),
         dtype=dtype,
         stretch=stretch,
-        compiled=compiled,
     )
     lines: list[Speed] = []
     for line in run_speed(plan):

@@ -6,8 +6,8 @@ keeps them equal to their originals.
 
 from typing import Literal, TypeAlias
 
-from stereodiffusion.config import PrecisionChoice, Refinement, SolverName, SpacingName
-from stereodiffusion.viewpoint import Source
+from stereodiffusion.settings import PrecisionChoice
+from stereodiffusion.viewpoint import SourceEye
 
 FORMATS = (
     "sbs",
@@ -30,10 +30,5 @@ FORMATS = (
 VIEW_FORMATS = ("views", "quilt")
 Extra: TypeAlias = Literal["disparity", "occlusion", "left", "right"]
 EXTRAS: tuple[Extra, ...] = ("disparity", "occlusion", "left", "right")
-MAP_KINDS = ("disparity-px", "depth-m", "near-is-bright", "near-is-dark")
-UNKNOWNS = ("nonfinite", "zero", "none")
-SOURCES: tuple[Source, ...] = ("left", "right", "centre")
-SOLVERS: tuple[SolverName, ...] = ("ddim", "dpm++", "lcm")
-SPACINGS: tuple[SpacingName, ...] = ("leading", "trailing")
-REFINEMENTS: tuple[Refinement, ...] = ("off", "estimated", "all")
+SOURCES: tuple[SourceEye, ...] = ("left", "right", "centre")
 DTYPES: tuple[PrecisionChoice, ...] = ("auto", "float32", "float16", "bfloat16")

@@ -1,6 +1,7 @@
 """Where networks run."""
 
-from stereodiffusion.errors import ConfigError, first_line
+from stereodiffusion.devices import check_device
+from stereodiffusion.errors import ConfigError
 
 
 def usable_device(name: str) -> str:
@@ -13,7 +14,8 @@ def usable_device(name: str) -> str:
 
     device = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"--device {device} cannot be used here: {first_line(error)}") from error
+        check_device(device)
+    except ConfigError as error:
+        reason = str(error).removeprefix(f"device {device} cannot be used here: ")
+        raise ConfigError(f"--device {device} cannot be used here: {reason}") from error
     return device

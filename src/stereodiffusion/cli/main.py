@@ -1,7 +1,7 @@
 """The program `stereodiffusion`: its commands, its errors in one line, its exit codes.
 
-0    done                    2    refused: the message says what to change
-1    a failure of ours       130  interrupted
+0    done                    2         refused: the message says what to change
+1    a failure of ours       130, 143  interrupted, terminated: by the signal's number, see `signals`
 """
 
 import os
@@ -15,8 +15,12 @@ import typer
 from typer.core import TyperGroup
 
 from stereodiffusion import __version__
-from stereodiffusion.cli import bench, commands, models
+from stereodiffusion.cli import bench, models
+from stereodiffusion.cli.generate import command
+from stereodiffusion.cli.redo import redo
+from stereodiffusion.cli.signals import end_on_signals, ignore_signals
 from stereodiffusion.errors import StereoDiffusionError
+from stereodiffusion.request import DepthRequest, PhotoRequest, TextRequest
 
 _PROGRAM = "stereodiffusion"
 # What typer says of the command line itself: an unknown option, a missing argument. It has no public name.
@@ -96,20 +100,25 @@ def _start(  # pyright: ignore[reportUnusedFunction] - typer calls it
     del version
 
 
-app.command("text")(commands.text)
-app.command("depth")(commands.depth)
-app.command("photo")(commands.photo)
+app.command("text")(command(TextRequest, "Make a stereo pair from a prompt."))
+app.command("depth")(command(DepthRequest, "Make a stereo pair from a depth map and a prompt."))
+app.command("photo")(command(PhotoRequest, "Make a stereo pair from a photo."))
+app.command("redo")(redo)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")
 
 
 def main() -> NoReturn:
     """Run the program on the arguments of this process."""
+    end_on_signals()
     if "--debug" not in sys.argv:
         warnings.simplefilter("ignore")
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     # Torch then asks for pages of 2 MB; fetching those of 4 kB takes a tenth of the time of a large network.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    app()
+    try:
+        app()
+    finally:
+        ignore_signals()
     sys.exit(0)

@@ -38,8 +38,8 @@ def _headline(card: ModelCard) -> str:
 
 
 def _details(card: ModelCard) -> list[str]:
-    """Repository and revision, licence, what one should know, and the guidance that suits it."""
+    """Repository and revision, licence, what one should know, and the settings that suit it."""
     source = [] if card.repository is None else [f"{card.repository} at {card.revision}"]
     allowed = "commercial use allowed" if card.commercial_use else "no commercial use"
-    guidance = [] if card.guidance is None else [f"guidance {card.guidance:g} with the presets fast and best"]
-    return [*source, f"{card.licence}, {allowed}", card.note, *guidance]
+    suits = ", ".join(f"{name} {value}" for name, value in card.suits.items())
+    return [*source, f"{card.licence}, {allowed}", card.note, *([f"presets fast and best: {suits}"] if suits else [])]

@@ -1,19 +1,11 @@
-"""What every command takes, as types for typer's signatures."""
+"""Options that are no part of a request: what is written, where, and how a command runs; and those of the benchmark."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from stereodiffusion.cli.choices import (
-    DTYPES,
-    EXTRAS,
-    FORMATS,
-    SOLVERS,
-    SOURCES,
-    SPACINGS,
-    VIEW_FORMATS,
-)
+from stereodiffusion.cli.choices import DTYPES, EXTRAS, FORMATS, SOURCES, VIEW_FORMATS
 
 _OUTPUT, _METHOD, _RUNNING = "Output", "Method", "Running"
 
@@ -51,96 +43,6 @@ Also: TypeAlias = Annotated[
         help=f"Write besides: {', '.join(EXTRAS)}. Repeat it, or list several with commas.",
     ),
 ]
-Model: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        "-m",
-        metavar="NAME",
-        rich_help_panel=_METHOD,
-        help="A name of `stereodiffusion models`, a repository of the hub, a folder or a .safetensors file.",
-    ),
-]
-Estimator: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--depth-estimator",
-        metavar="NAME",
-        rich_help_panel=_METHOD,
-        show_default="the one that suits the model",
-        help="What estimates depth: a name, a repository or a folder.",
-    ),
-]
-Preset: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=_METHOD,
-        help="Settings of the method: fast is the least cost, best goes beyond the paper, paper follows the authors' "
-        "code. The options below change single settings of it.",
-    ),
-]
-Steps: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N", rich_help_panel=_METHOD, show_default="the preset's", help="Denoising steps, at least 2."
-    ),
-]
-Solver: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=_METHOD,
-        show_default="the preset's",
-        help=f"{', '.join(SOLVERS)}: dpm++ needs fewer steps than ddim; lcm is for checkpoints made for it.",
-    ),
-]
-Spacing: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=_METHOD,
-        show_default="the preset's",
-        help=f"{', '.join(SPACINGS)}: where the steps lie; Turbo checkpoints want trailing.",
-    ),
-]
-Guidance: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        metavar="W",
-        rich_help_panel=_METHOD,
-        show_default="the model's, or else the preset's",
-        help="How strictly to follow the prompt; 1 is the least.",
-    ),
-]
-MaxDisparity: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        metavar="F",
-        rich_help_panel=_METHOD,
-        show_default="the preset's",
-        help="Depth of the scene: parallax of its nearest point as a fraction of the width, 0 to 0.5.",
-    ),
-]
-Convergence: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        metavar="F",
-        rich_help_panel=_METHOD,
-        show_default="the preset's",
-        help="Parallax that lies on the screen, as a fraction of the width; 0 has everything before the screen.",
-    ),
-]
-SourceEye: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--source",
-        metavar="EYE",
-        rich_help_panel=_METHOD,
-        help=f"{', '.join(SOURCES)}: which eye the photo is, or the picture that is drawn first; beside centre both "
-        "eyes are made.",
-    ),
-]
 Views: TypeAlias = Annotated[
     int | None,
     typer.Option(
@@ -163,42 +65,39 @@ Baselines: TypeAlias = Annotated[
         "source in baselines, to its left if negative.",
     ),
 ]
-Crops: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        rich_help_panel=_METHOD,
-        show_default="the preset's",
-        help="With preset best: make the occlusions of a large photo again in up to N crops, at a finer scale than the "
-        "model's. Each costs as much as the photo; 0 makes none.",
-    ),
-]
-Refine: TypeAlias = Annotated[
+SourceEye: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--refine",
-        metavar="MAPS",
+        "--source",
+        metavar="|".join(SOURCES),
         rich_help_panel=_METHOD,
-        show_default="the preset's",
-        help="Which maps have their borders moved to the photo's, hair included: off, estimated, or all, for a "
-        "--disparity that was estimated elsewhere and is soft or a little off.",
+        show_default="left",
+        help="Which eye the photo is, or the picture that is drawn first; beside centre both eyes are made.",
     ),
 ]
-Seed: TypeAlias = Annotated[
-    int,
-    typer.Option(metavar="N", rich_help_panel=_METHOD, help="Same command, same seed: same picture."),
-]
-Negative: TypeAlias = Annotated[
-    str, typer.Option(metavar="TEXT", rich_help_panel=_METHOD, show_default=False, help="What to steer away from.")
-]
-Size: TypeAlias = Annotated[
-    str | None,
+Changes: TypeAlias = Annotated[
+    list[str],
     typer.Option(
-        metavar="HxW",
+        "--set",
+        metavar="NAME=VALUE",
         rich_help_panel=_METHOD,
-        show_default="the model's",
-        help="Height x width of each eye in pixels, as 256x384.",
+        show_default=False,
+        help="Change any setting, such as shift.at=0.3 or views.attention.mode=off; repeat it for several.",
     ),
+]
+RequestFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--request",
+        metavar="FILE",
+        rich_help_panel=_RUNNING,
+        show_default=False,
+        help="Take the request in a JSON file; what is said besides changes it.",
+    ),
+]
+PrintRequest: TypeAlias = Annotated[
+    bool,
+    typer.Option("--print-request", rich_help_panel=_RUNNING, help="Print the request as JSON and make nothing."),
 ]
 Device: TypeAlias = Annotated[
     str,
@@ -214,17 +113,40 @@ Dtype: TypeAlias = Annotated[
         help=f"Precision: {', '.join(DTYPES)}; auto is the fastest that the device is good at.",
     ),
 ]
-Compile: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--compile",
-        rich_help_panel=_RUNNING,
-        help="Compile the network's layers (torch.compile), which takes minutes at first.",
-    ),
-]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", rich_help_panel=_RUNNING, help="No progress and no notes, errors only.")
 ]
 Debug: TypeAlias = Annotated[
     bool, typer.Option("--debug", rich_help_panel=_RUNNING, help="Show tracebacks and warnings.")
+]
+
+Model: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME",
+        rich_help_panel=_METHOD,
+        help="A name of `stereodiffusion models`, a repository of the hub, a folder or a .safetensors file.",
+    ),
+]
+Estimator: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--depth-estimator",
+        metavar="NAME",
+        rich_help_panel=_METHOD,
+        show_default="the one that suits the model",
+        help="What estimates depth: a name, a repository or a folder.",
+    ),
+]
+Steps: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", rich_help_panel=_METHOD, show_default="the preset's", help="Denoising steps, at least 2."
+    ),
+]
+Seed: TypeAlias = Annotated[
+    int,
+    typer.Option(metavar="N", rich_help_panel=_METHOD, help="Same command, same seed: same picture."),
 ]

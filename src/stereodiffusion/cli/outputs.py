@@ -1,28 +1,76 @@
 """The names of the files that a command writes, settled before any work is done."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import cast
 
-from stereodiffusion.cli.checking import Common
+from stereodiffusion.cli.choices import EXTRAS, FORMATS, VIEW_FORMATS, Extra
+from stereodiffusion.cli.lists import listed
 from stereodiffusion.cli.paths import usable
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.image import STILL_SUFFIXES
-from stereodiffusion.formats.outputs import OUTPUT_FORMATS, plan_files
-from stereodiffusion.formats.quilt import quilts_of
-from stereodiffusion.views import checked_path, view_file
+from stereodiffusion.request import Request, Views
 
 _LONGEST_STEM = 60
 
 
-def settle_output(output: Path | None, stem: str, common: Common, *, inputs: Sequence[Path] = ()) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """What is written.
+
+    Attributes:
+        formats: Names of output formats, of pairs or of views.
+        also: What is written besides.
+        views: How many views there are; None for a pair.
+    """
+
+    formats: tuple[str, ...]
+    also: tuple[Extra, ...] = ()
+    views: int | None = None
+
+    @classmethod
+    def of(cls, formats: Sequence[str], also: Sequence[str], request: Request) -> "Files":
+        """What was asked for, checked against what is made.
+
+        Raises:
+            FormatError: If a name is unknown, or is not for what is made.
+        """
+        views = len(request.wanted.positions) if isinstance(request.wanted, Views) else None
+        asked = listed(formats, (*FORMATS, *VIEW_FORMATS), "--format")
+        wrong = [name for name in asked if (name in VIEW_FORMATS) != (views is not None)]
+        if wrong and views is not None:
+            raise FormatError(f"several views go into {' and '.join(VIEW_FORMATS)}, got --format {', '.join(wrong)}")
+        if wrong:
+            raise FormatError(
+                f"--format {', '.join(wrong)} is for several views: say which with --views or --baselines"
+            )
+        extras = listed(also, EXTRAS, "--also")
+        if extras and views is not None:
+            raise FormatError(f"--also is for a pair, not for several views, got {', '.join(extras)}")
+        default = ("sbs",) if views is None else ("views",)
+        return cls(formats=asked or default, also=cast(tuple[Extra, ...], extras), views=views)
+
+    def check_size(self, path: Path) -> Callable[[int, int], None]:
+        """What refuses eyes of a (height, width) that the files of a pair at a path cannot hold."""
+
+        def check(height: int, width: int) -> None:
+            from stereodiffusion.formats.outputs import check_files
+
+            if self.views is None:
+                check_files(path, self.formats, self.also, (height, width))
+
+        return check
+
+
+def settle_output(output: Path | None, stem: str, files: Files, *, inputs: Sequence[Path] = ()) -> Path:
     """Where to write.
 
     Args:
         output: What the user asked for: a file, a folder or nothing.
         stem: The name of the file if the user gave none; numbered as soon as one of the files is there already.
-        common: Formats and what to write besides.
+        files: What is written.
         inputs: Files that must not be replaced.
 
     Raises:
@@ -30,47 +78,51 @@ def settle_output(output: Path | None, stem: str, common: Common, *, inputs: Seq
     """
     with usable(output or Path(stem)):
         if output is None or output.is_dir():
-            return _free(Path() if output is None else output, stem, common)
-        return _asked_for(output, common, inputs)
+            return _free(Path() if output is None else output, stem, files)
+        return _asked_for(output, files, inputs)
 
 
-def _free(folder: Path, stem: str, common: Common) -> Path:
+def _free(folder: Path, stem: str, files: Files) -> Path:
     """The first numbered name of which no file is there."""
     _check_folder(folder)
     # Spelled out, so that what follows a dot in the stem is not taken for a suffix.
-    alone = len(common.formats) == 1 and common.positions is None
-    suffix = OUTPUT_FORMATS[common.formats[0]].suffixes[0] if alone else ".png"
+    from stereodiffusion.formats.outputs import OUTPUT_FORMATS
+
+    alone = len(files.formats) == 1 and files.views is None
+    suffix = OUTPUT_FORMATS[files.formats[0]].suffixes[0] if alone else ".png"
     numbered = (folder / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}" for number in count(1))
-    return next(path for path in numbered if not any(file.exists() for file in written_files(path, common)))
+    return next(path for path in numbered if not any(file.exists() for file in written_files(path, files)))
 
 
-def _asked_for(output: Path, common: Common, inputs: Sequence[Path]) -> Path:
+def _asked_for(output: Path, files: Files, inputs: Sequence[Path]) -> Path:
     """The very file, if it can be written."""
+    from stereodiffusion.formats.files import check_targets
+    from stereodiffusion.formats.outputs import OUTPUT_FORMATS
+    from stereodiffusion.views import checked_path
+
     _check_folder(output.parent)
-    if common.positions is not None:
-        output = checked_path(output, common.formats)
-    elif output.suffix and not any(output.suffix.lower() in OUTPUT_FORMATS[name].suffixes for name in common.formats):
-        suffixes = dict.fromkeys(suffix for name in common.formats for suffix in OUTPUT_FORMATS[name].suffixes)
-        raise FormatError(f"{output}: {', '.join(common.formats)} goes into {', '.join(suffixes)}, got {output.suffix}")
+    if files.views is not None:
+        output = checked_path(output, files.formats)
+    elif output.suffix and not any(output.suffix.lower() in OUTPUT_FORMATS[name].suffixes for name in files.formats):
+        suffixes = dict.fromkeys(suffix for name in files.formats for suffix in OUTPUT_FORMATS[name].suffixes)
+        raise FormatError(f"{output}: {', '.join(files.formats)} goes into {', '.join(suffixes)}, got {output.suffix}")
     taken = {file.resolve() for file in inputs}
-    for file in written_files(output, common):
-        if file.resolve() in taken:
+    for file, target in check_targets(written_files(output, files)).items():
+        if target in taken:
             raise FormatError(f"{file} is read by this command and would be replaced: choose another --output")
-        if file.is_dir():
-            raise FormatError(f"{file}: expected a file name, got a folder")
     return output
 
 
-def written_files(path: Path, common: Common) -> list[Path]:
+def written_files(path: Path, files: Files) -> list[Path]:
     """All files that saving to `path` writes, or that it would replace."""
-    if common.positions is not None:
-        count = len(common.positions)
-        views = [view_file(path, number, count) for number in range(count)] if "views" in common.formats else []
-        return [*views, *(quilts_of(path) if "quilt" in common.formats else [])]
-    still = path.suffix if path.suffix.lower() in STILL_SUFFIXES else ".png"
-    suffixes = {"disparity": ".pfm", "occlusion": ".png", "left": still, "right": still}
-    extras = [path.with_name(f"{path.stem}-{extra}{suffixes[extra]}") for extra in common.also]
-    return [*plan_files(path, common.formats), *extras]
+    from stereodiffusion.formats.outputs import extra_file, plan_files
+    from stereodiffusion.formats.quilt import quilts_of
+    from stereodiffusion.views import view_file
+
+    if files.views is not None:
+        views = [view_file(path, number, files.views) for number in range(files.views)]
+        return [*(views if "views" in files.formats else []), *(quilts_of(path) if "quilt" in files.formats else [])]
+    return [*plan_files(path, files.formats), *(extra_file(path, extra) for extra in files.also)]
 
 
 def stem_of(prompt: str) -> str:

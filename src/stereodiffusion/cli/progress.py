@@ -69,15 +69,26 @@ class Display:
 
     def follow(self, run: "Run") -> "StereoPair":
         """Run to the end; gives the pair."""
+        told = 0
         for step in run:
+            told = self._tell(run.notes, told)
             self._advance(step)
+        self._tell(run.notes, told)
         return run.result
+
+    def _tell(self, notes: Sequence[str], told: int) -> int:
+        """Show the notes that are new; gives how many there are."""
+        for note in notes[told:]:
+            self.note(note)
+        return len(notes)
 
     def views(self, run: "ViewRun") -> "Iterator[View]":
         """The views, as they are made."""
         from stereodiffusion.views import View
 
+        told = 0
         for event in run.steps:
+            told = self._tell(run.notes, told)
             if isinstance(event, View):
                 yield event
             else:

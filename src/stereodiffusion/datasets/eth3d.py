@@ -1,7 +1,8 @@
 """ETH3D low-resolution two-view stereo, https://www.eth3d.net/datasets, as the archives unpack.
 
-A scene is a folder with `im0.png` and `im1.png`. Its disparity `disp0GT.pfm`, in pixels and inf where unknown, lies
-beside them or, as the archives are named, in `two_view_training_gt` beside `two_view_training`; test scenes have none.
+A scene is a folder with `im0.png` and `im1.png`. Its disparity `disp0GT.pfm`, in pixels and inf (or not above 0) where
+unknown, lies beside them or, as the archives are named, in `two_view_training_gt` beside `two_view_training`; test
+scenes have none.
 `mask0nocc.png` is not read: it marks the left pixels that the right eye does not see, `StereoSample.occlusion` the
 opposite.
 """
@@ -33,4 +34,5 @@ def _read(root: Path, scene: str) -> StereoSample:
         folder / _LEFT,
         folder / _RIGHT,
         disparity=disparity if disparity.exists() or apart.is_dir() else None,
+        only_positive=True,
     )

@@ -1,22 +1,26 @@
 """Any folder with pairs: subfolders `left` and `right`, and if there are any `disparity` and `right_disparity`.
 
 Files that belong together have the same name up to the suffix. Pictures are of any kind that can be read. Maps of real
-numbers (PFM, NPY, TIFF) hold pixels and are unknown where not finite; maps of 16-bit integers hold 256 d as this
-package and KITTI write them, 0 is unknown; of 8-bit integers the scale must be said.
+numbers (PFM, NPY, TIFF) hold pixels and are unknown where not finite; maps of integers are unknown where 0, and
+elsewhere scale times the disparity. A file `scale.txt` beside the subfolders says the scale, a number such as 3; where
+there is none, maps of 16 bits hold 256 d as this package and KITTI write them, and others are refused.
 """
 
 from functools import partial
+from math import inf, nan
 from pathlib import Path
 
 from stereodiffusion.datasets.dataset import StereoDataset
 from stereodiffusion.datasets.reading import folders_where, read_pair
 from stereodiffusion.datasets.sample import StereoSample
-from stereodiffusion.errors import DatasetError
+from stereodiffusion.errors import DatasetError, FormatError
 from stereodiffusion.formats import RawMap
+from stereodiffusion.formats.files import read_bytes
 from stereodiffusion.formats.maps import PNG_SCALE
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm")
 _MAPS = (".pfm", ".npy", ".png", ".tif", ".tiff", ".pgm")
+_SCALE_FILE = "scale.txt"
 _SUFFIXES = {"left": _PICTURES, "right": _PICTURES, "disparity": _MAPS, "right_disparity": _MAPS}
 
 
@@ -25,7 +29,7 @@ def open_folder(folder: Path, *, scale: float | None = None) -> StereoDataset:
 
     Args:
         folder: Where to look.
-        scale: Of maps that hold integers: value / scale is in pixels.
+        scale: Of maps that hold integers: value / scale is in pixels. By default what `scale.txt` says.
     """
     scenes = [
         (Path(place) / stem).as_posix()
@@ -41,7 +45,7 @@ def _read(root: Path, scale: float | None, scene: str) -> StereoSample:
         scene,
         _file(place, "left", stem),
         _file(place, "right", stem),
-        scale=partial(_scale, scale),
+        scale=partial(_scale, scale, place / _SCALE_FILE),
         disparity=_file(place, "disparity", stem) if (place / "disparity").is_dir() else None,
         right_disparity=_files(place, "right_disparity").get(stem),
     )
@@ -61,9 +65,28 @@ def _file(place: Path, part: str, stem: str) -> Path:
     return found
 
 
-def _scale(said: float | None, stored: RawMap) -> float:
+def _scale(said: float | None, file: Path, stored: RawMap) -> float:
     if said is not None:
         return said
+    if file.exists():
+        return _read_scale(file)
     if stored.bits != 16:
-        raise DatasetError(f"{stored.name}: a map of {stored.bits}-bit integers needs scale, value / scale = pixels")
+        raise DatasetError(
+            f"{stored.name}: a map of {stored.bits}-bit integers needs scale, value / scale = pixels: "
+            f"write it into {file}"
+        )
     return PNG_SCALE
+
+
+def _read_scale(file: Path) -> float:
+    try:
+        text = read_bytes(file).decode("ascii", "replace").strip()
+    except FormatError as refused:
+        raise DatasetError(str(refused)) from refused
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = nan
+    if not 0 < scale < inf:
+        raise DatasetError(f"{file}: expected a number above 0, value / scale = pixels, got {text[:20]!r}")
+    return scale

@@ -17,6 +17,7 @@ from stereodiffusion.datasets.dataset import StereoDataset
 from stereodiffusion.datasets.reading import first_existing, folders_where, read_pair
 from stereodiffusion.datasets.sample import StereoSample
 from stereodiffusion.errors import DatasetError
+from stereodiffusion.formats import RawMap
 
 _SCALE = 256.0
 _FRAMES = "*_10.png"
@@ -62,9 +63,16 @@ def _read(root: Path, scene: str) -> StereoSample:
         scene,
         part / left / picture,
         part / right / picture,
-        scale=_SCALE,
+        scale=_scale,
+        only_positive=True,
         disparity=None if truth is None else truth / picture,
     )
+
+
+def _scale(stored: RawMap) -> float:
+    if stored.bits != 16:
+        raise DatasetError(f"{stored.name}: expected disparity in 16 bits as KITTI has it, got {stored.bits} bits")
+    return _SCALE
 
 
 def _release_of(folder: Path) -> _Release | None:

@@ -6,8 +6,8 @@
 
 Folders above that of a scene may be called anything; a 2014 scene is called `-perfect` or `-imperfect` as unpacked.
 
-PFM maps hold pixels, inf is unknown. In the others 0 is unknown and a value is `scale` times the disparity. The scale
-belongs to the size of the picture, so the size tells it:
+PFM maps hold pixels; inf is unknown, and so is 0 or less, which some tools write for it. In the others 0 is unknown and
+a value is `scale` times the disparity. The scale belongs to the size of the picture, so the size tells it:
 
     2001                380 to 383 rows                 8
     2003                375 / 750 / 1500 rows           4 / 2 / 1
@@ -94,6 +94,7 @@ def _read(root: Path, scene: str) -> StereoSample:
         scale=partial(_scale, folder, layout),
         disparity=disparity,
         right_disparity=first_existing(folder, layout.right_disparity),
+        only_positive=True,
     )
 
 

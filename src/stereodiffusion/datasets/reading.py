@@ -1,7 +1,10 @@
 """What the readers of all data sets share: finding the folders of scenes, and reading a pair with its maps."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from stereodiffusion.datasets.sample import StereoSample
 from stereodiffusion.errors import ConfigError, DatasetError, FormatError, GeometryError
@@ -27,6 +30,7 @@ def read_pair(
     scale: float | Callable[[RawMap], float] | None = None,
     disparity: Path | None = None,
     right_disparity: Path | None = None,
+    only_positive: bool = False,
 ) -> StereoSample:
     """A pair from its files.
 
@@ -38,11 +42,16 @@ def read_pair(
             numbers hold pixels; there what is not finite is unknown.
         disparity: Map of the left eye.
         right_disparity: Map of the right eye.
+        only_positive: Whether the publisher's disparities are all above 0; what is not is then unknown.
 
     Raises:
         DatasetError: If a file is missing, damaged or of another size than the left picture. It names the file.
     """
-    maps = {path: _read_disparity(path, scale) for path in (disparity, right_disparity) if path is not None}
+    maps = {
+        path: _read_disparity(path, scale, only_positive=only_positive)
+        for path in (disparity, right_disparity)
+        if path is not None
+    }
     try:
         pictures = {path: read_image(path) for path in (left, right)}
     except FormatError as refused:
@@ -67,9 +76,11 @@ def first_existing(folder: Path, names: tuple[str, ...]) -> Path | None:
     return next((folder / name for name in names if (folder / name).exists()), None)
 
 
-def _read_disparity(path: Path, scale: float | Callable[[RawMap], float] | None) -> Disparity:
+def _read_disparity(path: Path, scale: float | Callable[[RawMap], float] | None, *, only_positive: bool) -> Disparity:
     try:
         raw = read_map(path)
+        if only_positive:
+            raw = replace(raw, values=raw.values.where(raw.values > 0, torch.nan))
         if not raw.is_integer:
             return disparity_from_map(raw, "disparity-px")
         levels = scale(raw) if callable(scale) else scale

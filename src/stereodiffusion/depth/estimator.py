@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from stereodiffusion.errors import GeometryError, ModelError
+from stereodiffusion.errors import GeometryError, ModelError, first_line
 from stereodiffusion.geometry.accept import check_picture
 from stereodiffusion.types import Image, Map
 
@@ -81,14 +81,17 @@ class MonocularDepth:
 
         Raises:
             GeometryError: If `image` is not a batch of RGB pictures, or too small for the network.
-            ModelError: If the network predicts something that is not a number.
+            ModelError: If the network fails, or predicts something that is not a number.
         """
         height, width = self._checked_size(image)
         parameter = next(self._model.parameters())
         pictures = (self._reduced(image) * 255).round().clamp(0, 255).to("cpu", torch.uint8).numpy()
         inputs = self._processor(images=list(pictures), input_data_format="channels_first", return_tensors="pt")
         pixels = cast(Tensor, inputs["pixel_values"]).to(parameter.device, parameter.dtype)
-        predicted = cast(Tensor, self._model(pixel_values=pixels).predicted_depth).float()
+        try:
+            predicted = cast(Tensor, self._model(pixel_values=pixels).predicted_depth).float()
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:  # its settings and the processor's disagree
+            raise ModelError(f"{self.name} fails on a picture of {height}x{width}: {first_line(error)}") from error
         if not bool(predicted.isfinite().all()):
             raise ModelError(f"{self.name} predicted values that are not finite in {parameter.dtype}; try float32")
         inverse_depth = 1 / predicted.clamp(min=NEAREST_M) if self.predicts == "depth" else predicted
@@ -145,7 +148,9 @@ def prediction_of(config: Mapping[str, Any]) -> Prediction | None:
             # The DPTs with a DINOv2 backbone were trained for metres (NYU, KITTI), and are the only ones that
             # have this projection. The MiDaS family has none.
             return "depth" if config.get("add_projection") else "inverse-depth"
-        case "glpn" | "zoedepth":
+        case "glpn":  # the published ones predict metres; what Depth Anything calls the other kind serves here as well
+            return "inverse-depth" if config.get("depth_estimation_type") == "relative" else "depth"
+        case "zoedepth":
             return "depth"
         case _:
             return None

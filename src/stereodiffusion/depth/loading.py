@@ -4,21 +4,25 @@ Only safetensors are read: a pickle can run code while it is loaded. Image proce
 backend (`use_fast=False` before transformers 5), which needs no torchvision and gives the same numbers everywhere.
 """
 
-import json
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast, get_args
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
+from accelerate import init_empty_weights
 from torch import nn
 
-from stereodiffusion.config import Precision
+from stereodiffusion.checkpoint.completeness import check_network, check_report
+from stereodiffusion.checkpoint.part import Part, check_numbers, read_part
 from stereodiffusion.depth.estimator import MonocularDepth, Prediction, prediction_of
 from stereodiffusion.depth.locating import EMBEDDED, locate
+from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ConfigError, ModelError, first_line
+from stereodiffusion.hub import DEFAULT, Hub
+from stereodiffusion.settings import Precision
 
 # The first fusion layer has nothing to fuse with: its first residual unit never runs, and published files lack it.
 _UNUSED = re.compile(r"neck\.fusion_stage\.layers\.0\.residual_layer1\.")
@@ -30,6 +34,7 @@ def load_depth_estimator(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | Precision = "float32",
     predicts: Prediction | None = None,
+    hub: Hub = DEFAULT,
 ) -> MonocularDepth:
     """A depth estimator, ready to be called with pictures.
 
@@ -40,9 +45,10 @@ def load_depth_estimator(
         dtype: In which precision; a dtype of torch or its name.
         predicts: What the network predicts, for families that are not known here. For the MiDaS family (DPT),
             Depth Anything, GLPN and ZoeDepth its `config.json` says it.
+        hub: How a repository is fetched, and which of its revisions.
 
     Raises:
-        ConfigError: If there is no such precision.
+        ConfigError: If there is no such precision or device.
         ModelUnavailableError: If the model is not on disk and cannot be fetched.
         ModelError: If it is there and is not a complete depth estimator with safetensors weights.
     """
@@ -50,8 +56,12 @@ def load_depth_estimator(
         if dtype not in get_args(Precision):
             raise ConfigError(f"dtype must be one of {', '.join(get_args(Precision))}, got {dtype!r}")
         dtype = cast(torch.dtype, getattr(torch, dtype))
-    name, folder = locate(name_or_path)
-    config = _read_config(name, folder)
+    check_device(device)
+    name, folder = locate(name_or_path, hub)
+    if not (folder / "config.json").exists():
+        raise ModelError(f"{name} is not in transformers' format: {folder} has no config.json")
+    part = read_part(folder, folder, "model")
+    config = part.settings
     predicts = predicts or prediction_of(config)
     if predicts is None:
         raise ModelError(
@@ -60,7 +70,7 @@ def load_depth_estimator(
         )
     with _quiet():
         processor = _load_processor(name, folder)
-        model = _load_model(name, folder, dtype)
+        model = _load_model(name, part, dtype)
     return MonocularDepth(
         name=name,
         model=model.to(device),
@@ -77,47 +87,41 @@ def _most_pixels(name: str, config: dict[str, Any]) -> int | None:
     return 2 * 256 * 256 if name == EMBEDDED else 480 * 640
 
 
-def _read_config(name: str, folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{name} is not in transformers' format: {folder} has no config.json") from None
-    except (ValueError, OSError) as error:
-        raise ModelError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"{folder / 'config.json'} must hold an object, got {type(config).__name__}")
-    return cast(dict[str, Any], config)
-
-
 def _load_processor(name: str, folder: Path) -> Any:
     from transformers import AutoImageProcessor
 
+    if (folder / "preprocessor_config.json").exists():
+        check_numbers(folder / "preprocessor_config.json")
     try:
-        return AutoImageProcessor.from_pretrained(
+        processor: Any = AutoImageProcessor.from_pretrained(
             str(folder), backend="pil", local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, ImportError) as error:
+        processor(images=[np.zeros((3, 64, 64), np.uint8)], input_data_format="channels_first", return_tensors="pt")
+    except Exception as error:  # transformers has no common class for what its settings may lack
         raise ModelError(f"the image processor of {name} cannot be loaded: {first_line(error)}") from error
+    return processor
 
 
-def _load_model(name: str, folder: Path, dtype: torch.dtype) -> nn.Module:
-    from transformers import AutoModelForDepthEstimation
+def _load_model(name: str, part: Part, dtype: torch.dtype) -> nn.Module:
+    from transformers import AutoConfig, AutoModelForDepthEstimation
 
+    source: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
+        config = AutoConfig.from_pretrained(str(part.folder), **source)
+        with init_empty_weights(include_buffers=True):
+            check_network(
+                name, cast(nn.Module, AutoModelForDepthEstimation.from_config(config)).state_dict(), part.tensors
+            )
         loaded = AutoModelForDepthEstimation.from_pretrained(
-            str(folder),
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
+            str(part.folder), dtype=dtype, use_safetensors=True, output_loading_info=True, **source
         )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # nor for what a network's settings may make no sense of
         raise ModelError(f"{name} cannot be loaded as a depth estimator: {first_line(error)}") from error
-    model, info = cast(tuple[nn.Module, dict[str, Any]], loaded)
-    missing = sorted(key for key in info["missing_keys"] if not _UNUSED.match(key))
-    if missing:
-        raise ModelError(f"the weights of {name} are incomplete: {len(missing)} are missing, among them {missing[0]}")
+    model, report = cast(tuple[nn.Module, dict[str, Any]], loaded)
+    missing = [key for key in report["missing_keys"] if not _UNUSED.match(key)]
+    check_report(name, missing=missing, unexpected=report["unexpected_keys"], mismatched=report["mismatched_keys"])
     return model.eval().requires_grad_(False)
 
 

@@ -23,26 +23,26 @@ def layers_at(backbone: Backbone, places: Collection[AttentionPlace]) -> frozens
     return frozenset(number for number, place in enumerate(backbone.attention_places) if place in places)
 
 
-def recording(memory: LayerTokens, layers: Collection[int]) -> AttentionTap:
-    """Leaves attention as it is and keeps in `memory` what the `layers` read."""
+def recording(into: LayerTokens, layers: Collection[int]) -> AttentionTap:
+    """Leaves attention as it is and keeps in `into` what the `layers` read."""
 
     def tap(layer: int, tokens: Tokens) -> Tokens:
         if layer in layers:
-            memory[layer] = tokens.detach()
+            into[layer] = tokens.detach()
         return tokens
 
     return tap
 
 
-def replaying(memory: LayerTokens) -> AttentionTap:
-    """The view at hand reads keys and values of the recorded view in the layers that `memory` holds.
+def replaying(read: LayerTokens) -> AttentionTap:
+    """The view at hand reads keys and values of the recorded view in the layers that `read` holds.
 
     Raises:
         ConfigError: On use, if the recorded rows (guidance x pictures) are not those at hand.
     """
 
     def tap(layer: int, tokens: Tokens) -> Tokens:
-        recorded = memory.get(layer)
+        recorded = read.get(layer)
         if recorded is None:
             return tokens
         if len(recorded) != len(tokens):

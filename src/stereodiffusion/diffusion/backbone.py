@@ -45,17 +45,6 @@ class Embedding:
     guidance: float | None = None
 
 
-@dataclass(slots=True)
-class DeepFeatures:
-    """What the deep half of a network gave in an earlier step of the same view.
-
-    Attributes:
-        value: None before the first step; one row per latent of the batch.
-    """
-
-    value: Float[Tensor, "_rows _c _h _w"] | None = None
-
-
 def stack_rows(*embeddings: Embedding) -> Embedding:
     """The rows of several embeddings of one model, one after the other."""
     pooled = [embedding.pooled for embedding in embeddings if embedding.pooled is not None]
@@ -140,8 +129,13 @@ class Backbone(Protocol):
         """The picture of a latent, clamped to [0, 1]."""
         ...
 
-    def embed(self, prompts: Sequence[str]) -> Embedding:
-        """The prompts after the text encoders, one row each; "" is the unconditional prompt."""
+    def embed(self, prompts: Sequence[str], *, unconditional: bool = False) -> Embedding:
+        """The prompts after the text encoders, one row each.
+
+        Args:
+            prompts: One or more.
+            unconditional: Whether they are what guidance leads away from. For some models an empty one is zeros then.
+        """
         ...
 
     def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:
@@ -156,17 +150,6 @@ class Backbone(Protocol):
 
         Raises:
             ModelError: If `depth` is missing or not wanted, or the guidance that a network has built in is missing.
-        """
-        ...
-
-    def caching(self, features: DeepFeatures, *, reuse: bool) -> AbstractContextManager[None]:
-        """While entered, evaluations leave in `features` what the network's deep half gives, or take it from there.
-
-        A network that reuses runs its first and its last block alone; the self-attention of the others is not run, and
-        taps do not see it. On leaving, exception or not, the network is what it was before.
-
-        Raises:
-            ModelError: If there is nothing to reuse.
         """
         ...
 

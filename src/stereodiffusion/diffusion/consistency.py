@@ -1,7 +1,7 @@
 """Sampling with latent consistency models (Luo et al. 2023): predict x_0, add noise anew, a few times.
 
-The noise that is added is drawn from the seed. Both views are the same scene only if it is the same noise: the right
-view gets the left's, moved as its cells are, and noise of its own in cells that come from nowhere.
+The noise that is added is drawn from the seed. Both views are the same scene only if it is the same noise: the
+view gets the source's, moved as its cells are, and noise of its own in cells that come from nowhere.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.shift import CellMap, stereo_shift
-from stereodiffusion.diffusion.solver import Memory, Solver, State, clean_of
+from stereodiffusion.diffusion.solver import History, Solver, State, clean_of
 from stereodiffusion.types import Latent
 
 _SIGMA_DATA = 0.5
@@ -25,17 +25,17 @@ class AddedNoise:
     """N(0, 1) for every step of a stochastic solver.
 
     Attributes:
-        left: What is added to the left view after each step, (steps, b, c, h, w).
-        own: What the right view gets where it shows nothing of the left, the same shape.
+        source: What is added to the source after each step, (steps, b, c, h, w).
+        own: What a view gets where it shows nothing of the source, the same shape.
     """
 
-    left: Float[Tensor, "n b c lh lw"]
+    source: Float[Tensor, "n b c lh lw"]
     own: Float[Tensor, "n b c lh lw"]
 
-    def right(self, cells: CellMap) -> Float[Tensor, "n b c lh lw"]:
-        """What is added to the right view after each step."""
-        pairs = zip(self.left, self.own, strict=True)
-        return torch.stack([torch.where(cells.visible, stereo_shift(left, cells), own) for left, own in pairs])
+    def moved(self, cells: CellMap) -> Float[Tensor, "n b c lh lw"]:
+        """What is added to a view after each step."""
+        pairs = zip(self.source, self.own, strict=True)
+        return torch.stack([torch.where(cells.visible, stereo_shift(source, cells), own) for source, own in pairs])
 
 
 def consistency_solver(noise: Float[Tensor, "n b c lh lw"]) -> Solver:
@@ -47,7 +47,7 @@ def consistency_solver(noise: Float[Tensor, "n b c lh lw"]) -> Solver:
         noise: z of each step.
     """
 
-    def step(schedule: Schedule, index: int, x_t: Latent, predicted: Latent, before: Memory | None = None) -> State:
+    def step(schedule: Schedule, index: int, x_t: Latent, predicted: Latent, before: History | None = None) -> State:
         """Step `index` to the next level; what was predicted before is of no use to it."""
         del before
         alpha_t, alpha_s = schedule.alphas[index : index + 2]

@@ -5,16 +5,16 @@ deblur) is an `edit`; what changes attention is a `tap`. The network is patched 
 that nothing is left behind wherever the loop is abandoned.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
 
-from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, DeepFeatures, Embedding, stack_rows
+from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Embedding, stack_rows
 from stereodiffusion.diffusion.schedule import Schedule
-from stereodiffusion.diffusion.solver import Memory, Solver, State, ddim, noise_of
+from stereodiffusion.diffusion.solver import History, Solver, State, ddim, noise_of
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.types import Latent, Map
 
@@ -45,7 +45,7 @@ class Conditioning:
 class Transition:
     """One step of the solver, before edits: from x_t at level ᾱ_t to x_s at level ᾱ_s, by the predicted noise.
 
-    `memory` is what the solver will remember of it.
+    `history` is what the solver will remember of it.
     """
 
     index: int
@@ -54,23 +54,23 @@ class Transition:
     alpha_t: float
     alpha_s: float
     x_s: Latent
-    memory: Memory | None = None
+    history: History | None = None
 
     @property
     def state(self) -> State:
         """What goes on if nothing is edited."""
-        return State(latents=self.x_s, memory=self.memory)
+        return State(latents=self.x_s, history=self.history)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What the loop yields: the latents after step `index` and its edits, what is remembered, and what they cost."""
+    """What the loop yields: the latents after step `index` and its edits, what is everywhere, and what they cost."""
 
     index: int
     timestep: int
     latents: Latent
     evaluations: int
-    memory: Memory | None = None
+    history: History | None = None
 
 
 Edit: TypeAlias = Callable[[Transition], State]
@@ -105,11 +105,10 @@ def denoise(
     schedule: Schedule,
     *,
     start: int = 0,
-    memory: Memory | None = None,
+    history: History | None = None,
     solver: Solver = ddim,
     edit: Edit | None = None,
     tap_at: TapAt | None = None,
-    cached: Collection[int] = (),
 ) -> Iterator[Step]:
     """Denoise from step `start` to the end.
 
@@ -119,11 +118,10 @@ def denoise(
         given: One conditioning per step of the schedule, so that null-text embeddings are just such a sequence.
         schedule: The noise levels.
         start: Index of the first step to take.
-        memory: Of the step before the first.
+        history: Of the step before the first.
         solver: Takes the steps.
-        edit: What happens to the latents, and to the memory beside them, after each step.
+        edit: What happens to the latents, and to the history beside them, after each step.
         tap_at: What happens to self-attention in each step.
-        cached: Steps that reuse the network's deep half of the step before, where there is one of as many rows.
 
     Yields:
         One `Step` after each step taken.
@@ -133,16 +131,13 @@ def denoise(
     """
     if len(given) != schedule.steps:
         raise ConfigError(f"expected one conditioning per step ({schedule.steps}), got {len(given)}")
-    deep = DeepFeatures()
     for index in range(start, schedule.steps):
         timestep, (alpha_t, alpha_s) = schedule.timesteps[index], schedule.alphas[index : index + 2]
         rows = given[index].branches * len(x_t)
-        reuse = index in cached and deep.value is not None and len(deep.value) == rows
         with torch.no_grad():
             tap = tap_at(index) if tap_at else None
-            with backbone.caching(deep, reuse=reuse) if cached else nullcontext():
-                noise = predict_noise(backbone, x_t, timestep, alpha_t, given[index], tap)
-            state = solver(schedule, index, x_t, noise, memory)
+            noise = predict_noise(backbone, x_t, timestep, alpha_t, given[index], tap)
+            state = solver(schedule, index, x_t, noise, history)
             if edit is not None:
                 taken = Transition(
                     index=index,
@@ -151,8 +146,8 @@ def denoise(
                     alpha_t=alpha_t,
                     alpha_s=alpha_s,
                     x_s=state.latents,
-                    memory=state.memory,
+                    history=state.history,
                 )
                 state = edit(taken)
-        yield Step(index=index, timestep=timestep, latents=state.latents, evaluations=rows, memory=state.memory)
-        x_t, memory = state.latents, state.memory
+        yield Step(index=index, timestep=timestep, latents=state.latents, evaluations=rows, history=state.history)
+        x_t, history = state.latents, state.history

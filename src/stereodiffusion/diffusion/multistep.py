@@ -9,14 +9,14 @@ from math import expm1, log, sqrt
 import torch
 
 from stereodiffusion.diffusion.schedule import Schedule
-from stereodiffusion.diffusion.solver import Memory, State, clean_of, remembered
+from stereodiffusion.diffusion.solver import History, State, clean_of, everywhere
 from stereodiffusion.types import Latent
 
 _FEW_STEPS = 15
 """Below so many steps the last one is of first order, for stability, as in the authors' code."""
 
 
-def dpm_solver(schedule: Schedule, index: int, x_t: Latent, noise: Latent, before: Memory | None = None) -> State:
+def dpm_solver(schedule: Schedule, index: int, x_t: Latent, noise: Latent, before: History | None = None) -> State:
     """A step of DPM-Solver++ (2M).
 
     With α = √ᾱ, σ = √(1-ᾱ), λ = log(α/σ) and h = λ_s - λ_t,
@@ -27,7 +27,7 @@ def dpm_solver(schedule: Schedule, index: int, x_t: Latent, noise: Latent, befor
     alpha_t, alpha_s = schedule.alphas[index : index + 2]
     clean = clean_of(x_t, noise, alpha_t)
     if alpha_s == 1:
-        return State(latents=clean, memory=remembered(clean))  # λ_s is infinite, and so is the extrapolation
+        return State(latents=clean, history=everywhere(clean))  # λ_s is infinite, and so is the extrapolation
     h = _log_snr(alpha_s) - _log_snr(alpha_t)
     extrapolated = clean
     last_of_few = index == schedule.steps - 1 and schedule.steps < _FEW_STEPS
@@ -36,7 +36,7 @@ def dpm_solver(schedule: Schedule, index: int, x_t: Latent, noise: Latent, befor
         change = torch.where(before.known, clean - before.clean, 0)
         extrapolated = clean + h / (2 * h_before) * change
     x_s = sqrt((1 - alpha_s) / (1 - alpha_t)) * x_t - sqrt(alpha_s) * expm1(-h) * extrapolated
-    return State(latents=x_s, memory=remembered(clean))
+    return State(latents=x_s, history=everywhere(clean))
 
 
 def _log_snr(alpha: float) -> float:

@@ -5,44 +5,44 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor
 
-from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.consistency import consistency_solver
 from stereodiffusion.diffusion.multistep import dpm_solver
 from stereodiffusion.diffusion.schedule import Schedule, consistency_schedule, ddim_schedule, trailing_schedule
 from stereodiffusion.diffusion.solver import Solver, ddim
 from stereodiffusion.errors import ConfigError
+from stereodiffusion.settings import Sampling
 
 
-def schedule_of(alphas: Float[Tensor, " t"], config: StereoConfig) -> Schedule:
+def schedule_of(alphas: Float[Tensor, " t"], sampling: Sampling) -> Schedule:
     """The schedule that the settings ask for.
 
     Args:
         alphas: ᾱ_t of every training step.
-        config: Steps, spacing and offset; a consistency model has a spacing of its own.
+        sampling: Steps, spacing and offset; a consistency model has a spacing of its own.
 
     Raises:
         ConfigError: If there are more steps than levels to visit.
     """
-    if config.solver == "lcm":
-        return consistency_schedule(alphas, config.steps)
-    if config.spacing == "trailing":
-        return trailing_schedule(alphas, config.steps)
-    return ddim_schedule(alphas, config.steps, offset=config.timestep_offset)
+    if sampling.solver == "lcm":
+        return consistency_schedule(alphas, sampling.steps)
+    if sampling.spacing == "trailing":
+        return trailing_schedule(alphas, sampling.steps)
+    return ddim_schedule(alphas, sampling.steps, offset=sampling.offset)
 
 
-def solver_of(config: StereoConfig, noise: Callable[[], Float[Tensor, "n b c lh lw"]] | None) -> Solver:
+def solver_of(sampling: Sampling, noise: Callable[[], Float[Tensor, "n b c lh lw"]] | None) -> Solver:
     """The solver that the settings ask for.
 
     Args:
-        config: Names it.
+        sampling: Names it.
         noise: Gives what a stochastic solver adds after each step; the others do not ask.
 
     Raises:
         ConfigError: If the solver adds noise and there is none.
     """
-    if config.solver == "ddim":
+    if sampling.solver == "ddim":
         return ddim
-    if config.solver == "dpm++":
+    if sampling.solver == "dpm++":
         return dpm_solver
     if noise is None:
         raise ConfigError("solver 'lcm' adds noise after every step, expected some, got none")

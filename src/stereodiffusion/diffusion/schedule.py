@@ -5,16 +5,22 @@ spaced, from noisy to clean. "Leading" spacing begins below the noisiest; what f
 scheduler configuration `set_alpha_to_one = False` that Stable Diffusion is published with. With offset 0 the last step
 is from ᾱ_0 to ᾱ_0 and hence the identity. "Trailing" spacing begins at the noisiest level and ends at what is
 clean, ᾱ = 1 (Lin et al. 2024); the fewer the steps, the more that matters.
+
+Schedules that end in pure noise have ᾱ = 0 there, and steps divide by √ᾱ. Such a level counts as 2^-24, as in
+diffusers' multistep solvers.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from stereodiffusion.errors import ConfigError
+
+_LEAST: Final = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,7 @@ def ddim_schedule(alphas: Float[Tensor, " t"], steps: int, *, offset: int = 1) -
         raise ConfigError(f"steps must be between 1 and {len(alphas) - offset}, got {steps}")
     stride = len(alphas) // steps
     timesteps = tuple(stride * i + offset for i in reversed(range(steps)))
-    levels = alphas.double()
+    levels = _levels(alphas)
     visited = [float(levels[t]) for t in timesteps]
     return Schedule(timesteps=timesteps, alphas=(*visited, float(levels[0])))
 
@@ -75,7 +81,7 @@ def trailing_schedule(alphas: Float[Tensor, " t"], steps: int) -> Schedule:
     if not 1 <= steps <= len(alphas):
         raise ConfigError(f"steps must be between 1 and {len(alphas)}, got {steps}")
     timesteps = tuple(round(len(alphas) - i * len(alphas) / steps) - 1 for i in range(steps))
-    levels = alphas.double()
+    levels = _levels(alphas)
     return Schedule(timesteps=timesteps, alphas=(*(float(levels[t]) for t in timesteps), 1.0))
 
 
@@ -94,8 +100,12 @@ def consistency_schedule(alphas: Float[Tensor, " t"], steps: int, *, distilled: 
         raise ConfigError(f"steps of a consistency model must be between 1 and {distilled}, got {steps}")
     stride = len(alphas) // distilled
     timesteps = tuple((distilled - distilled * i // steps) * stride - 1 for i in range(steps))
-    levels = alphas.double()
+    levels = _levels(alphas)
     return Schedule(timesteps=timesteps, alphas=(*(float(levels[t]) for t in timesteps), 1.0))
+
+
+def _levels(alphas: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
+    return alphas.double().clamp(min=_LEAST)
 
 
 def scaled_linear_alphas(

@@ -16,11 +16,11 @@ from math import sqrt
 
 import torch
 
-from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.denoise import Transition
-from stereodiffusion.diffusion.solver import Memory, State, ddim_step
+from stereodiffusion.diffusion.solver import History, State, ddim_step
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity, heading, paper_disparity, splat
+from stereodiffusion.settings import Settings
 from stereodiffusion.types import Latent, Region, SourceIndex
 
 
@@ -46,7 +46,7 @@ class CellMap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownRight:
+class KnownLatents:
     """What is known of the right view before it is made.
 
     Attributes:
@@ -58,25 +58,25 @@ class KnownRight:
     cells: Region
 
 
-def cell_map(disparity: Disparity, config: StereoConfig, grid: tuple[int, int], position: float = 1.0) -> CellMap:
+def cell_map(disparity: Disparity, settings: Settings, grid: tuple[int, int], position: float = 1.0) -> CellMap:
     """Where latent cells go.
 
     Args:
         disparity: Dense, of the picture, on any grid, as given: neither normalised nor converged.
-        config: How parallax is scaled, converged and rounded.
+        settings: How parallax is scaled, converged and rounded.
         grid: (height, width) of the latents.
         position: Where they are looked at from, in baselines to the right of the picture's eye.
     """
     height, width = grid
-    if config.parallax == "normalized":
-        moved = paper_disparity(disparity, max_disparity=config.max_disparity, height=height, width=width)
+    if settings.parallax.scale == "normalized":
+        moved = paper_disparity(disparity, max_disparity=settings.parallax.max_disparity, height=height, width=width)
     else:
         moved = disparity.resize(height, width)
-    if config.convergence:
-        moved = moved.converged_at(config.convergence * width)
+    if settings.parallax.convergence:
+        moved = moved.converged_at(settings.parallax.convergence * width)
     to, fraction = heading(position)
     return CellMap(
-        source=splat(torch.zeros_like(moved.pixels), moved, to=to, mode=config.splat, fraction=fraction).source
+        source=splat(torch.zeros_like(moved.pixels), moved, to=to, mode=settings.shift.splat, fraction=fraction).source
     )
 
 
@@ -98,11 +98,11 @@ def deblur(right: Latent, cells: CellMap, noise: Latent) -> Latent:
 
 
 def shifted_state(left: State, cells: CellMap) -> State:
-    """Latents and what a solver remembers beside them, moved alike; cells that come from nowhere have no memory."""
-    memory = left.memory
-    if memory is not None:
-        memory = Memory(clean=stereo_shift(memory.clean, cells), known=cells.visible)
-    return State(latents=stereo_shift(left.latents, cells), memory=memory)
+    """Latents and what a solver remembers beside them, moved alike; cells that come from nowhere have no history."""
+    history = left.history
+    if history is not None:
+        history = History(clean=stereo_shift(history.clean, cells), known=cells.visible)
+    return State(latents=stereo_shift(left.latents, cells), history=history)
 
 
 def resync_copy(left: State, right: State, cells: CellMap) -> State:
@@ -111,14 +111,14 @@ def resync_copy(left: State, right: State, cells: CellMap) -> State:
 
 
 def overwrite(state: State, by: State, where: Region) -> State:
-    """Latents and memory of the cells at `where` replaced."""
-    memory = state.memory
-    if memory is not None and by.memory is not None:
-        memory = Memory(
-            clean=torch.where(where, by.memory.clean, memory.clean),
-            known=torch.where(where, by.memory.known, memory.known),
+    """Latents and history of the cells at `where` replaced."""
+    history = state.history
+    if history is not None and by.history is not None:
+        history = History(
+            clean=torch.where(where, by.history.clean, history.clean),
+            known=torch.where(where, by.history.known, history.known),
         )
-    return State(latents=torch.where(where, by.latents, state.latents), memory=memory)
+    return State(latents=torch.where(where, by.latents, state.latents), history=history)
 
 
 def resync_mixed(left_s: Latent, right: Transition, cells: CellMap) -> Latent:
@@ -128,7 +128,7 @@ def resync_mixed(left_s: Latent, right: Transition, cells: CellMap) -> Latent:
 
 
 def resync_pixels(
-    known: KnownRight, left_0: Latent, left_s: Latent, alpha_s: float, cells: CellMap, fresh: Latent
+    known: KnownLatents, left_0: Latent, left_s: Latent, alpha_s: float, cells: CellMap, fresh: Latent
 ) -> Latent:
     """The right view as far as it is known, at the noise level of a finished step.
 

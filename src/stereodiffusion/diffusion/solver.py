@@ -19,12 +19,12 @@ from stereodiffusion.types import Latent, Region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class History:
     """What a solver remembers of the step before.
 
     Attributes:
         clean: The x_0 that was predicted.
-        known: Where there is such a memory, (b, 1, h, w); elsewhere a step is taken without.
+        known: Where there is one, (b, 1, h, w); elsewhere a step is taken without.
     """
 
     clean: Latent
@@ -33,13 +33,13 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What goes from one step to the next: latents, and beside them the memory of how they came about."""
+    """What goes from one step to the next: latents, and beside them the history of how they came about."""
 
     latents: Latent
-    memory: Memory | None = None
+    history: History | None = None
 
 
-Solver: TypeAlias = Callable[[Schedule, int, Latent, Latent, Memory | None], State]
+Solver: TypeAlias = Callable[[Schedule, int, Latent, Latent, History | None], State]
 """Takes the step with an index of a schedule from latents x_t by the predicted noise ε, remembering the step before."""
 
 
@@ -70,13 +70,13 @@ def ddim_step(x_t: Latent, noise: Latent, alpha_t: float, alpha_s: float) -> Lat
     return sqrt(alpha_s) * clean_of(x_t, noise, alpha_t) + sqrt(1 - alpha_s) * noise
 
 
-def ddim(schedule: Schedule, index: int, x_t: Latent, noise: Latent, before: Memory | None = None) -> State:
+def ddim(schedule: Schedule, index: int, x_t: Latent, noise: Latent, before: History | None = None) -> State:
     """A step of DDIM; what was before does not matter."""
     del before
     alpha_t, alpha_s = schedule.alphas[index : index + 2]
-    return State(latents=ddim_step(x_t, noise, alpha_t, alpha_s), memory=remembered(clean_of(x_t, noise, alpha_t)))
+    return State(latents=ddim_step(x_t, noise, alpha_t, alpha_s), history=everywhere(clean_of(x_t, noise, alpha_t)))
 
 
-def remembered(clean: Latent) -> Memory:
-    """A memory of every cell."""
-    return Memory(clean=clean, known=torch.ones_like(clean[:, :1], dtype=torch.bool))
+def everywhere(clean: Latent) -> History:
+    """A history of every cell."""
+    return History(clean=clean, known=torch.ones_like(clean[:, :1], dtype=torch.bool))

@@ -1,4 +1,4 @@
-"""Where the left's attention memory is kept: on the device, away from it, or nowhere.
+"""Where the tokens that the source's attention read are kept: on the device, away from it, or nowhere.
 
 It is what takes most room: tokens x channels of every shared layer, for every step after the shift and both halves of
 guidance, 46 MB a step for Stable Diffusion 1 at 512 x 512 in half precision. A budget says how much may stay on the
@@ -6,8 +6,6 @@ device. The steps beyond it are off-loaded, to the main memory of a machine with
 has none, or not recorded at all and recomputed when the right view comes to them, at the price of an evaluation.
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +13,7 @@ from weakref import finalize
 
 import torch
 
+from stereodiffusion import temporary
 from stereodiffusion.diffusion.backbone import Tokens
 
 LayerTokens: TypeAlias = MutableMapping[int, Tokens]
@@ -78,9 +77,9 @@ class OnDisk(MutableMapping[int, Tokens]):
     """
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="stereodiffusion-"))
+        self._folder = temporary.new_folder()
         self._kept: dict[int, tuple[torch.Size, torch.dtype]] = {}
-        self._removed = finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._removed = finalize(self, temporary.remove, self._folder)
 
     def __setitem__(self, layer: int, tokens: Tokens) -> None:
         self._kept[layer] = (tokens.shape, tokens.dtype)

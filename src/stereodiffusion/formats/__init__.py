@@ -1,8 +1,11 @@
 """Reading and writing: pictures, maps, and every way to pack a stereo pair into a file.
 
-image      pictures: files, Pillow images, tensors          colour     colour profiles
-metadata   settings inside picture files                    files      whole files or none
-maps       depth and disparity maps     pfm                 visualise  disparity in false colours
+image        pictures: files, Pillow images, tensors        raster     decoded levels made a tensor
+colour       colour profiles                                declared   colours declared otherwise
+containers   kinds of files             limits              orientation
+png   jpeg   tiff                       metadata            settings inside picture files
+maps         depth and disparity maps   pfm                 visualise  disparity in false colours
+files        whole files or none
 sbs        side by side, cross-eyed, top-bottom             anaglyph   filter glasses
 mpo        the file of 3D cameras                           wiggle     GIF and WebP animation
 outputs    all output formats by name, and how files are named
@@ -18,7 +21,16 @@ from stereodiffusion.formats.image import (
     to_pil,
     write_image,
 )
-from stereodiffusion.formats.maps import MapKind, RawMap, Unknown, disparity_from_map, read_map, write_map
+from stereodiffusion.formats.maps import (
+    MapKind,
+    RawMap,
+    Unknown,
+    disparity_from_map,
+    parse_unknown,
+    read_map,
+    shows_whole,
+    write_map,
+)
 from stereodiffusion.formats.mpo import encode_mpo
 from stereodiffusion.formats.outputs import OUTPUT_FORMATS, OutputFormat
 from stereodiffusion.formats.sbs import cross_eyed, side_by_side, top_bottom
@@ -39,10 +51,12 @@ __all__ = [
     "encode_mpo",
     "encode_wiggle",
     "from_pil",
+    "parse_unknown",
     "read_image",
     "read_map",
     "read_metadata",
     "resize_image",
+    "shows_whole",
     "side_by_side",
     "to_pil",
     "top_bottom",

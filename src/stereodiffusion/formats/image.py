@@ -1,33 +1,41 @@
 """Pictures: files, Pillow images and tensors.
 
 Reading gives sRGB in [0, 1] whatever the file holds: EXIF orientation is applied, other colour spaces are
-converted (see `colour`), grey becomes three equal channels, 16 bits keep their precision (except through a colour
-profile other than sRGB, which is applied in 8 bits), and transparency is laid over white, as on paper. Of an MPO
-the first eye is read; animations and multi-page files are refused.
+converted (see `colour`), grey becomes three equal channels, 16 bits keep their precision (except of CMYK, and through
+a colour profile other than sRGB, which is applied in 8 bits), and transparency is laid over white, as on paper. Of an
+MPO or HEIC the first or main picture is read, of a TIFF the only one that is no smaller copy. Refused are animations
+and other files of several pictures, camera raw files, high dynamic range, and what is larger than `limits` says.
+
+Pillow decodes what has 8 bits, pi-heif HEIC, tifffile TIFF and imagecodecs the 16-bit colour of PNG.
 
 Writing rounds to the nearest of 256 levels and declares the pixels sRGB. PNG, TIFF and WebP are lossless; JPEG
 is quality 95 without chroma subsampling, because anaglyphs live in the chroma.
 """
 
+import struct
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from jaxtyping import Float, UInt8, UInt16
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats import colour, metadata
-from stereodiffusion.formats.deep import bits_per_channel, decode_deep_colour
+from stereodiffusion.formats import colour, jpeg, metadata, png, tiff
+from stereodiffusion.formats.containers import is_heif, is_png, is_tiff, refuse_foreign
+from stereodiffusion.formats.declared import CODE_POINTS, NCLX, declared_profile
 from stereodiffusion.formats.files import PathLike, read_bytes, write_files
+from stereodiffusion.formats.limits import LIMIT, check_size
+from stereodiffusion.formats.orientation import upright
+from stereodiffusion.formats.raster import Composed, Raster, assembled, deep_grey, tensor_of_raster
 from stereodiffusion.geometry import bands
 from stereodiffusion.geometry.accept import RANGE_SLACK, check_picture
 from stereodiffusion.types import Image as ImageTensor
@@ -39,7 +47,8 @@ STILL_SUFFIXES: Mapping[str, str] = MappingProxyType(
 
 NO_SETTINGS: Mapping[str, object] = MappingProxyType({})
 
-_READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+_BY_PILLOW = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+_READABLE = (*_BY_PILLOW, "HEIC")
 _SAVE_OPTIONS: Mapping[str, Mapping[str, object]] = {
     "PNG": {},
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},
@@ -49,29 +58,49 @@ _SAVE_OPTIONS: Mapping[str, Mapping[str, object]] = {
 
 
 def read_image(path: PathLike) -> Float[Tensor, "1 3 h w"]:
-    """A picture file as sRGB in [0, 1]."""
+    """A picture file as sRGB in [0, 1].
+
+    Raises:
+        FormatError: If it cannot be read, or is not what it takes; the message names the file.
+    """
     content = read_bytes(path)
     with decoding(path):
-        picture = open_picture(content)
-        deep = _deep_colour(picture, content)
-        return from_pil(picture) if deep is None else _to_tensor(deep)
+        refuse_foreign(content)
+        if is_tiff(content):
+            return _read_tiff(content)
+        if is_png(content) and png.is_deep_colour(content):
+            return _read_deep_png(content)
+        return from_pil(open_picture(content))
 
 
 def from_pil(picture: Image.Image) -> Float[Tensor, "1 3 h w"]:
     """A Pillow image of any mode as sRGB in [0, 1]; orientation, profile and transparency as in a file."""
     _check_single(picture)
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith("I;16"):
-        return _to_tensor(_deep_grey(upright))
-    if upright.mode in {"I", "F"}:
-        raise FormatError(f"expected 8 or 16 bits per channel, got 32 (mode {upright.mode}): is this a map?")
-    if not upright.has_transparency_data:
-        return _to_tensor(np.asarray(colour.to_srgb(upright)))
-    if upright.mode in {"P", "PA"}:
-        upright = upright.convert("RGBA")
-    alpha = np.asarray(upright.convert("RGBA").getchannel("A"))[..., None]
-    opaque = np.asarray(colour.to_srgb(upright))
-    return _to_tensor(np.concatenate([opaque, alpha], axis=-1))
+    check_size(picture.width, picture.height)
+    return _from_single(picture)
+
+
+def _from_single(picture: Image.Image) -> Float[Tensor, "1 3 h w"]:
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
+    if picture.mode in {"I", "F"}:
+        raise FormatError(f"expected 8 or 16 bits per channel, got 32 (mode {picture.mode}): is this a map?")
+    is_deep, is_clear = picture.mode.startswith("I;16"), picture.has_transparency_data
+    ramp = colour.grey_ramp(picture) if is_deep else None
+    convert = colour.converter(picture)
+
+    def compose(rows: slice) -> Composed:
+        part = picture.crop((0, rows.start, picture.width, rows.stop))
+        if ramp is not None:
+            return _deep_grey(part, ramp)
+        if not is_clear:
+            return np.asarray(convert(part))
+        if part.mode in {"P", "PA"}:
+            part = part.convert("RGBA")
+        alpha = np.asarray(part.convert("RGBA").getchannel("A"))[..., None]
+        return np.concatenate([np.asarray(convert(part)), alpha], axis=-1)
+
+    return assembled(picture.height, picture.width, compose)
 
 
 def to_pil(image: Float[Tensor, "1 3 h w"]) -> Image.Image:
@@ -134,28 +163,59 @@ def encode_pil(picture: Image.Image, suffix: str, settings: Mapping[str, object]
 
 
 def read_metadata(path: PathLike) -> dict[str, object]:
-    """The settings that this package wrote into a picture."""
+    """The settings that this package wrote into a picture; its pixels are not decoded."""
     content = read_bytes(path)
     with decoding(path):
-        text = metadata.find_json(open_picture(content))
+        refuse_foreign(content)
+        text = metadata.find_json(identify_picture(content), content)
     return metadata.parse_json(text, str(path))
 
 
 def open_picture(content: bytes) -> Image.Image:
-    """A picture in memory, decoded completely: a truncated one fails here. To be called within `decoding`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        picture = identify_picture(content)
+    """A picture in memory, upright and decoded completely: a truncated one fails here. To be called in `decoding`."""
+    picture = identify_picture(content)
+    _check_single(picture)
+    check_size(picture.width, picture.height)
+    with _quiet():
         picture.load()
+        ImageOps.exif_transpose(picture, in_place=True)
     return picture
 
 
 def identify_picture(content: bytes) -> Image.Image:
-    """A picture of which only the head was read."""
+    """A picture of which only the head was read, with all that is declared of its colours."""
+    with _quiet():
+        if is_heif(content):
+            from pi_heif import HeifImageFile
+
+            return HeifImageFile(BytesIO(content))
+        if is_png(content):
+            content = png.without_text(content)
+        picture = Image.open(BytesIO(content), formats=_BY_PILLOW)
+    if picture.format in {"JPEG", "MPO"}:
+        jpeg.check_coding(content, picture.width, picture.height)
+    picture.info.update(_declared_outside(picture, content))
+    return picture
+
+
+def _declared_outside(picture: Image.Image, content: bytes) -> dict[str, object]:
+    """What Pillow does not tell of the declared colours."""
+    if picture.format == "PNG" and (numbers := png.find_chunk(content, b"cICP")):
+        return {CODE_POINTS: (numbers[0], numbers[1])}
+    if picture.format == "AVIF":
+        from pi_heif import open_heif
+
+        file = cast(Any, open_heif(BytesIO(content), convert_hdr_to_8bit=False))
+        return {NCLX: file.info.get(NCLX)}
+    return {}
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Pillow warns of oddities in tags and of large pictures; of our own warnings none is kept back."""
     with warnings.catch_warnings():
-        # Pillow warns of oddities in tags and of large pictures; those that are too large it refuses.
         warnings.simplefilter("ignore")
-        return Image.open(BytesIO(content), formats=_READABLE)
+        yield
 
 
 @contextmanager
@@ -168,7 +228,7 @@ def decoding(path: PathLike) -> Generator[None]:
     except UnidentifiedImageError as unknown:
         raise FormatError(f"{path}: expected a picture ({', '.join(_READABLE)}), this is none or damaged") from unknown
     except Image.DecompressionBombError as bomb:
-        raise FormatError(f"{path}: the picture is too large to be read safely: {bomb}") from bomb
+        raise FormatError(f"{path}: too large: expected {LIMIT}") from bomb
     except Exception as broken:  # decoders raise almost anything: OSError, SyntaxError, struct.error, IndexError ...
         reason = " ".join(str(broken).split()) or type(broken).__name__
         raise FormatError(f"{path}: the file is damaged or truncated: {reason}") from broken
@@ -181,46 +241,57 @@ def encoding(path: PathLike) -> Generator[None]:
         yield
     except FormatError as refused:
         raise FormatError(f"{path}: {refused}") from refused
-    except (OSError, ValueError) as failed:  # such as a side longer than the format allows
+    except (OSError, ValueError, struct.error) as failed:  # such as a side longer than the format allows
         raise FormatError(f"{path}: cannot be encoded: {' '.join(str(failed).split())}") from failed
 
 
 def _check_single(picture: Image.Image) -> None:
-    if (frames := frame_count(picture)) > 1 and picture.format != "MPO":
-        raise FormatError(f"expected a single picture, got {frames} frames")
+    if is_animated(picture) and picture.format not in {"MPO", "HEIF"}:
+        raise FormatError("expected a single picture, got several frames")
 
 
-def frame_count(picture: Image.Image) -> int:
-    """Frames of an animation, pages of a TIFF."""
-    return cast(int, getattr(picture, "n_frames", 1))
+def is_animated(picture: Image.Image) -> bool:
+    """Whether there are frames or pages after the first."""
+    return bool(getattr(picture, "is_animated", False))
 
 
-def _deep_colour(picture: Image.Image, content: bytes) -> Float[np.ndarray, "h w c"] | None:
-    """16-bit colour in [0, 1], with alpha if there is any; None for everything that Pillow holds without loss."""
-    if bits_per_channel(picture, content) != 16 or picture.mode not in {"RGB", "RGBA"}:
-        return None
+def _read_tiff(content: bytes) -> Float[Tensor, "1 3 h w"]:
+    with tiff.only_page(content) as page:
+        if not tiff.is_for_libtiff(page):
+            return tensor_of_raster(tiff.picture_of(page))
+        with _quiet():
+            picture = Image.open(BytesIO(content), formats=("TIFF",))
+            picture.seek(page.index)
+            picture.load()
+    return _from_single(picture)
+
+
+def _read_deep_png(content: bytes) -> Float[Tensor, "1 3 h w"]:
+    """Of 16 bits, which Pillow reads as 8; it tells what there is beside the pixels."""
+    picture = identify_picture(content)
+    pixels = decode_deep_png(picture, content)
+    has_alpha = pixels.shape[2] in {2, 4}
+    return tensor_of_raster(
+        Raster(
+            levels=pixels[..., :-1] if has_alpha else pixels,
+            alpha=pixels[..., -1:] if has_alpha else None,
+            profile=declared_profile(picture),
+        )
+    )
+
+
+def decode_deep_png(picture: Image.Image, content: bytes) -> UInt16[np.ndarray, "h w c"]:
+    """The levels of a PNG of 16-bit colour, upright; `picture` is the same file of which only the head was read."""
     _check_single(picture)
-    if colour.has_foreign_profile(picture):
-        return None
-    return decode_deep_colour(picture, content) / np.float32(65535)
+    check_size(picture.width, picture.height, 2 * png.channels(content))
+    return upright(png.decode_deep(content), picture.getexif().get(ExifTags.Base.Orientation, 1))
 
 
-def _deep_grey(picture: Image.Image) -> Float[np.ndarray, "h w c"]:
+def _deep_grey(picture: Image.Image, ramp: Float[np.ndarray, "256 3"]) -> Float[np.ndarray, "h w c"]:
     """16-bit grey as three equal channels in [0, 1], and a fourth where one level is declared transparent."""
-    values = np.asarray(picture).astype(np.float32)
-    ramp = colour.grey_ramp(picture)
-    levels = np.linspace(0, 65535, 256)
-    channels = [np.interp(values, levels, ramp[:, c]).astype(np.float32) for c in range(3)]
-    if "transparency" in picture.info:
-        channels.append((values != picture.info["transparency"]).astype(np.float32))
-    return np.stack(channels, axis=-1)
-
-
-def _to_tensor(pixels: Float[np.ndarray, "h w c"] | UInt8[np.ndarray, "h w c"]) -> ImageTensor:
-    """Levels or numbers in [0, 1]: colour, or colour and alpha laid over white."""
-    stored = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]
-    unit = stored / 255 if stored.dtype == torch.uint8 else stored
-    if unit.shape[1] == 3:
-        return unit
-    alpha = unit[:, 3:]
-    return unit[:, :3] * alpha + (1 - alpha)
+    values = np.asarray(picture)
+    grey = deep_grey(values, ramp)
+    if "transparency" not in picture.info:
+        return grey
+    opaque = (values != picture.info["transparency"]).astype(np.float32)
+    return np.concatenate([grey, opaque[..., None]], axis=-1)

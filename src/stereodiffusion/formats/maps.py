@@ -11,7 +11,11 @@ and so are the values that mean "not known" (`Unknown`):
 
     nonfinite        NaN and infinity; 0 is a value like others (the default)
     zero             0, and also NaN and infinity
+    negative         what is below 0, and also NaN and infinity
+    a number         that value, and also NaN and infinity
     none             nothing: every pixel counts. An infinite depth is then infinitely far; NaN is an error.
+
+A value that a TIFF itself declares to be no data (GDAL_NODATA) is unknown, too, unless that is `none`.
 
 Files are recognised by content: PNG and PGM of 8 or 16 bits, TIFF of 8 to 64 bits, PFM, and NPY without pickles.
 """
@@ -19,32 +23,44 @@ Files are recognised by content: PNG and PGM of 8 or 16 bits, TIFF of 8 to 64 bi
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
+from math import isfinite, log, prod
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, cast, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from numpy.lib import format as npy
+from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError
-from stereodiffusion.formats.deep import bits_per_channel, decode_deep_colour, decode_tiff
+from stereodiffusion.formats import png, tiff
+from stereodiffusion.formats.containers import is_png, is_tiff, refuse_foreign
 from stereodiffusion.formats.files import PathLike, read_bytes, write_files
-from stereodiffusion.formats.image import decoding, frame_count, identify_picture, open_picture
+from stereodiffusion.formats.image import decode_deep_png, decoding, identify_picture, open_picture
+from stereodiffusion.formats.limits import check_size
 from stereodiffusion.formats.pfm import decode_pfm, encode_pfm
 from stereodiffusion.geometry import Disparity, StereoRig
 
 MapKind = Literal["disparity-px", "depth-m", "near-is-bright", "near-is-dark"]
-Unknown = Literal["nonfinite", "zero", "none"]
+UnknownName = Literal["nonfinite", "zero", "negative", "none"]
+Unknown: TypeAlias = UnknownName | float
 
 PNG_SCALE = 256
 """Levels per pixel of disparity in the 16-bit PNG that `write_map` makes, as in KITTI."""
 
 _PGM_HEADER = re.compile(rb"P5(?:(?:\s|#[^\n]*\n)+\d+){2}(?:\s|#[^\n]*\n)+(\d+)\s")
+_PATCHES = (14, 16, 32)
+"""To multiples of what depth networks round the sides of a picture."""
+
+_MOST_ROUNDED = 0.1  # of the logarithm of the aspect: the roundings of small maps would let any shape pass
+_SLIGHTEST_PX = 2.0**-100
+"""A map of no more than this moves nothing and counts as 0 everywhere: to divide by it would overflow."""
+
 _TRANSPARENT = "expected an opaque map, got one with transparent pixels"
 _MAP_SUFFIXES = (".pfm", ".png", ".npy", ".tif", ".tiff")
 
@@ -58,34 +74,37 @@ class RawMap:
         bits: how many the file spends on a value.
         is_integer: whether the file holds levels and not real numbers.
         name: the file, for messages.
+        no_data: the value that the file itself declares to mean "not known", if it does.
     """
 
     values: Float[Tensor, "h w"]
     bits: int
     is_integer: bool
     name: str
+    no_data: float | None = None
 
 
 def read_map(path: PathLike) -> RawMap:
     """The numbers of a PNG, PGM, TIFF, PFM or NPY file."""
-    content = read_bytes(path)
+    content, no_data = read_bytes(path), None
     with decoding(path):
+        refuse_foreign(content)
         if content.startswith(b"\x93NUMPY"):
             stored = _decode_npy(content)
         elif content.startswith((b"Pf", b"PF")):
             stored = decode_pfm(content)
-        elif content.startswith(b"\x89PNG"):
+        elif is_png(content):
             stored = _decode_png(content)
         elif content.startswith(b"P5"):
             stored = _decode_pgm(content)
-        elif content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-            stored = _decode_tiff(content)
+        elif is_tiff(content):
+            stored, no_data = _decode_tiff(content)
         else:
             raise FormatError("expected a map: PNG, PGM, TIFF, PFM or NPY (JPEG loses too much), this is none of them")
     is_integer = stored.dtype.kind in "iu"
     exact = np.float32 if stored.dtype.itemsize <= 2 or stored.dtype.str[1:] == "f4" else np.float64
-    values = torch.from_numpy(stored.astype(exact, order="C"))
-    return RawMap(values=values, bits=8 * stored.dtype.itemsize, is_integer=is_integer, name=str(path))
+    values = torch.from_numpy(np.require(stored, exact, ["C", "W"]))
+    return RawMap(values=values, bits=8 * stored.dtype.itemsize, is_integer=is_integer, name=str(path), no_data=no_data)
 
 
 def disparity_from_map(
@@ -106,20 +125,62 @@ def disparity_from_map(
         scale: value / scale is in pixels or metres. Files of integers need it, others have 1. Not for relative maps.
         rig: focal length and baseline, of `depth-m` and required for it.
         unknown: which values stand for "not known".
+
+    Raises:
+        ConfigError: If what is said of the map does not belong together.
+        FormatError: If nothing is known, or what must be known is not.
+        GeometryError: If the values make no sense.
     """
     divisor = _check_units(raw, kind, nearest_px=nearest_px, scale=scale, rig=rig)
     known = _known(raw, kind, unknown)
     values = raw.values / divisor
     try:
         if rig is not None:
-            disparity = Disparity.from_depth(values, rig, known)
+            disparity = Disparity.from_depth(_checked_depth(values, known, rig), rig, known)
         elif nearest_px is not None:
-            disparity = Disparity.from_relative(-values if kind == "near-is-dark" else values, nearest_px, known)
+            disparity = Disparity.from_relative(_nearness(values, known, kind), nearest_px, known)
         else:
             disparity = _from_pixels(values, known)
     except GeometryError as refused:
         raise GeometryError(f"{raw.name}: {refused}") from refused
+    if max(abs(float(bound)) for bound in disparity.pixels.aminmax()) <= _SLIGHTEST_PX:
+        disparity = replace(disparity, pixels=torch.zeros_like(disparity.pixels))
     return disparity.to(dtype=torch.float32)
+
+
+def parse_unknown(text: str) -> Unknown:
+    """What is said of the unknown in words: a name, or a number.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    names: tuple[UnknownName, ...] = get_args(UnknownName)
+    for name in names:
+        if text == name:
+            return name
+    with suppress(ValueError):
+        if isfinite(value := float(text)):
+            return value
+    raise ConfigError(f"expected unknown out of {', '.join(names)}, or a number, got {text!r}")
+
+
+def shows_whole(map_size: tuple[int, int], photo_size: tuple[int, int]) -> bool:
+    """Whether a map of one size can show the whole of a photo of another, both (height, width).
+
+    It can if it has the photo's aspect to within a row, or if both its sides are multiples of the patch of a depth
+    network and those of the scaled photo lie within half a patch of them: networks round so.
+    """
+    (rows, columns), (height, width) = map_size, photo_size
+    if abs(rows * width / columns - height) <= 1 + height / rows:
+        return True
+    if abs(log(rows * width / (columns * height))) > _MOST_ROUNDED:
+        return False
+    for patch in _PATCHES:
+        smallest = max((side - patch / 2) / of for side, of in ((rows, height), (columns, width)))
+        largest = min((side + patch / 2) / of for side, of in ((rows, height), (columns, width)))
+        if rows % patch == columns % patch == 0 and smallest <= largest:
+            return True
+    return False
 
 
 def write_map(path: PathLike, disparity: Disparity) -> Path:
@@ -191,9 +252,13 @@ def _check_units(
 
 def _known(raw: RawMap, kind: MapKind, unknown: Unknown) -> Bool[Tensor, "h w"]:
     finite = raw.values.isfinite()
+    if raw.no_data is not None and unknown != "none":
+        finite &= raw.values != raw.no_data
     match unknown:
         case "zero":
             known = finite & (raw.values != 0)
+        case "negative":
+            known = finite & (raw.values >= 0)
         case "nonfinite":
             known = finite
         case "none":
@@ -204,8 +269,12 @@ def _known(raw: RawMap, kind: MapKind, unknown: Unknown) -> Bool[Tensor, "h w"]:
                     f"{raw.name}: {int(meaningless.sum())} values are NaN or infinite; if they mark the unknown, "
                     "say nonfinite"
                 )
+        case float() | int():
+            known = finite & (raw.values != torch.tensor(unknown, dtype=raw.values.dtype))
         case _:
-            raise ConfigError(f"{raw.name}: expected unknown out of {', '.join(get_args(Unknown))}, got {unknown!r}")
+            raise ConfigError(
+                f"{raw.name}: expected unknown out of {', '.join(get_args(UnknownName))}, or a number, got {unknown!r}"
+            )
     if kind == "depth-m" and bool((known & (raw.values == 0)).any()):
         raise FormatError(f"{raw.name}: a depth of 0 m is impossible; if 0 marks the unknown, say zero")
     if not bool(known.any()):
@@ -213,31 +282,71 @@ def _known(raw: RawMap, kind: MapKind, unknown: Unknown) -> Bool[Tensor, "h w"]:
     return known
 
 
+def _extremes(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"]) -> tuple[float, float]:
+    """(least, largest) of the known values; indexing by a region would take eight times their memory."""
+    numbers, where = values.numpy(), known.numpy()
+    return float(numbers.min(where=where, initial=np.inf)), float(numbers.max(where=where, initial=-np.inf))
+
+
+def _nearness(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"], kind: MapKind) -> Float[Tensor, "h w"]:
+    """Large is near; in float64 where the range of the values is too narrow or too wide for float32."""
+    lowest, highest = _extremes(values, known)
+    if not (lowest == highest or _SLIGHTEST_PX < highest - lowest < 1 / _SLIGHTEST_PX):
+        values = values.double()
+    return -values if kind == "near-is-dark" else values
+
+
+def _checked_depth(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"], rig: StereoRig) -> Float[Tensor, "h w"]:
+    """Depth in float64, whose disparity is a number also in float32."""
+    depth = values.double()
+    nearest, _ = _extremes(depth, known)
+    if 0 < nearest < rig.focal_px * rig.baseline_m / torch.finfo(torch.float32).max:
+        raise GeometryError(f"a depth of {nearest:g} m is too near to have a disparity: is scale right?")
+    return depth
+
+
 def _from_pixels(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"]) -> Disparity:
     """Disparity in pixels; negative ones lie behind the screen, which a map that was converged has."""
-    largest = float(values[known].max())
+    smallest, largest = _extremes(values, known)
     width = values.shape[-1]
     if largest > width:
         raise GeometryError(f"the largest disparity, {largest:g} px, exceeds the width, {width} px: is scale right?")
     if largest < 0:
         raise GeometryError("all disparities are negative: is the sign turned round? (x_R = x_L - d)")
+    if smallest < -width:
+        raise GeometryError(
+            f"the smallest disparity, {smallest:g} px, exceeds the width, {width} px: if it marks the unknown, say "
+            f"negative or {smallest:g}"
+        )
     return Disparity(pixels=torch.where(known, values, 0.0)[None, None], known=known[None, None])
 
 
 def _decode_npy(content: bytes) -> Shaped[np.ndarray, "h w"]:
-    try:
-        stored = cast(np.ndarray, np.load(BytesIO(content), allow_pickle=False))
-    except ValueError as refused:
-        if "allow_pickle" not in str(refused):
-            raise
-        raise FormatError(
-            "expected real numbers, got pickled objects, which are refused: loading them can run code"
-        ) from refused
-    if stored.dtype.kind not in "iuf" or stored.dtype.itemsize > 8:
-        raise FormatError(f"expected real numbers, got an array of {stored.dtype}")
-    if stored.size == 0 or sum(side > 1 for side in stored.shape) > 2 or stored.ndim < 2:
-        raise FormatError(f"expected an array of height x width, got shape {stored.shape}")
-    return _without_singletons(stored).astype(stored.dtype.newbyteorder("="))
+    shape, is_fortran, dtype, start = _npy_header(content)
+    if dtype.hasobject:
+        raise FormatError("expected real numbers, got pickled objects, which are refused: loading them can run code")
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise FormatError(f"expected real numbers, got an array of {dtype}")
+    sides = [side for side in shape if side > 1]
+    if 0 in shape or len(sides) > 2 or len(shape) < 2:
+        raise FormatError(f"expected an array of height x width, got shape {shape}")
+    check_size(sides[-1] if sides else 1, sides[0] if len(sides) == 2 else 1, dtype.itemsize)
+    expected, found = prod(shape) * dtype.itemsize, len(content) - start
+    if found < expected:
+        raise FormatError(f"the file is damaged or truncated: expected {expected} bytes of values, got {found}")
+    stored = np.frombuffer(content, dtype, prod(shape), start).reshape(shape, order="F" if is_fortran else "C")
+    return _without_singletons(stored).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _npy_header(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, whether columns are contiguous, type, and where the values begin."""
+    file = BytesIO(content)
+    version = npy.read_magic(file)
+    if version not in {(1, 0), (2, 0)}:
+        raise FormatError(f"expected an NPY of version 1.0 or 2.0, got {version[0]}.{version[1]}")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, is_fortran, dtype = read(file)
+    return tuple(int(side) for side in shape), is_fortran, dtype, file.tell()
 
 
 def _without_singletons(stored: np.ndarray) -> Shaped[np.ndarray, "h w"]:
@@ -251,20 +360,16 @@ def _without_singletons(stored: np.ndarray) -> Shaped[np.ndarray, "h w"]:
 
 
 def _decode_png(content: bytes) -> Shaped[np.ndarray, "h w"]:
-    picture = open_picture(content)
-    if (frames := frame_count(picture)) > 1:
-        raise FormatError(f"expected a single map, got {frames} frames")
-    bits = bits_per_channel(picture, content)
+    is_deep = png.is_deep_colour(content)
+    picture = identify_picture(content) if is_deep else open_picture(content)
+    bits = png.bit_depth(content)
     if bits < 8 and picture.mode != "P":
         raise FormatError(f"expected a map of at least 8 bits, got {bits}")
     if "transparency" in picture.info:
         raise FormatError(_TRANSPARENT)
-    if bits == 16 and picture.mode in {"RGB", "RGBA"}:
-        return _only_channel(decode_deep_colour(picture, content))
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode in {"P", "LA"}:
-        upright = upright.convert("RGB" if upright.mode == "P" else "RGBA")
-    return _only_channel(np.asarray(upright))
+    if is_deep:
+        return _only_channel(decode_deep_png(picture, content))
+    return _only_channel(np.asarray(picture.convert("RGB") if picture.mode == "P" else picture))
 
 
 def _decode_pgm(content: bytes) -> Shaped[np.ndarray, "h w"]:
@@ -276,24 +381,33 @@ def _decode_pgm(content: bytes) -> Shaped[np.ndarray, "h w"]:
     return levels.astype(np.uint8 if header[1] == b"255" else np.uint16)
 
 
-def _decode_tiff(content: bytes) -> Shaped[np.ndarray, "h w"]:
-    with suppress(UnidentifiedImageError):
-        # Pillow refuses pictures that would fill the memory; some types of numbers it does not know.
-        identify_picture(content)
-    return _only_channel(decode_tiff(content))
+def _decode_tiff(content: bytes) -> tuple[Shaped[np.ndarray, "h w"], float | None]:
+    """The values and, of their type, the one that the file declares to be unknown."""
+    with tiff.only_page(content) as page:
+        stored, declared = tiff.map_of(page), tiff.declared_unknown(page)
+        if stored.shape[2] > 1 and not tiff.has_only_alpha(page):
+            raise FormatError(f"expected one value for each pixel, got {stored.shape[2]} bands")
+    if declared is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            declared = float(np.float64(declared).astype(stored.dtype))
+    return _only_channel(stored), declared
 
 
 def _only_channel(pixels: Shaped[np.ndarray, "h w *c"]) -> Shaped[np.ndarray, "h w"]:
-    """Of RGB or RGBA that is grey and opaque, one channel."""
+    """Of grey or of RGB that is grey, with an alpha that is opaque if any, one channel."""
     if pixels.ndim == 2:
         return pixels
-    if pixels.shape[-1] == 4:
-        opaque = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
-        if bool((pixels[..., 3] != opaque).any()):
+    if pixels.shape[2] in {2, 4}:
+        opaque = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
+        if bool((pixels[..., -1] != opaque).any()):
             raise FormatError(_TRANSPARENT)
-    if bool((pixels[..., :3] != pixels[..., :1]).any()):
+    if any(_differ(pixels[..., 0], pixels[..., c]) for c in range(1, pixels.shape[2] // 3 * 3)):
         raise FormatError("expected a grey map, got a coloured one: colour-mapped depth cannot be read back")
     return pixels[..., 0]
+
+
+def _differ(one: Shaped[np.ndarray, "h w"], other: Shaped[np.ndarray, "h w"]) -> bool:
+    return not np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
 def _encode_png(pixels: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]) -> bytes:

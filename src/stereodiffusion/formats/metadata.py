@@ -12,6 +12,7 @@ from typing import cast
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from stereodiffusion.errors import FormatError
+from stereodiffusion.formats import png
 
 SOFTWARE = "StereoDiffusion"
 PNG_KEYWORD = "stereodiffusion"
@@ -58,11 +59,10 @@ def tiff_tags(settings: Mapping[str, object]) -> TiffImagePlugin.ImageFileDirect
     return tags
 
 
-def find_json(picture: Image.Image) -> str | None:
+def find_json(picture: Image.Image, content: bytes) -> str | None:
     """The JSON text in an opened picture, wherever its format keeps it."""
-    if isinstance(picture, PngImagePlugin.PngImageFile):
-        picture.load()  # text chunks may follow the pixels
-        return picture.text.get(PNG_KEYWORD)
+    if picture.format == "PNG":
+        return png.international_text(content, PNG_KEYWORD)
     if picture.format == "GIF":
         comment = picture.info.get("comment", b"")
         return cast(bytes, comment).decode("utf-8", "replace") or None
@@ -80,7 +80,7 @@ def parse_json(text: str | None, name: str) -> dict[str, object]:
     """The settings in `text`; `name` is the file that is to blame when there are none."""
     try:
         settings: object = json.loads(text or "")
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where it is nested too deeply
         settings = None
     if not isinstance(settings, dict):
         raise FormatError(f"{name}: expected settings written by this package, found none")

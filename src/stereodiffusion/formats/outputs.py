@@ -5,7 +5,7 @@ without a suffix gets the format's own. Several formats go to `<stem>-<format><s
 where it fits. The two separate eyes are always `<stem>-left` and `<stem>-right`, and extras `<stem>-<extra>`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,9 @@ from torch import Tensor
 
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats.anaglyph import anaglyph
+from stereodiffusion.formats.files import check_name, check_targets
 from stereodiffusion.formats.image import STILL_SUFFIXES, encode_image
+from stereodiffusion.formats.limits import check_frame
 from stereodiffusion.formats.mpo import encode_mpo
 from stereodiffusion.formats.sbs import cross_eyed, side_by_side, top_bottom
 from stereodiffusion.formats.wiggle import encode_wiggle
@@ -29,6 +31,29 @@ Extra = Literal["disparity", "occlusion", "left", "right"]
 Encode: TypeAlias = Callable[[OneImage, OneImage, str, Mapping[str, object]], bytes]
 """(left, right, suffix, settings) -> the content of the file."""
 
+Frame: TypeAlias = Callable[[int, int], tuple[int, int]]
+"""(height, width) of an eye -> (height, width) of the picture in the file."""
+
+
+def _one_eye(height: int, width: int) -> tuple[int, int]:
+    return height, width
+
+
+def _beside(height: int, width: int) -> tuple[int, int]:
+    return height, 2 * width
+
+
+def _half_beside(height: int, width: int) -> tuple[int, int]:
+    return height, 2 * ((width + 1) // 2)
+
+
+def _above(height: int, width: int) -> tuple[int, int]:
+    return 2 * height, width
+
+
+def _half_above(height: int, width: int) -> tuple[int, int]:
+    return 2 * ((height + 1) // 2), width
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFormat:
@@ -38,18 +63,24 @@ class OutputFormat:
         about: what it is for, in a line.
         suffixes: of the files that can hold it; the first is its own.
         parts: what is encoded, by the end of the file's stem; one part named "" for all but the separate eyes.
+        frame: (height, width) of an eye to those of the picture in the file.
     """
 
     about: str
     suffixes: tuple[str, ...]
     parts: Mapping[str, Encode]
+    frame: Frame = _one_eye
 
 
-def _still(about: str, compose: Callable[[OneImage, OneImage], OneImage]) -> OutputFormat:
+def _still(
+    about: str,
+    compose: Callable[[OneImage, OneImage], OneImage],
+    frame: Frame = _one_eye,
+) -> OutputFormat:
     def encode(left: OneImage, right: OneImage, suffix: str, settings: Mapping[str, object]) -> bytes:
         return encode_image(compose(left, right), suffix, settings)
 
-    return OutputFormat(about=about, suffixes=tuple(STILL_SUFFIXES), parts=MappingProxyType({"": encode}))
+    return OutputFormat(about=about, suffixes=tuple(STILL_SUFFIXES), parts=MappingProxyType({"": encode}), frame=frame)
 
 
 def _left(left: OneImage, right: OneImage, suffix: str, settings: Mapping[str, object]) -> bytes:
@@ -74,11 +105,15 @@ def _wiggle_webp(left: OneImage, right: OneImage, suffix: str, settings: Mapping
 
 OUTPUT_FORMATS: Mapping[str, OutputFormat] = MappingProxyType(
     {
-        "sbs": _still("side by side, left eye left: headsets, 3D television, parallel viewing", side_by_side),
-        "sbs-half": _still("side by side, each eye squeezed to half its width", partial(side_by_side, size="half")),
-        "cross-eyed": _still("side by side, right eye left: for crossed eyes, without any device", cross_eyed),
-        "top-bottom": _still("left eye above the right", top_bottom),
-        "top-bottom-half": _still("left eye above, each squeezed to half its height", partial(top_bottom, size="half")),
+        "sbs": _still("side by side, left eye left: headsets, 3D television, parallel viewing", side_by_side, _beside),
+        "sbs-half": _still(
+            "side by side, each eye squeezed to half its width", partial(side_by_side, size="half"), _half_beside
+        ),
+        "cross-eyed": _still("side by side, right eye left: for crossed eyes, without any device", cross_eyed, _beside),
+        "top-bottom": _still("left eye above the right", top_bottom, _above),
+        "top-bottom-half": _still(
+            "left eye above, each squeezed to half its height", partial(top_bottom, size="half"), _half_above
+        ),
         "anaglyph": _still("red-cyan glasses, Dubois' colours", anaglyph),
         "anaglyph-green-magenta": _still("green-magenta glasses, Dubois", partial(anaglyph, method="green-magenta")),
         "anaglyph-amber-blue": _still("amber-blue glasses, Dubois", partial(anaglyph, method="amber-blue")),
@@ -116,17 +151,45 @@ def output_format(name: str) -> OutputFormat:
 
 
 def plan_files(path: Path, formats: Sequence[str]) -> Mapping[Path, Encode]:
-    """Which file is made by what, in the given order."""
-    if not path.name:
-        raise FormatError(f"expected a file name, got {str(path)!r}")
+    """Which file is made by what, in the given order.
+
+    Raises:
+        FormatError: If the path names no file, a format is unknown, or the suffix cannot hold it.
+    """
+    check_name(path)
     plan: dict[Path, Encode] = {}
     for name in formats:
-        kind = output_format(name)
-        suffix = _suffix(path, name, kind, alone=len(formats) == 1)
-        for end, encode in kind.parts.items():
-            ends = [end] if end else [name] if len(formats) > 1 else []
-            plan[path.with_name("-".join([path.stem, *ends]) + suffix)] = encode
+        plan |= _files_of(path, name, alone=len(formats) == 1)
     return plan
+
+
+def check_files(path: Path, formats: Sequence[str], also: Collection[Extra], size: Sequence[int]) -> None:
+    """Refuse, before any work, what could not be written after it: by the paths, the formats and the size of the eyes.
+
+    Args:
+        path: As `plan_files` takes it.
+        formats: Names of output formats.
+        also: Extras.
+        size: (height, width) of each eye.
+
+    Raises:
+        FormatError: If a file cannot be written, or its format cannot hold a picture of that size.
+    """
+    extras = [extra_file(path, extra) for extra in also]
+    check_targets([*plan_files(path, formats), *extras])
+    for name in formats:
+        frame = output_format(name).frame(*size)
+        for file in _files_of(path, name, alone=len(formats) == 1):
+            check_frame(file, *frame)
+    for file in extras:
+        check_frame(file, *size)
+
+
+def _named(
+    name: str, encode: Encode, left: OneImage, right: OneImage, suffix: str, settings: Mapping[str, object]
+) -> bytes:
+    """Encode, the format's name among the settings."""
+    return encode(left, right, suffix, {**settings, "format": name} if settings else settings)
 
 
 def extra_file(path: Path, extra: Extra) -> Path:
@@ -141,6 +204,17 @@ def extra_file(path: Path, extra: Extra) -> Path:
         case _:
             raise FormatError(f"expected {', '.join(get_args(Extra))}, got {extra!r}")
     return path.with_name(f"{path.stem}-{extra}{suffix}")
+
+
+def _files_of(path: Path, name: str, *, alone: bool) -> dict[Path, Encode]:
+    """The files of one format, alone or among several."""
+    kind = output_format(name)
+    suffix = _suffix(path, name, kind, alone=alone)
+    files: dict[Path, Encode] = {}
+    for end, encode in kind.parts.items():
+        ends = [end] if end else [] if alone else [name]
+        files[path.with_name("-".join([path.stem, *ends]) + suffix)] = partial(_named, name, encode)
+    return files
 
 
 def _suffix(path: Path, name: str, kind: OutputFormat, *, alone: bool) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from stereodiffusion.errors import FormatError
+from stereodiffusion.formats.limits import check_size
 
 _HEADER = re.compile(rb"(P[fF])\s+(\d{1,9})\s+(\d{1,9})\s+([-+]?[0-9.]+(?:[eE][-+]?\d+)?)(?:\r\n|\s)")
 
@@ -22,8 +23,9 @@ def decode_pfm(content: bytes) -> Float32[np.ndarray, "h w"]:
     if header[1] == b"PF":
         raise FormatError("expected one value for each pixel (Pf), got a colour PFM (PF)")
     width, height = int(header[2]), int(header[3])
+    check_size(width, height, 4)
     expected, found = 4 * width * height, len(content) - header.end()
-    if found != expected or expected == 0:
+    if found != expected:
         raise FormatError(f"a PFM of {width} x {height} has {expected} bytes of values, got {found}")
     try:
         scale = float(header[4])

@@ -14,6 +14,7 @@ from torch.nn.functional import conv2d, pad
 
 from stereodiffusion.geometry.bands import CELLS_AT_ONCE, in_bands
 from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.weighted import weighted_mean
 from stereodiffusion.types import Map, Region
 
 _AROUND_PX = 5.0  # standard deviation of what is looked at
@@ -57,7 +58,7 @@ def _directions(view: Float[Tensor, "b c h w"], pixels: Map, known: Region) -> t
     there = (on_rows & on_columns).to(view.dtype)
     products = [(one * other).sum(1, keepdim=True) for one, other in ((across, across), (across, down), (down, down))]
     total, weight = _blurred(torch.cat([*products, there], 1) * there).split([3, 1], dim=1)
-    xx, xy, yy = (total / weight.clamp(min=1e-3)).split(1, dim=1)
+    xx, xy, yy = weighted_mean(total, weight)[0].split(1, dim=1)
     difference = ((xx - yy).square() + 4 * xy.square()).sqrt()
     coherence = difference / (xx + yy).clamp(min=1e-8)
     slope = -1 / (torch.atan2(2 * xy, xx - yy) / 2).tan()  # across the direction in which the picture changes most
@@ -68,6 +69,8 @@ def _directions(view: Float[Tensor, "b c h w"], pixels: Map, known: Region) -> t
 def _gradient(view: Float[Tensor, "b c h w"], seen: Disparity, dim: int) -> tuple[Float[Tensor, "b c h w"], Region]:
     """Central differences, and where they reach over neither the frame nor a hole nor a border; elsewhere 0."""
     length = view.shape[dim] - 2
+    if length < 1:  # no cell has one on either side
+        return torch.zeros_like(view), torch.zeros_like(seen.known)
 
     def behind(field: Tensor) -> Tensor:
         return field.narrow(dim, 0, length)

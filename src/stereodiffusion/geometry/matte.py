@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from stereodiffusion.geometry.disparity import Disparity, check_dense
+from stereodiffusion.geometry.weighted import weighted_mean
 from stereodiffusion.types import Image, Map
 
 _JUMP_PX = 1.5  # what differs less is one surface
@@ -150,7 +151,8 @@ def _mean(
         values = field[cells]
         share = (weight(values) / (1 + squared))[:, None]
         total += torch.cat([share, share * values], 1)
-    return total[:, 1:] / total[:, :1].clamp(min=1e-6), total[:, 0] > 0
+    mean, found = weighted_mean(total[:, 1:], total[:, :1])
+    return mean, found.squeeze(1)
 
 
 def _around(at: _Cells, field: Float[Tensor, "b h w c"], reach: int) -> Iterator[tuple[int, _Cells]]:

@@ -7,6 +7,7 @@ each cell the disparity of the cells around it that have its colour.
 """
 
 from collections.abc import Iterator
+from threading import Lock
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ _STEP_REACH = 2  # half the width of what is left of a ramp
 _GRAIN = 3  # edge of the plain median that takes single cells away
 _LEVEL_PX = 0.25  # tiles that vary less are left alone
 _TILE = 256
+_ONE_AT_A_TIME = Lock()  # OpenCV's filter keeps what it works with in variables that all threads share
 
 
 def snap_to_edges(disparity: Disparity, picture: Image, *, radius: int = 8) -> Disparity:
@@ -51,8 +53,9 @@ def _snapped(
     for inner, outer in _tiles(pixels.shape, radius + _GRAIN // 2):
         own = np.ascontiguousarray(pixels[outer])
         if np.ptp(own) > _LEVEL_PX:
-            cv2.setRNGSeed(0)  # colours are clustered from random starts
-            median = cv2.ximgproc.weightedMedianFilter(np.ascontiguousarray(guide[outer]), own, radius, sigma=_LIKE)
+            with _ONE_AT_A_TIME:
+                cv2.setRNGSeed(0)  # colours are clustered from random starts
+                median = cv2.ximgproc.weightedMedianFilter(np.ascontiguousarray(guide[outer]), own, radius, sigma=_LIKE)
             change = cv2.medianBlur(median, _GRAIN) - own
             moved = own + np.minimum(np.abs(change) / _ONE_SURFACE_PX, 1) * change
             rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))

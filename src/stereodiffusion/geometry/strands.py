@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy.typing import NDArray
 
 from stereodiffusion.geometry.disparity import Disparity, check_dense
+from stereodiffusion.geometry.weighted import weighted_mean
 from stereodiffusion.types import Image
 
 _AROUND = 8  # half the width of a border's neighbourhood
@@ -34,6 +35,8 @@ _STANDS_OUT = 5.0  # contrast per standard deviation of what lies beyond the ban
 _BESIDE = 5, 20  # how far from a border its own background lies
 _BACKGROUND = 0.7  # the least share of cells there that are plainly its colour, if it is a border of the picture
 _INSIDE, _OUTSIDE = 3.0, 4.0  # standard deviations of the windows over which F and B are averaged
+_ENOUGH = 1e-3  # of the weight of the window inside: less of a surface than this does not tell its colour
+_OF_STRANDS = 1e-4  # what strands count in B, so that there is one where there is nothing else
 _ROUNDS = 3  # of finding B without strands, and strands without B
 
 _Real: TypeAlias = np.floating[Any]
@@ -124,26 +127,23 @@ def _matte(picture: _Colours, side: _Side) -> tuple[_Field, _Mask]:
     ridge = np.clip(along - _opened(along, _disc(_HALF_WIDTH)), 0, 1)
 
     past = side.beyond & (side.distance > _REACH)
-    deviation = np.sqrt(_mean(((picture - behind) ** 2).sum(-1), past, _REACH / 2))
+    deviation = np.sqrt(_mean(((picture - behind) ** 2).sum(-1), past, _REACH / 2)[0])
     beside = side.beyond & (side.distance >= _BESIDE[0]) & (side.distance <= _BESIDE[1])
     plain = (contrast > _CONTRAST) & (np.linalg.norm(picture - behind, axis=-1) < contrast / 2)
-    background = _mean(plain, beside, _REACH / 4).ravel()[side.nearest]
+    background = _mean(plain, beside, _REACH / 4)[0].ravel()[side.nearest]
     return np.where(alpha > 0, ridge, 0), (contrast > _STANDS_OUT * deviation) & (background > _BACKGROUND)
 
 
 def _in_front(picture: _Colours, side: _Side) -> tuple[_Colours, _Mask]:
     """F, the colour of the nearer surface inside its border, and the cells beyond for which there is one."""
     inner = _eroded((~side.beyond).astype(np.float32), _disc(1))
-    total = _blurred(inner, _INSIDE)
-    colour = _blurred(picture * inner[..., None], _INSIDE) / np.maximum(total, 1e-4)[..., None]
-    return colour.reshape(-1, 3)[side.nearest], side.beyond & (total.ravel()[side.nearest] > 1e-3)
+    colour, total = _mean(picture, inner, _INSIDE)
+    return colour.reshape(-1, 3)[side.nearest], side.beyond & (total.ravel()[side.nearest] > _ENOUGH)
 
 
 def _behind(picture: _Colours, alpha: _Field, side: _Side) -> _Colours:
     """B, the colour of the farther surface around each cell, strands left out."""
-    weight = side.farther * ((1 - alpha) ** 2 + 1e-4)
-    total = _blurred(weight, _OUTSIDE)
-    return _blurred(picture * weight[..., None], _OUTSIDE) / np.maximum(total, 1e-6)[..., None]
+    return _mean(picture, side.farther * ((1 - alpha) ** 2 + _OF_STRANDS), _OUTSIDE)[0]
 
 
 def _mixture(picture: _Colours, front: _Colours, behind: _Colours) -> _Field:
@@ -208,11 +208,18 @@ def _opened(field: _Field, shape: _Shape) -> _Field:
     return _dilated(_eroded(field, shape), shape)
 
 
-def _mean(field: NDArray[Any], where: _Mask, deviation: float) -> _Field:
-    """Of what lies around within a mask; 0 where that is nothing."""
-    return _blurred(field * where.astype(np.float32), deviation) / np.maximum(
-        _blurred(where.astype(np.float32), deviation), 1e-3
-    )
+def _mean(field: NDArray[Any], weight: NDArray[Any], deviation: float) -> tuple[NDArray[_Real], _Field]:
+    """Weighted mean of what lies around, and the weight of that; 0 where there is nothing.
+
+    Args:
+        field: (h, w) or (h, w, c).
+        weight: (h, w), >= 0.
+        deviation: Of the Gaussian that makes what is close count more, in cells.
+    """
+    of_each = weight.astype(np.float32).reshape(*weight.shape, *[1] * (field.ndim - 2))
+    sums, total = _blurred(field * of_each, deviation), _blurred(weight.astype(np.float32), deviation)
+    mean, _ = weighted_mean(torch.from_numpy(sums), torch.from_numpy(total.reshape(of_each.shape)))
+    return mean.numpy(), total
 
 
 def _blurred(field: NDArray[_Real], deviation: float) -> NDArray[_Real]:

@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stereodiffusion.config import StereoConfig
 from stereodiffusion.diffusion.backbone import Backbone
-from stereodiffusion.diffusion.shift import KnownRight
+from stereodiffusion.diffusion.shift import KnownLatents
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import (
     CELLS_AT_ONCE,
@@ -23,6 +22,7 @@ from stereodiffusion.geometry import (
     split_at_borders,
     warp_disparity,
 )
+from stereodiffusion.settings import Warp
 from stereodiffusion.types import Image, Map, Region
 
 _PIXELS_PER_BORDER = 1024  # a photo of so many rows has borders one pixel wide on each side, one of twice as many two
@@ -72,24 +72,24 @@ def border_radius(height: int) -> int:
 
 
 def known_view(
-    left: Image, disparity: Disparity, config: StereoConfig, position: float = 1.0, *, cells: int = CELLS_AT_ONCE
+    picture: Image, disparity: Disparity, warp: Warp, position: float = 1.0, *, cells: int = CELLS_AT_ONCE
 ) -> KnownView:
     """Move a picture to another eye: from the left to the right one, or wherever that is.
 
     Args:
-        left: (b, 3, h, w), sRGB in [0, 1].
-        disparity: Of the left picture on its grid, dense and final.
-        config: `borders` and `frame`.
+        picture: (b, 3, h, w), sRGB in [0, 1].
+        disparity: Of the picture on its grid, dense and final.
+        warp: How pixels are moved.
         position: Of the other eye, in baselines to the right; the way to the left is the same on mirrored pictures.
         cells: How many pixels to move at once, about; the result does not depend on it.
     """
     if position < 0:
-        return known_view(left.flip(-1), disparity.mirrored(), config, -position, cells=cells).mirrored()
+        return known_view(picture.flip(-1), disparity.mirrored(), warp, -position, cells=cells).mirrored()
     disparity = disparity.scaled(position)
-    radius = border_radius(left.shape[2])
+    radius = border_radius(picture.shape[2])
     moved, pixels, known, front, opacity = in_bands(
-        partial(_moved, config=config, radius=radius),
-        left,
+        partial(_moved, warp=warp, radius=radius),
+        picture,
         disparity.pixels,
         disparity.known,
         halo=rows_around_borders(radius),
@@ -100,20 +100,20 @@ def known_view(
 
 
 def _moved(
-    left: Image, pixels: Map, known: Region, *, config: StereoConfig, radius: int
+    picture: Image, pixels: Map, known: Region, *, warp: Warp, radius: int
 ) -> tuple[Image, Map, Region, Image, Map]:
     """A view before its background is continued: that picture, its disparity and where it is known; front, opacity."""
     disparity = Disparity(pixels=pixels, known=known)
-    if config.borders == "hard":
-        moved, seen = splat(left, disparity).view, warp_disparity(disparity)
-        front, opacity = torch.zeros_like(left), torch.zeros_like(pixels)
+    if warp.borders == "hard":
+        moved, seen = splat(picture, disparity).view, warp_disparity(disparity)
+        front, opacity = torch.zeros_like(picture), torch.zeros_like(pixels)
         behind_disparity = disparity
     else:
-        layers = split_at_borders(left, disparity, radius=radius)
+        layers = split_at_borders(picture, disparity, radius=radius)
         behind_disparity = layers.behind_disparity
         moved, seen = splat(layers.behind, behind_disparity).view, warp_disparity(behind_disparity)
         front, opacity = _in_front(layers, seen)
-    if config.frame == "continues":
+    if warp.frame == "continues":
         shown = seen.known & ~hidden_beyond_frame(behind_disparity)
         seen = Disparity(pixels=torch.where(shown, seen.pixels, 0.0), known=shown)
     return moved, seen.pixels, seen.known, front, opacity
@@ -127,11 +127,11 @@ def _in_front(layers: Layers, seen: Disparity) -> tuple[Image, Map]:
     return front * shown, opacity * shown
 
 
-def encode_known(backbone: Backbone, known: KnownView) -> KnownRight:
+def encode_known(backbone: Backbone, known: KnownView) -> KnownLatents:
     """The known view in latents; a cell counts as known if all of its pixels are visible."""
     cell = backbone.pixels_per_latent
     hole = torch.nn.functional.max_pool2d((~known.visible).float(), cell)
-    return KnownRight(clean=backbone.encode(known.view), cells=hole == 0)
+    return KnownLatents(clean=backbone.encode(known.view), cells=hole == 0)
 
 
 def change_at(height: int, width: int, generated: Image, decoded: Image) -> Float[Tensor, "b 3 {height} {width}"]:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from stereodiffusion.errors import SynthesisError
 from stereodiffusion.formats.files import PathLike
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.views import View, ViewFormat, save_views
 
 Stage: TypeAlias = Literal[
-    "left view", "depth", "inversion", "null-text", "right view", "both views", "views", "crops", "decoding"
+    "source", "depth", "inversion", "null-text", "view", "both views", "views", "crops", "decoding"
 ]
 
 
@@ -31,9 +32,16 @@ class Progress:
     evaluations: int = 0
 
 
-Synthesis: TypeAlias = Generator[Progress, None, StereoPair]
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was assumed, or that looks wrong: one line for people."""
 
-ViewSynthesis: TypeAlias = Generator[Progress | View, None, None]
+    text: str
+
+
+Synthesis: TypeAlias = Generator[Progress | Note, None, StereoPair]
+
+ViewSynthesis: TypeAlias = Generator[Progress | Note | View, None, None]
 
 
 class Run:
@@ -41,14 +49,27 @@ class Run:
 
     Iterating does the work and yields `Progress`; `result` does what is left to do and gives the pair. Breaking off is
     allowed at any moment and leaves the model as it was.
+
+    Attributes:
+        notes: What was assumed or looks wrong, so far.
     """
 
-    def __init__(self, synthesis: Synthesis) -> None:
+    def __init__(self, synthesis: Synthesis, notes: Sequence[str] = ()) -> None:
+        self.notes = list(notes)
         self._steps = self._watch(synthesis)
         self._pair: StereoPair | None = None
 
     def _watch(self, synthesis: Synthesis) -> Iterator[Progress]:
-        self._pair = yield from synthesis
+        while True:
+            try:
+                event = next(synthesis)
+            except StopIteration as finished:
+                self._pair = finished.value
+                return
+            if isinstance(event, Note):
+                self.notes.append(event.text)
+            else:
+                yield event
 
     def __iter__(self) -> Iterator[Progress]:
         return self._steps
@@ -58,12 +79,12 @@ class Run:
         """The pair; runs to the end if need be.
 
         Raises:
-            RuntimeError: If the run was broken off by an error before.
+            SynthesisError: If the run was broken off before, by an error or an interrupt.
         """
         for _ in self._steps:
             pass
         if self._pair is None:
-            raise RuntimeError("this run ended before its pair was complete")
+            raise SynthesisError("expected a run that was not broken off: this one ended before its pair was complete")
         return self._pair
 
 
@@ -76,11 +97,20 @@ class ViewRun:
     Attributes:
         steps: The work itself.
         positions: Of the views, in baselines to the right of the source.
+        notes: What was assumed or looks wrong, so far.
     """
 
-    def __init__(self, synthesis: ViewSynthesis, positions: Sequence[float]) -> None:
-        self.steps = synthesis
+    def __init__(self, synthesis: ViewSynthesis, positions: Sequence[float], notes: Sequence[str] = ()) -> None:
+        self.notes = list(notes)
+        self.steps = self._watch(synthesis)
         self.positions = tuple(positions)
+
+    def _watch(self, synthesis: ViewSynthesis) -> Iterator[Progress | View]:
+        for event in synthesis:
+            if isinstance(event, Note):
+                self.notes.append(event.text)
+            else:
+                yield event
 
     def __iter__(self) -> Iterator[View]:
         return (event for event in self.steps if isinstance(event, View))

@@ -1,0 +1,236 @@
+"""A command's options from the fields of its request, and a request from what was typed.
+
+Every field that is declared with `option` becomes an option of its own; every other setting is reached by `--set`. What
+is typed becomes the plain JSON of a request, which checks itself, so that a command line, a file and a program are
+refused for the same reasons.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from types import NoneType
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+
+import typer
+
+from stereodiffusion.errors import ConfigError, StereoDiffusionError
+from stereodiffusion.inputs import MapFile, PictureFile
+from stereodiffusion.options import Option, option_of
+from stereodiffusion.plain import branches
+from stereodiffusion.request import Request
+from stereodiffusion.settings import Settings
+from stereodiffusion.viewpoint import EYES, SourceEye, checked_positions, spread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A field that is an option or an argument.
+
+    Attributes:
+        path: Where its value goes in the plain JSON of a request.
+        option: How it is offered.
+        hint: The type of its values.
+        shown: Its default, as help shows it; None where nothing is shown.
+    """
+
+    path: str
+    option: Option
+    hint: Any
+    shown: str | None
+
+    @property
+    def parameter(self) -> str:
+        """The name of the parameter of the command."""
+        return self.path.replace(".", "_")
+
+    @property
+    def name(self) -> str:
+        """What people type."""
+        return self.option.flags[0] if self.option.flags else str(self.option.metavar)
+
+    @property
+    def annotation(self) -> Any:
+        """The parameter's type for typer; None is what was not said."""
+        option, choices = self.option, _choices(self.hint)
+        metavar = option.metavar or ("|".join(choices) if choices else None)
+        if not option.flags:
+            return Annotated[str | None, typer.Argument(metavar=metavar, help=option.help, show_default=False)]
+        flag = self.hint is bool
+        declared = typer.Option(
+            *option.flags,
+            metavar=None if flag else metavar,
+            help=option.help,
+            rich_help_panel=option.panel,
+            show_default=cast(Any, self.shown or False),
+        )
+        kind = next(
+            (each for each in (bool, int, float) if each in _kinds(self.hint) and str not in _kinds(self.hint)), str
+        )
+        return Annotated[kind | None, declared]  # pyright: ignore[reportInvalidTypeForm]
+
+
+def offered_by(kind: type[Request]) -> Iterator[Offered]:
+    """The options and arguments of a request's command: its own fields, its map's, and the settings."""
+    hints = get_type_hints(kind)
+    for declared in fields(cast(Any, kind)):
+        option, hint = option_of(declared), hints[declared.name]
+        if option is not None:
+            path = f"{declared.name}.path" if _holds_file(hint) else declared.name
+            yield Offered(path=path, option=option, hint=hint, shown=_shown(option, declared.default))
+        if MapFile in branches(hint):
+            yield from _inner(MapFile, f"{declared.name}.")
+    for declared in fields(Settings):
+        for group in branches(get_type_hints(Settings)[declared.name]):
+            if is_dataclass(group):
+                yield from _inner(cast(type, group), f"changes.{declared.name}.", "the preset's")
+
+
+def _inner(kind: type, prefix: str, shown: str | None = None) -> Iterator[Offered]:
+    hints = get_type_hints(kind)
+    for declared in fields(cast(Any, kind)):
+        option = option_of(declared)
+        if option is not None:
+            default = option.default_help or shown or _shown(option, declared.default)
+            yield Offered(path=prefix + declared.name, option=option, hint=hints[declared.name], shown=default)
+
+
+def _shown(option: Option, default: object) -> str | None:
+    return option.default_help or (
+        str(default) if isinstance(default, str | int) and default not in ("", False) else None
+    )
+
+
+def _holds_file(hint: object) -> bool:
+    return not {MapFile, PictureFile}.isdisjoint(branches(hint))
+
+
+def _choices(hint: object) -> list[str]:
+    return [str(each) for part in branches(hint) if get_origin(part) is Literal for each in get_args(part)]
+
+
+def _kinds(hint: object) -> set[Any]:
+    return {str if get_origin(part) is Literal else part for part in branches(hint)} - {NoneType}
+
+
+def said(offered: Sequence[Offered], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed, as a part of a request's plain JSON."""
+    plain: dict[str, Any] = {}
+    for each in offered:
+        value = typed.get(each.parameter)
+        if value is not None and value is not False:
+            put(plain, each.path, _value_of(each, value))
+    return plain
+
+
+def _value_of(each: Offered, value: Any) -> Any:
+    if each.path == "size":
+        return parse_size(value)
+    if float in _kinds(each.hint) and isinstance(value, str):
+        return _number_or_word(value)
+    return value
+
+
+def put(plain: dict[str, Any], path: str, value: Any) -> None:
+    """Set a value at a path; the changes to settings stay flat, as their names are."""
+    first, _, rest = path.partition(".")
+    if not rest:
+        plain[first] = value
+    elif first == "changes":
+        plain.setdefault(first, {})[rest] = value
+    else:
+        put(plain.setdefault(first, {}), rest, value)
+
+
+def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain JSON with what was said besides, groups one in another."""
+    result = dict(base)
+    for name, value in more.items():
+        held = result.get(name)
+        both = isinstance(held, dict) and isinstance(value, dict) and name != "wanted"
+        result[name] = merged(cast(dict[str, Any], held), cast(dict[str, Any], value)) if both else value
+    return result
+
+
+def parse_changes(given: Sequence[str]) -> dict[str, Any]:
+    """Settings by name, of `shift.at=0.3`.
+
+    Raises:
+        ConfigError: If one is not written so.
+    """
+    changes: dict[str, Any] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not (name.strip() and equals):
+            raise ConfigError(f"--set takes a setting and its value, such as shift.at=0.3, got {each!r}")
+        changes[name.strip()] = _plain_value(value.strip())
+    return changes
+
+
+def _plain_value(text: str) -> Any:
+    if "," in text and not text.startswith(("[", "{", '"')):
+        return [_plain_value(part.strip()) for part in text.split(",")]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _number_or_word(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def parse_size(size: str) -> list[int]:
+    """[height, width] of `256x384`.
+
+    Raises:
+        ConfigError: If it is not written so.
+    """
+    height, _, width = size.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise ConfigError(f"--size must be height x width in pixels, such as 256x384, got {size!r}")
+    return [int(height), int(width)]
+
+
+def parse_wanted(source: str | None, views: int | None, baselines: str | None) -> dict[str, Any] | None:
+    """What is wanted, as a part of a request's plain JSON; None if nothing is said.
+
+    Raises:
+        ConfigError: If that makes no sense.
+    """
+    if source is not None and source not in EYES:
+        raise ConfigError(f"--source must be one of {', '.join(EYES)}, got {source!r}")
+    eye = cast(SourceEye, source or "left")
+    if baselines is None:
+        if views is not None:
+            return {"kind": "views", "positions": list(spread(views, *EYES[eye]))}
+        return None if source is None else {"kind": "pair", "source": eye}
+    if source not in (None, "left"):
+        raise ConfigError(
+            f"--baselines are distances from the source, whichever eye it is: leave out --source {source}"
+        )
+    try:
+        positions = checked_positions([float(place) for place in baselines.split(",")])
+    except ValueError as refused:
+        raise ConfigError(
+            f"--baselines must be numbers from left to right, such as 0.25,0.5,1, got {baselines!r}"
+        ) from refused
+    return {
+        "kind": "views",
+        "positions": list(positions if views is None else spread(views, positions[0], positions[-1])),
+    }
+
+
+def in_flags(error: StereoDiffusionError, offered: Sequence[Offered]) -> StereoDiffusionError:
+    """A refusal in the words of the command line: fields by the names of their options."""
+    message = str(error)
+    for each in sorted(offered, key=lambda one: -len(one.path)):
+        path = each.path.removeprefix("changes.")
+        if not each.option.flags:
+            continue
+        pattern = rf"(?<![\w.-]){re.escape(path)}(?![\w.])" if "." in path else rf"^{re.escape(path)}(?= (must|:))"
+        message = re.sub(pattern, each.name, message)
+    return type(error)(message)

@@ -1,0 +1,193 @@
+"""`text`, `depth`, `photo` and `redo`: from a request to files."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import typer
+
+from stereodiffusion.cli import options
+from stereodiffusion.cli.choices import DTYPES
+from stereodiffusion.cli.devices import usable_device
+from stereodiffusion.cli.fields import in_flags, merged, offered_by, parse_changes, parse_wanted, said
+from stereodiffusion.cli.outputs import Files, settle_output, stem_of
+from stereodiffusion.errors import ConfigError, StereoDiffusionError
+from stereodiffusion.request import VERSION, DepthRequest, PhotoRequest, Request, files_of, prompts_of, request_from
+from stereodiffusion.request import with_digests as checked_files
+from stereodiffusion.settings import PrecisionChoice
+
+if TYPE_CHECKING:
+    from stereodiffusion.cli.progress import Display
+    from stereodiffusion.synthesis import Run, StereoDiffusion, ViewRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where and how a command runs, checked.
+
+    Attributes:
+        device: Where networks run.
+        dtype: In which precision.
+        quiet: Whether nothing but errors is said.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
+
+
+def command(kind: type[Request], summary: str) -> Callable[..., None]:
+    """The command of a mode: its options come from the fields of the mode's request.
+
+    Args:
+        kind: The request.
+        summary: What the command does, in a line.
+    """
+    offered = list(offered_by(kind))
+
+    def run(**typed: Any) -> None:
+        try:
+            request = _request_of(kind, offered_said=said(offered, typed), typed=typed)
+        except StereoDiffusionError as refused:
+            raise in_flags(refused, offered) from refused
+        if typed["print_request"]:
+            typer.echo(json.dumps(request.plain(), indent=2))
+            return
+        files = Files.of(typed["formats"], typed["also"], request)
+        machine = Machine(device=typed["device"], dtype=typed["dtype"], quiet=typed["quiet"])
+        try:
+            deliver(request, files, typed["output"], machine)
+        except StereoDiffusionError as refused:
+            raise in_flags(refused, offered) from refused
+
+    run.__doc__ = summary
+    parameters = [_parameter(each.parameter, each.annotation) for each in offered]
+    arguments = [each for each, field in zip(parameters, offered, strict=True) if not field.option.flags]
+    settings = [each for each in parameters if each not in arguments]
+    cast(Any, run).__signature__ = Signature([*arguments, *_output_parameters(), *settings, *_running_parameters()])
+    return run
+
+
+def _parameter(name: str, annotation: Any, default: Any = None) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _output_parameters() -> list[Parameter]:
+    return [
+        _parameter("output", options.Output),
+        _parameter("formats", options.Formats, []),
+        _parameter("also", options.Also, []),
+        _parameter("views", options.Views),
+        _parameter("baselines", options.Baselines),
+        _parameter("source", options.SourceEye),
+    ]
+
+
+def _running_parameters() -> list[Parameter]:
+    return [
+        _parameter("set", options.Changes, []),
+        _parameter("request", options.RequestFile),
+        _parameter("print_request", options.PrintRequest, False),
+        _parameter("device", options.Device, "auto"),
+        _parameter("dtype", options.Dtype, "auto"),
+        _parameter("quiet", options.Quiet, False),
+        _parameter("debug", options.Debug, False),
+    ]
+
+
+def _request_of(kind: type[Request], offered_said: dict[str, Any], typed: dict[str, Any]) -> Request:
+    """The request that a command line says, perhaps beginning with that in a file."""
+    base: dict[str, Any] = (
+        {"version": VERSION, "mode": kind.mode} if typed["request"] is None else read_request(typed["request"])
+    )
+    if base.get("mode") != kind.mode:
+        raise ConfigError(f"{typed['request']} is a request of mode {base.get('mode')!r}, expected {kind.mode!r}")
+    more = merged(offered_said, {"changes": parse_changes(typed["set"])})
+    wanted = parse_wanted(typed["source"], typed["views"], typed["baselines"])
+    if wanted is not None:
+        more["wanted"] = wanted
+    if "map" in more and "path" not in merged(base, more)["map"] and kind is PhotoRequest:
+        raise ConfigError("the options of a map need one: --disparity MAP")
+    for name in ("photo", "map"):  # another file than the one that was asked for has another digest
+        if "path" in more.get(name, {}):
+            base.get(name, {}).pop("sha256", None)
+    told = merged(base, more)
+    for each in offered_by(kind):
+        if not each.option.flags and each.path.partition(".")[0] not in told:
+            raise _missing(each.name)
+    return request_from(told)
+
+
+def _missing(argument: str) -> Exception:
+    return cast(type[Exception], typer.BadParameter.__bases__[0])(f"Missing argument '{argument}'.")
+
+
+def read_request(path: Path) -> dict[str, Any]:
+    """The plain JSON of a request in a file.
+
+    Raises:
+        ConfigError: If there is no JSON object in it.
+        FormatError: If it cannot be read.
+    """
+    from stereodiffusion.formats.files import read_bytes
+
+    try:
+        plain = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as refused:
+        if isinstance(refused, StereoDiffusionError):
+            raise
+        raise ConfigError(f"{path}: expected a request as JSON, got something else") from None
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{path}: expected a request as a JSON object, got something else")
+    return cast(dict[str, Any], plain)
+
+
+def deliver(request: Request, files: Files, output: Path | None, machine: Machine) -> None:
+    """Make what a request says, and write it."""
+    from stereodiffusion.cli.progress import Display
+
+    inputs = [Path(file.path) for _, file in files_of(request)]
+    checked_files(request)
+    with Display(quiet=machine.quiet) as display:
+        target = settle_output(output, _stem_of(request), files, inputs=inputs)
+        loaded = _prepare(request, machine)
+        check = files.check_size(target)
+        run = display.loading(_models_of(request, loaded), lambda: loaded.run(request, check_size=check))
+        written = _written(display, run, target, files)
+    for path in written:
+        typer.echo(path)
+
+
+def _stem_of(request: Request) -> str:
+    if isinstance(request, PhotoRequest):
+        return f"{Path(request.photo.path).stem}-stereo"
+    return stem_of(prompts_of(request.prompt)[0])
+
+
+def _models_of(request: Request, loaded: "StereoDiffusion") -> list[str | None]:
+    given = isinstance(request, DepthRequest) or (isinstance(request, PhotoRequest) and request.map is not None)
+    return [request.model, None if given else loaded.estimator_name]
+
+
+def _prepare(request: Request, machine: Machine) -> "StereoDiffusion":
+    from stereodiffusion.synthesis import load
+
+    precision, estimator = cast(PrecisionChoice, machine.dtype), getattr(request, "estimator", None)
+    return load(request.model, device=usable_device(machine.device), dtype=precision, depth_estimator=estimator)
+
+
+def _written(display: "Display", run: "Run | ViewRun", target: Path, files: Files) -> Sequence[Path]:
+    from stereodiffusion.synthesis import Run
+    from stereodiffusion.views import ViewFormat, save_views
+
+    if isinstance(run, Run):
+        return display.follow(run).save(target, format=files.formats, also=files.also)
+    formats = cast(tuple[ViewFormat, ...], files.formats)
+    return list(save_views(display.views(run), run.positions, target, formats))
