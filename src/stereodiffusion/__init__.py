@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from stereodiffusion.errors import StereoDiffusionError
     from stereodiffusion.geometry import Disparity, StereoRig
+    from stereodiffusion.hub import Hub
     from stereodiffusion.inputs import MapFile, PictureFile
     from stereodiffusion.pair import StereoPair
     from stereodiffusion.presets import preset
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "DepthRequest": "stereodiffusion.request",
     "Disparity": "stereodiffusion.geometry",
+    "Hub": "stereodiffusion.hub",
     "MapFile": "stereodiffusion.inputs",
     "Pair": "stereodiffusion.request",
     "PhotoRequest": "stereodiffusion.request",
@@ -49,6 +51,7 @@ _HOMES = {
 __all__ = [
     "DepthRequest",
     "Disparity",
+    "Hub",
     "MapFile",
     "Pair",
     "PhotoRequest",

@@ -66,6 +66,17 @@ def test_text_of_another_size(here: Path, run: Run, tiny_text: tuple[str, ...]) 
     assert "multiples of 8, got 60x96" in wrong.stderr
 
 
+def test_a_colour_profile_that_is_passed_over_is_told(here: Path, run: Run, tiny_text: tuple[str, ...]) -> None:
+    Image.new("RGB", (64, 64), (90, 120, 200)).save(here / "room.png", icc_profile=b"no profile")
+    told = run("photo", "room.png", *(word for word in tiny_text if word != "--quiet"), "-o", "told.png")
+    assert (told.exit_code, told.stdout) == (0, "told.png\n")
+    assert [line for line in told.stderr.splitlines() if "profile" in line] == [
+        "the embedded colour profile is passed over: cannot open profile from string"
+    ]
+    silent = run("photo", "room.png", *tiny_text, "-o", "silent.png")
+    assert (silent.exit_code, silent.stderr) == (0, "")
+
+
 def test_depth(here: Path, run: Run, model: Path) -> None:
     ramp = torch.linspace(0, 4, 64).expand(64, 64)
     write_map(here / "room.pfm", Disparity.from_pixels(ramp))

@@ -361,3 +361,27 @@ def test_pictures_too_small_for_the_estimator_are_refused_before_the_first_step(
         next(text_pair(text_backbone, picky, ["a red ball"], settings=FAST_TEXT, size=(24, 64)))
     first = next(text_pair(text_backbone, picky, ["a red ball"], settings=FAST_TEXT, size=(32, 64)))
     assert first == Progress(stage="source", step=1, steps=10, evaluations=2)
+
+
+def test_sizes_far_beyond_the_models_own_are_announced_and_beyond_64_times_refused(
+    text_backbone: StableDiffusion, estimator: MonocularDepth
+) -> None:
+    native = text_backbone.native_size
+    assert native == (64, 64)
+
+    def first(size: tuple[int, int]) -> Progress | Note:
+        event = next(text_pair(text_backbone, estimator, ["a red ball"], settings=FAST_TEXT, size=size))
+        assert isinstance(event, Progress | Note)
+        return event
+
+    assert isinstance(first((128, 128)), Progress)
+    said = first((128, 136))
+    assert isinstance(said, Note)
+    assert said.text.startswith(
+        "128x136 is 4 times the pixels that tiny was trained at (64x64): each step takes 4 to 18 "
+    )
+    assert isinstance(first((512, 512)), Note)
+    with pytest.raises(
+        ConfigError, match=r"trained at 64x64 and draws up to 64 times as many pixels, got 512x520, 65 "
+    ):
+        first((512, 520))

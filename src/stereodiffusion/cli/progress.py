@@ -1,6 +1,7 @@
 """A bar on stderr: the stage, its step, and the time left."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stereodiffusion.cards import find_card, on_disk
+from stereodiffusion.errors import FormatWarning
 
 if TYPE_CHECKING:
     from stereodiffusion.pair import StereoPair
@@ -38,10 +40,14 @@ class Display:
         )
         self._task = self._bar.add_task("starting", total=None, count="")
         self._shown = ""
+        self._warned = warnings.catch_warnings()
         if quiet:
             os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
     def __enter__(self) -> "Display":
+        self._warned.__enter__()
+        warnings.filterwarnings("always", category=FormatWarning)
+        warnings.showwarning = lambda message, *_: self.note(str(message))
         self._bar.start()
         return self
 
@@ -49,6 +55,7 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        self._warned.__exit__(kind, error, trace)
 
     def note(self, message: str) -> None:
         """A line that explains what was assumed."""

@@ -12,8 +12,8 @@ from stereodiffusion.synthesis.drawing import draw
 from stereodiffusion.synthesis.noise import added_noise, seeded_noise
 from stereodiffusion.synthesis.parallax import estimate
 from stereodiffusion.synthesis.recorded import Recorded, Recording
-from stereodiffusion.synthesis.run import Progress
-from stereodiffusion.synthesis.sizes import check_size, grid_of
+from stereodiffusion.synthesis.run import Note, Progress
+from stereodiffusion.synthesis.sizes import check_size, cost_of, grid_of
 
 
 def text_source(
@@ -34,7 +34,7 @@ def text_source(
         size: (height, width) in pixels; the model's own if None.
 
     Raises:
-        ConfigError: If `size` is not whole cells, or too small for the estimator.
+        ConfigError: If `size` is not whole cells, too small for the estimator, or far beyond the model's own.
         ModelError: If the model wants a depth map.
         PromptError: If a prompt cannot be encoded.
     """
@@ -42,6 +42,8 @@ def text_source(
         raise ModelError(f"{backbone.name} wants a depth map: it cannot work from text alone")
     size = backbone.native_size if size is None else size
     check_size(size, backbone, estimator)
+    if cost := cost_of(size, backbone):
+        yield Note(cost)
     count = len(asked.prompts)
     start, fresh = seeded_noise(backbone, asked.seed, count, size)
     prompted = condition(backbone, asked, settings.guidance.scale)
