@@ -56,11 +56,14 @@ class SelfAttention:
     def __init__(self, unet: UNet2DConditionModel) -> None:
         self._unet = unet
         self._tapped_by: set[int] = set()
+        found = self_attention_layers(unet)
+        self._layers = [layer for _, layer in found]
+        self._places = tuple(place for place, _ in found)
 
     @property
     def places(self) -> tuple[AttentionPlace, ...]:
         """Where each layer sits, in network order."""
-        return tuple(place for place, _ in self_attention_layers(self._unet))
+        return self._places
 
     def sizes(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
         """(tokens, channels) of each layer for latents of `height` x `width` cells, in network order.
@@ -89,33 +92,32 @@ class SelfAttention:
                 has its projections fused into one, so that keys and values cannot be projected from other tokens than
                 queries.
         """
-        layers = [layer for _, layer in self_attention_layers(self._unet)]
-        self._refuse_unfit(layers)
+        self._refuse_unfit()
         thread = get_ident()
         self._tapped_by.add(thread)
         try:
             with ExitStack() as hooks:
-                for index, layer in enumerate(layers):
+                for index, layer in enumerate(self._layers):
                     hook = for_this_thread(_KeysAndValuesFrom(tap, index))
                     hooks.enter_context(hooked(partial(layer.register_forward_pre_hook, hook, with_kwargs=True)))
                 yield
         finally:
             self._tapped_by.discard(thread)
 
-    def _refuse_unfit(self, layers: list[Attention]) -> None:
+    def _refuse_unfit(self) -> None:
         if get_ident() in self._tapped_by:
             raise ModelError(
                 "the U-Net's self-attention is tapped already: leave the first `attending` before the next"
             )
-        if not layers:
+        if not self._layers:
             raise ModelError("expected a U-Net with self-attention (BasicTransformerBlock), got one without")
-        if any(layer.fused_projections for layer in layers):
+        if any(layer.fused_projections for layer in self._layers):
             raise ModelError(
                 "expected separate query, key and value projections, got fused ones: call "
                 "`pipe.unfuse_qkv_projections()` first"
             )
-        tapped = set(layers)
-        if any(_is_compiled(module) and not tapped.isdisjoint(module.modules()) for module in self._unet.modules()):
+        tapped = set(self._layers)
+        if any(not tapped.isdisjoint(module.modules()) for module in _compiled_in(self._unet)):
             raise ModelError(
                 "expected self-attention that is not compiled, alone or with what it is part of, got a compiled one: "
                 "compiled code does not call PyTorch's hooks"
@@ -147,6 +149,10 @@ class _KeysAndValuesFrom:
         return args, {**kwargs, "encoder_hidden_states": tokens}
 
 
-def _is_compiled(module: nn.Module) -> bool:
-    """Whether `torch.compile(module)` or `module.compile()` was called."""
-    return "_orig_mod" in dict(module.named_children()) or getattr(module, "_compiled_call_impl", None) is not None
+def _compiled_in(network: nn.Module) -> list[nn.Module]:
+    """The modules of which `torch.compile(module)` or `module.compile()` was called."""
+    return [
+        module
+        for module in network.modules()
+        if getattr(module, "_compiled_call_impl", None) is not None or "_orig_mod" in dict(module.named_children())
+    ]

@@ -6,8 +6,9 @@ the user's own pipeline. Each thread sees the network with its own hooks alone.
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock, get_ident
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from torch.utils.hooks import RemovableHandle
 
@@ -31,9 +32,8 @@ def hooked(register: Callable[[], RemovableHandle]) -> Generator[None]:
 
 def for_this_thread(hook: Callable[P, R]) -> Callable[P, R | None]:
     """A hook that does nothing when it is called by another thread than the present one."""
-    own = get_ident()
+    return partial(_in_thread, get_ident(), hook)
 
-    def called(*args: P.args, **kwargs: P.kwargs) -> R | None:
-        return hook(*args, **kwargs) if get_ident() == own else None
 
-    return called
+def _in_thread(own: int, hook: Callable[..., R], *args: Any, **kwargs: Any) -> R | None:
+    return hook(*args, **kwargs) if get_ident() == own else None

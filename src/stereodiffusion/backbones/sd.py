@@ -369,8 +369,11 @@ def _name_of(pipe: "DiffusionPipeline") -> str:
 
 
 def _running_device(module: nn.Module) -> torch.device:
-    """Where accelerate's offloading hooks will run the module; without such hooks, where it is."""
-    for part in module.modules():
+    """Where accelerate's offloading hooks will run the module; without such hooks, where it is.
+
+    Whatever it hooks within a module, accelerate hooks the module itself, too.
+    """
+    for part in module.modules() if hasattr(module, "_hf_hook") else ():
         device = getattr(getattr(part, "_hf_hook", None), "execution_device", None)
         if device is not None:
             return torch.device(device)
