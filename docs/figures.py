@@ -15,9 +15,10 @@ from PIL.Image import Resampling
 from stereodiffusion.bench.drawing import EDGE, Cell, grid
 from stereodiffusion.datasets.scenes import render, sample_scene
 from stereodiffusion.formats import to_pil
-from stereodiffusion.geometry import Disparity, snap_to_edges
-from stereodiffusion.geometry.strands import attach_strands
-from stereodiffusion.presets import PresetName, preset
+from stereodiffusion.geometry import Disparity
+from stereodiffusion.occlusion import snap_to_edges
+from stereodiffusion.occlusion.strands import attach_strands
+from stereodiffusion.settings.presets import PresetName, preset
 from stereodiffusion.synthesis import StereoDiffusion, load
 from stereodiffusion.synthesis.compose import known_view
 from stereodiffusion.types import Image

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.conditioning import Prompted
 from stereodiffusion.synthesis.depth import depth_source, two_step_source

@@ -9,21 +9,9 @@ import torch
 from tests import tiny
 from tests.making import photo_pair
 
-from stereodiffusion.backbones.sd import StableDiffusion
-from stereodiffusion.depth import MonocularDepth
 from stereodiffusion.errors import FormatError, GeometryError
 from stereodiffusion.formats import resize_image, to_pil
-from stereodiffusion.geometry import (
-    Disparity,
-    extend_background,
-    hidden_beyond_frame,
-    paper_disparity,
-    snap_to_edges,
-    splat,
-    split_at_borders,
-    warp_disparity,
-)
-from stereodiffusion.geometry.strands import attach_strands
+from stereodiffusion.geometry import Disparity, paper_disparity, splat, warp_disparity
 from stereodiffusion.metrics import (
     SemiGlobalMatcher,
     evaluate_images,
@@ -36,8 +24,12 @@ from stereodiffusion.metrics import (
     ssim,
     vertical_disparity,
 )
+from stereodiffusion.models.backbones.sd import StableDiffusion
+from stereodiffusion.models.estimators import MonocularDepth
+from stereodiffusion.occlusion import extend_background, hidden_beyond_frame, snap_to_edges, split_at_borders
+from stereodiffusion.occlusion.strands import attach_strands
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.presets import preset
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.model import StereoDiffusion
 from stereodiffusion.synthesis.run import Run
 

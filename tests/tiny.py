@@ -39,8 +39,8 @@ from transformers import (
 
 from stereodiffusion.diffusion.shift import CellMap, cell_map
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.presets import preset
 from stereodiffusion.settings import Settings
+from stereodiffusion.settings.presets import preset
 
 
 def settings(changes: Mapping[str, object] = MappingProxyType({})) -> Settings:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GLPNConfig, GLPNForDepthEstimation, GLPNImageProcessor
 
-from stereodiffusion.depth.spread import GLPNWithSpread
+from stereodiffusion.models.estimators.spread import GLPNWithSpread
 from training.export import TARGET
 from training.fast_layers import multiplies_bfloat16
 from training.photo_chunks import FOLDER

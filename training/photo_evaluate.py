@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stereodiffusion.depth.spread import GLPNWithSpread
+from stereodiffusion.models.estimators.spread import GLPNWithSpread
 from training.photo_depth import averaged
 
 Floats = NDArray[np.floating]

@@ -17,12 +17,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from stereodiffusion.errors import StereoDiffusionError
     from stereodiffusion.geometry import Disparity, StereoRig
-    from stereodiffusion.hub import Hub
-    from stereodiffusion.inputs import MapFile, PictureFile
+    from stereodiffusion.models.hub import Hub
     from stereodiffusion.pair import StereoPair
-    from stereodiffusion.presets import preset
     from stereodiffusion.request import DepthRequest, Pair, PhotoRequest, TextRequest, Views
+    from stereodiffusion.request.inputs import MapFile, PictureFile
     from stereodiffusion.settings import Settings
+    from stereodiffusion.settings.presets import preset
     from stereodiffusion.synthesis import StereoDiffusion, load
     from stereodiffusion.viewpoint import spread
     from stereodiffusion.views import View
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "DepthRequest": "stereodiffusion.request",
     "Disparity": "stereodiffusion.geometry",
-    "Hub": "stereodiffusion.hub",
-    "MapFile": "stereodiffusion.inputs",
+    "Hub": "stereodiffusion.models.hub",
+    "MapFile": "stereodiffusion.request.inputs",
     "Pair": "stereodiffusion.request",
     "PhotoRequest": "stereodiffusion.request",
-    "PictureFile": "stereodiffusion.inputs",
+    "PictureFile": "stereodiffusion.request.inputs",
     "Settings": "stereodiffusion.settings",
     "StereoDiffusion": "stereodiffusion.synthesis",
     "StereoDiffusionError": "stereodiffusion.errors",
@@ -44,7 +44,7 @@ _HOMES = {
     "View": "stereodiffusion.views",
     "Views": "stereodiffusion.request",
     "load": "stereodiffusion.synthesis",
-    "preset": "stereodiffusion.presets",
+    "preset": "stereodiffusion.settings.presets",
     "spread": "stereodiffusion.viewpoint",
 }
 

@@ -5,8 +5,8 @@ import torch
 from tests import tiny
 from torch import Tensor
 
-from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.models.backbones import StableDiffusion
 
 
 @pytest.fixture(scope="session")

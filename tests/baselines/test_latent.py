@@ -7,11 +7,11 @@ import torch
 from jaxtyping import TypeCheckError
 from torch import Tensor
 
-from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.baselines.latent_blanking import BLANKING, latent_blanking
 from stereodiffusion.baselines.latent_inpainting import inpaint, visible_cells
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.errors import ConfigError, GeometryError
+from stereodiffusion.models.backbones import StableDiffusion
 from stereodiffusion.settings import Settings
 from stereodiffusion.types import Latent, Region
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.baselines.repaint import (
     SHORT_WALK,
     RePaintSettings,
@@ -22,6 +21,7 @@ from stereodiffusion.baselines.repaint import (
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.schedule import ddim_schedule
 from stereodiffusion.errors import ConfigError
+from stereodiffusion.models.backbones import StableDiffusion
 
 SHORT = RePaintSettings(steps=6, jump=2, resamplings=2)
 

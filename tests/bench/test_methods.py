@@ -10,13 +10,13 @@ import pytest
 import torch
 from tests import tiny
 
-from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.baselines.blank import warp
 from stereodiffusion.bench.methods import METHODS, ViewSynthesizer, paper_settings
 from stereodiffusion.bench.tools import CountingBackbone, Tools
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.presets import preset
+from stereodiffusion.models.backbones import StableDiffusion
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.compose import known_view
 from stereodiffusion.types import Image
 

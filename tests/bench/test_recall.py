@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from stereodiffusion.backbones import load_backbone
 from stereodiffusion.bench.evaluation import Evaluator
 from stereodiffusion.bench.plan import Plan
 from stereodiffusion.bench.protocols import CaseKind, Preparation
@@ -17,6 +16,7 @@ from stereodiffusion.bench.tools import CountingBackbone
 from stereodiffusion.datasets import StereoDataset
 from stereodiffusion.diffusion.schedule import ddim_schedule
 from stereodiffusion.formats import read_image
+from stereodiffusion.models.backbones import load_backbone
 from stereodiffusion.synthesis.retrace import Retraced, retrace
 from stereodiffusion.synthesis.run import Progress
 from stereodiffusion.types import Latent

@@ -14,7 +14,6 @@ import pytest
 import torch
 from tests.metrics.flowing import CorrelationNetwork
 
-from stereodiffusion.backbones import load_backbone
 from stereodiffusion.bench import evaluation
 from stereodiffusion.bench.evaluation import Failure, Outcome
 from stereodiffusion.bench.pace import Pace
@@ -28,7 +27,8 @@ from stereodiffusion.errors import BenchmarkError, ConfigError, ModelUnavailable
 from stereodiffusion.formats import read_image, write_image, write_map
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.metrics import MATCHED, FlowMatcher, flow, psnr
-from stereodiffusion.presets import preset
+from stereodiffusion.models.backbones import load_backbone
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.conditioning import Prompted
 from stereodiffusion.synthesis.photo import photo_source
 from stereodiffusion.synthesis.run import Run

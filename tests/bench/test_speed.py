@@ -13,14 +13,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import DPTImageProcessorPil
 
-from stereodiffusion.backbones import StableDiffusion
-from stereodiffusion.backbones.random_weights import random_backbone
 from stereodiffusion.bench.ceiling import evaluation_flops, matmul_ceiling
 from stereodiffusion.bench.speed import Speed, measure
 from stereodiffusion.bench.speed_report import markdown, write_report
-from stereodiffusion.depth import MonocularDepth
-from stereodiffusion.presets import PresetName
+from stereodiffusion.models.backbones import StableDiffusion
+from stereodiffusion.models.backbones.random_weights import random_backbone
+from stereodiffusion.models.estimators import MonocularDepth
 from stereodiffusion.settings import Mode
+from stereodiffusion.settings.presets import PresetName
 
 
 @pytest.fixture(scope="module")

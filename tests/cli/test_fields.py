@@ -12,11 +12,11 @@ from stereodiffusion.cli.fields import offered_by, parse_changes, parse_size, pa
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.formats import OUTPUT_FORMATS
 from stereodiffusion.formats import maps as map_formats
-from stereodiffusion.inputs import MapKind
 from stereodiffusion.pair import Extra
-from stereodiffusion.plain import setting_names
 from stereodiffusion.request import REQUESTS, request_from
+from stereodiffusion.request.inputs import MapKind
 from stereodiffusion.settings import PrecisionChoice, Settings
+from stereodiffusion.settings.plain import setting_names
 from stereodiffusion.viewpoint import EYES, SourceEye
 from stereodiffusion.views import ViewFormat
 

@@ -12,7 +12,7 @@ from tests.cli.conftest import Run
 import stereodiffusion
 from stereodiffusion.formats import read_image, read_map, read_metadata, write_map
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.presets import preset
+from stereodiffusion.settings.presets import preset
 
 FEW = ("--steps", "4", "--quiet")
 

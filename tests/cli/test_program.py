@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import Run
 
 import stereodiffusion
-from stereodiffusion.cards import CARDS
+from stereodiffusion.models.cards import CARDS
 
 PROGRAM = [sys.executable, "-c", "from stereodiffusion.cli.main import main; main()"]
 

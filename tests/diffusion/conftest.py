@@ -5,8 +5,8 @@ import torch
 from tests import tiny
 from torch import Tensor
 
-from stereodiffusion.backbones.sd import StableDiffusion
 from stereodiffusion.diffusion.shift import CellMap
+from stereodiffusion.models.backbones.sd import StableDiffusion
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from tests import tiny
 from tests.diffusion.sources import source
 from torch import Tensor
 
-from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.inversion import invert, null_text
 from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
@@ -19,6 +18,7 @@ from stereodiffusion.diffusion.source import Target
 from stereodiffusion.diffusion.trajectory import Recorder, recorder, sample_source
 from stereodiffusion.diffusion.views import both_views, split_views, view_beside
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.models.backbones import StableDiffusion, StableDiffusionXL
 
 STEPS = 10
 

@@ -11,7 +11,6 @@ from tests import tiny
 from tests.diffusion.sources import source
 from torch import Tensor
 
-from stereodiffusion.backbones.sd import StableDiffusion
 from stereodiffusion.diffusion.consistency import AddedNoise, consistency_solver
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.inversion import invert
@@ -25,8 +24,9 @@ from stereodiffusion.diffusion.trajectory import Trajectory, recorder, sample_so
 from stereodiffusion.diffusion.views import both_views, split_views, view_beside
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.presets import preset
+from stereodiffusion.models.backbones.sd import StableDiffusion
 from stereodiffusion.settings import Sampling, Settings, SolverName
+from stereodiffusion.settings.presets import preset
 
 BETAS: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 GRID = (2, 4, 8, 16)

@@ -11,7 +11,6 @@ from tests import tiny
 from tests.diffusion.sources import source
 from torch import Tensor
 
-from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL
 from stereodiffusion.diffusion.backbone import stack_rows
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.schedule import ddim_schedule
@@ -21,6 +20,7 @@ from stereodiffusion.diffusion.trajectory import Trajectory, recorder, sample_so
 from stereodiffusion.diffusion.views import view_beside
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.models.backbones import StableDiffusion, StableDiffusionXL
 from stereodiffusion.settings import Settings
 
 STEPS = 8

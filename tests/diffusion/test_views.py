@@ -11,7 +11,6 @@ from tests.diffusion import literal
 from tests.diffusion.sources import source
 from torch import Tensor
 
-from stereodiffusion.backbones.sd import StableDiffusion
 from stereodiffusion.diffusion.denoise import Conditioning, Step, Transition
 from stereodiffusion.diffusion.inversion import invert, null_text
 from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
@@ -22,8 +21,9 @@ from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder,
 from stereodiffusion.diffusion.views import both_views, split_views, view_beside
 from stereodiffusion.errors import ConfigError, GeometryError
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.presets import preset
+from stereodiffusion.models.backbones.sd import StableDiffusion
 from stereodiffusion.settings import Settings
+from stereodiffusion.settings.presets import preset
 
 GRID = (2, 4, 8, 16)
 """Two pictures of 64 x 128 pixels."""

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stereodiffusion.geometry import Disparity, snap_to_edges, splat, warp_disparity
-from stereodiffusion.geometry.strands import attach_strands
+from stereodiffusion.geometry import Disparity, splat, warp_disparity
+from stereodiffusion.occlusion import snap_to_edges
+from stereodiffusion.occlusion.strands import attach_strands
 
 DATA = Path(os.environ.get("STEREO_DATA", Path(__file__).parents[3] / "shared" / "data")) / "middlebury"
 pytestmark = pytest.mark.skipif(

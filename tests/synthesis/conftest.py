@@ -8,8 +8,8 @@ from tests import tiny
 from torch import Tensor
 from transformers import DPTImageProcessorPil
 
-from stereodiffusion.backbones import StableDiffusion
-from stereodiffusion.depth import MonocularDepth
+from stereodiffusion.models.backbones import StableDiffusion
+from stereodiffusion.models.estimators import MonocularDepth
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from tests import tiny
 
 from stereodiffusion import load
 from stereodiffusion.errors import ConfigError, ModelError, StereoDiffusionError
-from stereodiffusion.hub import Hub
+from stereodiffusion.models.hub import Hub
 from stereodiffusion.synthesis.asking import check_request
 
 

@@ -6,12 +6,12 @@ from tests import tiny
 from tests.making import depth_pair, photo_pair, text_pair
 from torch import Tensor
 
-from stereodiffusion.backbones import StableDiffusion
-from stereodiffusion.depth import MonocularDepth
 from stereodiffusion.diffusion.shift import CellMap, KnownLatents, resync_pixels
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity, splat
-from stereodiffusion.presets import preset
+from stereodiffusion.models.backbones import StableDiffusion
+from stereodiffusion.models.estimators import MonocularDepth
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.compose import KnownView, compose, known_view
 from stereodiffusion.synthesis.run import Run
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tests.making import photo_pair
 from torch import Tensor
 
-from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.models.backbones import StableDiffusion
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.presets import preset
 from stereodiffusion.settings import Settings
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis import Progress, Run, ViewRun
 from stereodiffusion.synthesis.conditioning import Prompted
 from stereodiffusion.synthesis.crops import Crops, Window, blending, plan_crops

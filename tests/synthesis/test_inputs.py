@@ -10,8 +10,8 @@ from PIL import Image
 from stereodiffusion.errors import ConfigError, GeometryError
 from stereodiffusion.formats import write_map
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.inputs import MapFile, PictureFile
 from stereodiffusion.request import DepthRequest, PhotoRequest
+from stereodiffusion.request.inputs import MapFile, PictureFile
 from stereodiffusion.synthesis.inputs import disparity_of, fitted
 
 RAMP = np.linspace(1, 4, 40, dtype=np.float32).reshape(5, 8)

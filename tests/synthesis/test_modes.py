@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 from transformers import GLPNImageProcessorPil
 
-from stereodiffusion.backbones import StableDiffusion
-from stereodiffusion.depth import MonocularDepth
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.models.backbones import StableDiffusion
+from stereodiffusion.models.estimators import MonocularDepth
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.presets import preset
 from stereodiffusion.settings import Settings
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.conditioning import depth_condition
 from stereodiffusion.synthesis.parallax import effective, estimate, refined
 from stereodiffusion.synthesis.run import Note, Progress, Run, Synthesis

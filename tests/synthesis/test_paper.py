@@ -11,12 +11,12 @@ from tests.diffusion import literal
 from tests.making import depth_pair, photo_pair
 from torch.nn.functional import interpolate
 
-from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.diffusion.denoise import Step
 from stereodiffusion.diffusion.source import Source, Target
 from stereodiffusion.diffusion.views import both_views, split_views
 from stereodiffusion.geometry import Disparity, paper_disparity, splat
-from stereodiffusion.presets import preset
+from stereodiffusion.models.backbones import StableDiffusion
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis import stereo
 from stereodiffusion.synthesis.run import Run
 

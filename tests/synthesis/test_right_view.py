@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.presets import preset
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.compose import KnownView, known_view
 
 WARP = preset("best", "photo").warp

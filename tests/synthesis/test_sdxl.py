@@ -6,11 +6,11 @@ from tests import tiny
 from tests.making import photo_pair, text_pair
 from torch import Tensor
 
-from stereodiffusion.backbones import StableDiffusion, StableDiffusionXL
-from stereodiffusion.depth import MonocularDepth
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.presets import preset
+from stereodiffusion.models.backbones import StableDiffusion, StableDiffusionXL
+from stereodiffusion.models.estimators import MonocularDepth
 from stereodiffusion.settings import Settings
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.run import Run
 
 STEPS = 6

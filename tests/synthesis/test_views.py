@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from tests.making import depth_pair, photo_pair
 from torch import Tensor
 
-from stereodiffusion.backbones import StableDiffusion
 from stereodiffusion.datasets.scenes import Scene, render, render_image, sample_scene
-from stereodiffusion.depth import MonocularDepth
 from stereodiffusion.diffusion.shift import cell_map
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity, splat, splat_eyes
+from stereodiffusion.models.backbones import StableDiffusion
+from stereodiffusion.models.estimators import MonocularDepth
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.presets import preset
 from stereodiffusion.settings import Settings
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis import Note, Progress, Run, ViewRun
 from stereodiffusion.synthesis.compose import known_view
 from stereodiffusion.synthesis.conditioning import Prompted

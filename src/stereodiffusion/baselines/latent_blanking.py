@@ -17,8 +17,8 @@ from stereodiffusion.diffusion.shift import CellMap
 from stereodiffusion.diffusion.source import Source, Target
 from stereodiffusion.diffusion.trajectory import recorder
 from stereodiffusion.diffusion.views import view_beside
-from stereodiffusion.presets import preset
 from stereodiffusion.settings import Settings
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.types import Latent, Region, SourceIndex
 
 BLANKING = preset("fast", "photo").changed({"sampling.steps": 50, "views.attention.mode": "off"})

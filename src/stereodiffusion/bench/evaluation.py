@@ -18,7 +18,6 @@ from stereodiffusion.bench.protocols import Case, prepare
 from stereodiffusion.bench.results import Job, Row, scene_folder
 from stereodiffusion.bench.selection import CATALOGUE
 from stereodiffusion.bench.tools import Tools
-from stereodiffusion.depth import DepthEstimator, load_depth_estimator
 from stereodiffusion.errors import DatasetError, FormatError, GeometryError
 from stereodiffusion.formats import read_image, to_pil
 from stereodiffusion.formats.files import write_files
@@ -33,6 +32,7 @@ from stereodiffusion.metrics import (
     load_matcher,
     load_perceptual,
 )
+from stereodiffusion.models.estimators import DepthEstimator, load_depth_estimator
 from stereodiffusion.types import Image, Map
 
 

@@ -29,8 +29,8 @@ from stereodiffusion.bench.tools import Tools
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.presets import preset
 from stereodiffusion.settings import AttentionMode, Settings
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.compose import known_view
 from stereodiffusion.synthesis.conditioning import Prompted, condition
 from stereodiffusion.synthesis.noise import seeded_noise

@@ -16,13 +16,13 @@ from stereodiffusion.bench.ceiling import evaluation_flops, matmul_ceiling
 from stereodiffusion.bench.cost import Seconds, measured
 from stereodiffusion.bench.tools import CountingBackbone
 from stereodiffusion.datasets.scenes import render, sample_scene
-from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone, Embedding
 from stereodiffusion.diffusion.inversion import AUTHORS_NULL_TEXT, NullTextSettings
 from stereodiffusion.diffusion.trajectory import recorder
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.presets import PresetName, preset
+from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.settings import Mode, Settings
+from stereodiffusion.settings.presets import PresetName, preset
 from stereodiffusion.synthesis.conditioning import Prompted
 from stereodiffusion.synthesis.depth import depth_source
 from stereodiffusion.synthesis.photo import photo_source

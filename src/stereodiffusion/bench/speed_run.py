@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from stereodiffusion.backbones import load_backbone
-from stereodiffusion.backbones.random_weights import random_backbone
-from stereodiffusion.backbones.sd import StableDiffusion
 from stereodiffusion.bench.speed import Speed, SpeedModel, measure
 from stereodiffusion.bench.workers import in_processes
-from stereodiffusion.depth import load_depth_estimator
-from stereodiffusion.presets import PresetName
+from stereodiffusion.models.backbones import load_backbone
+from stereodiffusion.models.backbones.random_weights import random_backbone
+from stereodiffusion.models.backbones.sd import StableDiffusion
+from stereodiffusion.models.estimators import load_depth_estimator
 from stereodiffusion.settings import Mode, PrecisionChoice
+from stereodiffusion.settings.presets import PresetName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

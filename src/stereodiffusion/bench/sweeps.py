@@ -15,8 +15,8 @@ from stereodiffusion.bench.methods import (
 )
 from stereodiffusion.bench.tools import Tools
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.presets import preset
 from stereodiffusion.settings import SolverName, SpacingName
+from stereodiffusion.settings.presets import preset
 from stereodiffusion.types import Image
 
 SHIFTS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)

@@ -140,7 +140,7 @@ class Tools:
         Raises:
             ModelError: If it cannot be loaded or is of the wrong kind.
         """
-        from stereodiffusion.backbones import load_backbone  # classical methods do not wait for diffusers
+        from stereodiffusion.models.backbones import load_backbone  # classical methods do not wait for diffusers
 
         if isinstance(self.model, str):
             return CountingBackbone(load_backbone(self.model, device=self.device, dtype=self.dtype))

@@ -10,8 +10,8 @@ from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.cli.lists import listed
 from stereodiffusion.errors import ConfigError
-from stereodiffusion.presets import PresetName, preset_names
 from stereodiffusion.settings import Mode
+from stereodiffusion.settings.presets import PresetName, preset_names
 
 if TYPE_CHECKING:
     from stereodiffusion.bench.speed import Speed, SpeedModel

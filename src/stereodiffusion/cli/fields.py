@@ -15,11 +15,11 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type
 import typer
 
 from stereodiffusion.errors import ConfigError, StereoDiffusionError
-from stereodiffusion.inputs import MapFile, PictureFile
-from stereodiffusion.options import Option, option_of
-from stereodiffusion.plain import branches
 from stereodiffusion.request import Request
+from stereodiffusion.request.inputs import MapFile, PictureFile
 from stereodiffusion.settings import Settings
+from stereodiffusion.settings.options import Option, option_of
+from stereodiffusion.settings.plain import branches
 from stereodiffusion.viewpoint import EYES, SourceEye, checked_positions, spread
 
 

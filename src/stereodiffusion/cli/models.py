@@ -5,7 +5,7 @@ import textwrap
 
 import typer
 
-from stereodiffusion.cards import CARDS, Kind, ModelCard, models_folder, on_disk
+from stereodiffusion.models.cards import CARDS, Kind, ModelCard, models_folder, on_disk
 
 _PURPOSES: dict[Kind, str] = {
     "text": "text, photo",

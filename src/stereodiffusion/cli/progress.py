@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stereodiffusion.cards import find_card, on_disk
 from stereodiffusion.errors import FormatWarning
+from stereodiffusion.models.cards import find_card, on_disk
 
 if TYPE_CHECKING:
     from stereodiffusion.pair import StereoPair

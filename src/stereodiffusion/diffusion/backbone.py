@@ -1,7 +1,7 @@
 """All that the method knows of a latent diffusion model.
 
 The method (everything in `stereodiffusion.diffusion`) is written against this protocol; the models of
-diffusers stand behind it in `stereodiffusion.backbones`. Tests put tiny real networks behind it.
+diffusers stand behind it in `stereodiffusion.models.backbones`. Tests put tiny real networks behind it.
 """
 
 from collections.abc import Callable, Sequence

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from stereodiffusion.depth.locating import check_name
 from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ConfigError, ModelError
-from stereodiffusion.hub import Hub
-from stereodiffusion.origin import check_layout, origin_of
+from stereodiffusion.models.estimators.locating import check_name
+from stereodiffusion.models.hub import Hub
+from stereodiffusion.models.origin import check_layout, origin_of
 from stereodiffusion.settings import PrecisionChoice
 
 

@@ -10,17 +10,13 @@ from torch import Tensor
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.shift import KnownLatents
 from stereodiffusion.formats import resize_image
-from stereodiffusion.geometry import (
-    CELLS_AT_ONCE,
-    Disparity,
+from stereodiffusion.geometry import CELLS_AT_ONCE, Disparity, in_bands, splat, warp_disparity
+from stereodiffusion.occlusion import (
     Layers,
     extend_background,
     hidden_beyond_frame,
-    in_bands,
     rows_around_borders,
-    splat,
     split_at_borders,
-    warp_disparity,
 )
 from stereodiffusion.settings import Warp
 from stereodiffusion.types import Image, Map, Region

@@ -7,8 +7,8 @@ from stereodiffusion.errors import ConfigError, GeometryError
 from stereodiffusion.formats import MapKind, RawMap, disparity_from_map, read_image, read_map, shows_whole
 from stereodiffusion.geometry import Disparity, StereoRig
 from stereodiffusion.geometry.disparity import check_disparity
-from stereodiffusion.inputs import InMemory, MapFile, PictureFile
 from stereodiffusion.request import DepthRequest, PhotoRequest
+from stereodiffusion.request.inputs import InMemory, MapFile, PictureFile
 from stereodiffusion.settings import Parallax
 from stereodiffusion.synthesis.photo import check_photo
 from stereodiffusion.types import Image

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from stereodiffusion import __version__
-from stereodiffusion.cards import find_card
-from stereodiffusion.depth import DepthEstimator, load_depth_estimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.hub import DEFAULT, Hub
-from stereodiffusion.inputs import MapFile, PictureFile
+from stereodiffusion.models.cards import find_card
+from stereodiffusion.models.estimators import DepthEstimator, load_depth_estimator
+from stereodiffusion.models.hub import DEFAULT, Hub
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.presets import PresetName
 from stereodiffusion.request import (
     DepthRequest,
     Pair,
@@ -28,7 +26,9 @@ from stereodiffusion.request import (
     prompts_of,
     with_digests,
 )
+from stereodiffusion.request.inputs import MapFile, PictureFile
 from stereodiffusion.settings import PrecisionChoice
+from stereodiffusion.settings.presets import PresetName
 from stereodiffusion.synthesis.asking import check_request, device_of
 from stereodiffusion.synthesis.conditioning import Prompted
 from stereodiffusion.synthesis.depth import depth_source, two_step_source
@@ -88,7 +88,7 @@ class StereoDiffusion:
         return self._load(depth=True)
 
     def _load(self, *, depth: bool) -> Backbone:
-        from stereodiffusion.backbones import load_backbone  # diffusers takes seconds to import
+        from stereodiffusion.models.backbones import load_backbone  # diffusers takes seconds to import
 
         return load_backbone(self._model, device=self._device, dtype=self._dtype, depth=depth, hub=self._hub)
 

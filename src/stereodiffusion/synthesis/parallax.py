@@ -1,8 +1,9 @@
 """The disparity that a pair will have: estimated or given, fitted to the picture, scaled and converged."""
 
-from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.formats import resize_image
-from stereodiffusion.geometry import Disparity, snap_to_edges
+from stereodiffusion.geometry import Disparity
+from stereodiffusion.models.estimators import DepthEstimator
+from stereodiffusion.occlusion import snap_to_edges
 from stereodiffusion.settings import Borders, Parallax, Settings
 from stereodiffusion.types import Image
 
@@ -42,6 +43,6 @@ def _snapped(disparity: Disparity, picture: Image, borders: Borders) -> Disparit
     snapped = snap_to_edges(disparity, picture)
     if not borders.hair:
         return snapped
-    from stereodiffusion.geometry.strands import attach_strands  # OpenCV takes its time
+    from stereodiffusion.occlusion.strands import attach_strands  # OpenCV takes its time
 
     return attach_strands(snapped, picture)

@@ -4,7 +4,6 @@ from collections.abc import Generator
 from dataclasses import replace
 from functools import partial
 
-from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.inversion import invert
@@ -15,6 +14,7 @@ from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.geometry.accept import check_picture, check_range, described
+from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.conditioning import Prompted, condition, over_steps
 from stereodiffusion.synthesis.detail import CloserLook

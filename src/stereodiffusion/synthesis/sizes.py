@@ -1,8 +1,8 @@
 """The sizes at which pictures are worked on."""
 
-from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.errors import ConfigError
+from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.types import Latent
 
 _LARGE = 4  # times the pixels that a model was trained at: beyond it, people are told what to expect

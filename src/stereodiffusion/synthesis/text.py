@@ -1,11 +1,11 @@
 """Text to stereo: denoise the source and estimate its disparity; views are made beside it (Sec. 3.4 b)."""
 
-from stereodiffusion.depth import DepthEstimator
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.source import Source
 from stereodiffusion.diffusion.trajectory import recorder
 from stereodiffusion.errors import ModelError
+from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.conditioning import Prompted, condition, over_steps
 from stereodiffusion.synthesis.drawing import draw

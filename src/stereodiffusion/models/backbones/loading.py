@@ -1,0 +1,157 @@
+"""Loads a diffusion model: the embedded one, by name, from a folder, from a file, or around a pipeline.
+
+Only safetensors are read: a pickle can run code while it is loaded. Of a model only the parts that the method uses
+are loaded; a safety checker or a depth estimator beside them stays where it is.
+"""
+
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+from stereodiffusion.devices import check_device
+from stereodiffusion.errors import ModelError, StereoDiffusionError, first_line
+from stereodiffusion.models.backbones.locating import locate, variant_of
+from stereodiffusion.models.backbones.networks import load_network
+from stereodiffusion.models.backbones.precision import Formats, formats_for
+from stereodiffusion.models.backbones.quiet import quiet
+from stereodiffusion.models.backbones.schedulers import load_scheduler
+from stereodiffusion.models.backbones.sd import StableDiffusion
+from stereodiffusion.models.backbones.sdxl import family_of
+from stereodiffusion.models.backbones.single_file import load_single_file
+from stereodiffusion.models.backbones.streamlining import streamline
+from stereodiffusion.models.backbones.words import load_tokenizer
+from stereodiffusion.models.hub import DEFAULT, Hub
+from stereodiffusion.models.origin import EMBEDDED, EXPECTED, index_of, parts_of
+from stereodiffusion.settings import PrecisionChoice
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+
+def load_backbone(
+    model: "str | Path | DiffusionPipeline",
+    *,
+    device: torch.device | str = "cpu",
+    dtype: PrecisionChoice | torch.dtype = "float32",
+    depth: bool = False,
+    hub: Hub = DEFAULT,
+) -> StableDiffusion:
+    """A diffusion model, ready to be used.
+
+    Args:
+        model: `toybox` (embedded), a name of `stereodiffusion models`, a repository of the hub
+            (`organisation/name` or `organisation/name@revision`), a folder in diffusers' layout, a `.safetensors` file,
+            or a pipeline of diffusers.
+        device: Where it runs. A pipeline stays where it is.
+        dtype: In which precision, by name or as torch's own; `auto` is the fastest that the device is good at. A
+            pipeline keeps its own, and its memory layout; what is loaded here in half precision is channels last, and
+            for the processor the network is streamlined.
+        depth: Whether it must take a depth map. A folder may hold a sibling of the network that does, `unet_depth`.
+        hub: Which of a model's revisions and variants, and how it is fetched.
+
+    Raises:
+        ModelUnavailableError: If the model is not on disk and cannot be fetched.
+        ModelError: If it is of the wrong kind, incomplete or pickled.
+        ConfigError: If there is no such precision or device.
+    """
+    check_device(device)
+    formats = formats_for(dtype, device)
+    if isinstance(model, str | Path):
+        name, path = locate(model, hub)
+        with quiet(), as_model_errors(name):
+            backbone = _load(name, path, formats, device, depth=depth, variant=hub.variant)
+            _try_out(backbone)
+    else:
+        backbone = family_of(model.components).from_pipeline(model)
+    if depth and not backbone.depth_conditioned:
+        raise ModelError(f"{backbone.name} takes no depth map; {EMBEDDED} and sd2-depth do")
+    return backbone
+
+
+def _load(
+    name: str, path: Path, formats: Formats, device: torch.device | str, *, depth: bool, variant: str | None
+) -> StableDiffusion:
+    parts = (
+        _load_folder(path, formats, depth=depth, variant=variant) if path.is_dir() else load_single_file(path, formats)
+    )
+    backbone = family_of(parts)(**parts, name=name, vocabulary=_vocabulary(name))
+    for part in parts.values():
+        if isinstance(part, nn.Module):
+            part.requires_grad_(False).eval().to(device)
+    for part, dtype in (("unet", formats.network), ("vae", formats.autoencoder)):
+        if dtype != torch.float32:  # there it gains nothing by itself
+            parts[part].to(memory_format=torch.channels_last)
+    if torch.device(device).type == "cpu":
+        streamline(parts["unet"])
+    return backbone
+
+
+def _load_folder(folder: Path, formats: Formats, *, depth: bool, variant: str | None) -> dict[str, Any]:
+    unet = "unet_depth" if depth and (folder / "unet_depth").is_dir() else "unet"
+
+    def network(kind: Any, weights: str, dtype: torch.dtype) -> Any:
+        return load_network(kind, folder, weights, variant_of(folder, weights, variant) or "", dtype)
+
+    scheduler = load_scheduler(folder / "scheduler", folder)
+    text_encoder = network(CLIPTextModel, "text_encoder/model", formats.network)
+    parts: dict[str, Any] = {
+        "scheduler": scheduler,
+        "text_encoder": text_encoder,
+        "tokenizer": load_tokenizer(folder, "tokenizer", rows=text_encoder.config.vocab_size),
+    }
+    if "text_encoder_2" in parts_of(folder):
+        second = network(CLIPTextModelWithProjection, "text_encoder_2/model", formats.network)
+        parts |= {
+            "text_encoder_2": second,
+            "tokenizer_2": load_tokenizer(folder, "tokenizer_2", rows=second.config.vocab_size),
+            "zero_unconditional": bool(index_of(folder).get("force_zeros_for_empty_prompt", True)),
+        }
+    return parts | {
+        "vae": network(AutoencoderKL, "vae/diffusion_pytorch_model", formats.autoencoder),
+        "unet": network(UNet2DConditionModel, f"{unet}/diffusion_pytorch_model", formats.network),
+    }
+
+
+@torch.no_grad()
+def _try_out(backbone: StableDiffusion) -> None:
+    """Run every part once on next to nothing: settings that fit the weights may still make no sense together."""
+    embedding = backbone.embed([""])
+    if backbone.guidance_built_in:
+        embedding = replace(embedding, guidance=1.0)
+    side = 2 ** (len(backbone.unet.config["block_out_channels"]) - 1)
+    latents = torch.zeros(1, backbone.latent_channels, side, side)
+    depth = torch.zeros(1, 1, side, side) if backbone.depth_conditioned else None
+    predicted = backbone.predict(latents, len(backbone.alphas) // 2, embedding, depth)
+    if not (embedding.tokens.isfinite().all() and predicted.isfinite().all()):
+        raise ModelError(f"{backbone.name} predicts values that are not finite in {backbone.dtype}")
+    backbone.encode(backbone.decode(latents))
+    height, width = backbone.native_size
+    if min(height, width) < 1:
+        raise ModelError(f"{backbone.name}: expected a picture size above 0, got {height} x {width}")
+
+
+def _vocabulary(name: str) -> Collection[str] | None:
+    """The embedded model has learnt the words of the scenes' captions and no others."""
+    if name != EMBEDDED:
+        return None
+    from stereodiffusion.datasets.scenes import VOCABULARY
+
+    return VOCABULARY
+
+
+@contextmanager
+def as_model_errors(name: str) -> Generator[None]:
+    """Whatever another library raises while a model is loaded is one line."""
+    try:
+        yield
+    except StereoDiffusionError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{name} cannot be loaded as {EXPECTED}: {first_line(error)}") from error

@@ -1,0 +1,388 @@
+"""Stable Diffusion 1.x and 2.x and SD2-depth behind the protocol of the method.
+
+The parts are diffusers' own and stay the caller's: their device, dtype, memory layout, LoRAs, offloading hooks and
+attention processors are used as they are, and nothing of them is changed. The network may run in half
+precision while latents travel in float32.
+
+A VAE in float16 can overflow on some pictures (SD 2.x more often than 1.x) and then decodes to NaN; that is an error
+here, not a black picture. Keep the autoencoder in float32 (`pipe.vae.to(torch.float32)`) or use bfloat16.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from math import log
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Embedding, Prediction
+from stereodiffusion.errors import GeometryError, ModelError
+from stereodiffusion.models.backbones.attention import SelfAttention
+from stereodiffusion.models.backbones.prompts import tokenize
+from stereodiffusion.models.backbones.schedulers import say_what_is_ignored
+from stereodiffusion.models.origin import EXPECTED
+from stereodiffusion.types import Image, Latent
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+
+_TOKENIZING = Lock()  # a tokenizer remembers how it is to pad, and would pad so what another thread has it read
+
+
+class StableDiffusion:
+    """A latent diffusion model with Stable Diffusion's topology, as the method sees it.
+
+    Args:
+        vae: Autoencoder.
+        unet: Noise predictor; one input channel more than the latent has means that it takes a depth map.
+        text_encoder: Prompt tokens to states.
+        tokenizer: Prompts to tokens.
+        scheduler: Any diffusers scheduler of the model; only its noise schedule and prediction type are read.
+        name: What the model is called in messages and metadata.
+        vocabulary: All words that the text encoder has learnt, if they are few; otherwise those that the tokenizer's
+            configuration lists as `words`, or any word if it lists none.
+        rewrite_prompt: Applied to each prompt and its tokenizer first: the placeholder words of textual inversion.
+
+    Raises:
+        ModelError: If the parts are not of the expected kind.
+    """
+
+    kinds: ClassVar[Mapping[str, type]] = {
+        "vae": AutoencoderKL,
+        "unet": UNet2DConditionModel,
+        "text_encoder": CLIPTextModel,
+        "tokenizer": CLIPTokenizer,
+    }
+    """The parts of such a model, by the names that pipelines and folders give them, and what each must be."""
+
+    addition: ClassVar[Literal["text_time"] | None] = None
+    """What the network takes beside the timestep and the prompt's tokens."""
+
+    default_cells: ClassVar[int] = 64
+    """Cells along a side of the pictures of a network that does not say how large they are, as diffusers has it."""
+
+    def __init__(
+        self,
+        *,
+        vae: AutoencoderKL,
+        unet: UNet2DConditionModel,
+        text_encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        scheduler: Any,
+        name: str,
+        vocabulary: Collection[str] | None = None,
+        rewrite_prompt: Callable[[str, CLIPTokenizer], str] = lambda prompt, _: prompt,
+    ) -> None:
+        self.vae = vae
+        self.unet = unet
+        self.text_encoder = text_encoder
+        self.tokenizer = tokenizer
+        self._name = name
+        self._check_settings()
+        self._vocabulary: Collection[str] | None = vocabulary or tokenizer.init_kwargs.get("words")
+        self._rewrite_prompt = rewrite_prompt
+        self._prediction: Prediction = _prediction_of(scheduler, name)
+        self._alphas = _alphas_of(scheduler, name)
+        self._depth_conditioned = unet.config["in_channels"] == vae.config["latent_channels"] + 1
+        self._self_attention = SelfAttention(unet)
+
+    @classmethod
+    def from_pipeline(cls, pipe: "DiffusionPipeline", *, name: str | None = None) -> "StableDiffusion":
+        """Work with a pipeline that the caller already has; whatever is done to it later counts here too.
+
+        Args:
+            pipe: A StableDiffusionPipeline, StableDiffusionDepth2ImgPipeline or one made of the same parts; for
+                SDXL, a StableDiffusionXLPipeline or one made of the same parts.
+            name: What to call the model; otherwise the name it was loaded under.
+
+        Raises:
+            ModelError: If the pipeline has parts that the method does not know what to do with.
+        """
+        parts = cls._parts_of(pipe, name or _name_of(pipe))
+        say_what_is_ignored(parts["name"], parts["scheduler"].config)
+        return cls(**parts)
+
+    @classmethod
+    def _parts_of(cls, pipe: "DiffusionPipeline", name: str) -> dict[str, Any]:
+        """What `__init__` takes, from a pipeline."""
+        parts = {part for part, value in pipe.components.items() if value is not None}
+        wanted = {*cls.kinds, "scheduler"}
+        ignored = {"safety_checker", "feature_extractor", "depth_estimator"}
+        if missing := wanted - parts:
+            raise ModelError(_wrong(name, f"a {type(pipe).__name__} without {_listed(missing)}"))
+        if surplus := parts - wanted - ignored:
+            raise ModelError(_wrong(name, f"a {type(pipe).__name__} with {_listed(surplus)}"))
+        components = {part: pipe.components[part] for part in wanted}
+        for part, kind in cls.kinds.items():
+            if not isinstance(components[part], kind):
+                raise ModelError(_wrong(name, f"{part} {type(components[part]).__name__} instead of {kind.__name__}"))
+        rewrite = getattr(pipe, "maybe_convert_prompt", None)  # textual inversion: one word of several vectors
+        return {**components, "name": name, **({} if rewrite is None else {"rewrite_prompt": rewrite})}
+
+    @property
+    def name(self) -> str:
+        """What the model is called in messages and metadata."""
+        return self._name
+
+    @property
+    def pixels_per_latent(self) -> int:
+        """Edge of one latent cell in pixels: every level of the autoencoder but the last halves the picture."""
+        return 2 ** (len(self.vae.config["block_out_channels"]) - 1)
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of a latent."""
+        return self.vae.config["latent_channels"]
+
+    @property
+    def native_size(self) -> tuple[int, int]:
+        """(height, width) in pixels at which the network was trained."""
+        size: int | Sequence[int] = self.unet.config["sample_size"] or self.default_cells
+        if self.depth_conditioned and size == 32 and self.unet.config["cross_attention_dim"] == 1024:
+            size = 64  # SD2-depth was trained at 512 x 512; its published configuration says otherwise
+        height, width = (size, size) if isinstance(size, int) else size
+        return height * self.pixels_per_latent, width * self.pixels_per_latent
+
+    @property
+    def prediction(self) -> Prediction:
+        """What `predict` returns."""
+        return self._prediction
+
+    @property
+    def alphas(self) -> Float[Tensor, " t"]:
+        """ᾱ_t of every training step, in float32 on `device`."""
+        return self._alphas.to(self.device)
+
+    @property
+    def depth_conditioned(self) -> bool:
+        """Whether `predict` needs a depth map."""
+        return self._depth_conditioned
+
+    @property
+    def guidance_built_in(self) -> bool:
+        """Whether the network is told the guidance scale and needs no unconditional prompt (LCM)."""
+        return self.unet.config["time_cond_proj_dim"] is not None
+
+    @property
+    def attention_places(self) -> Sequence[AttentionPlace]:
+        """The self-attention layers in network order, by place."""
+        return self._self_attention.places
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs: with offloading not where its weights rest."""
+        return _running_device(self.unet)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the network computes."""
+        return self.unet.dtype
+
+    def attention_sizes(self, height: int, width: int) -> Sequence[tuple[int, int]]:
+        """(tokens, channels) that each self-attention layer reads for latents of `height` x `width` cells."""
+        return self._self_attention.sizes(height, width)
+
+    @torch.no_grad()
+    def encode(self, image: Image) -> Float[Tensor, "b c lh lw"]:
+        """Mean of the autoencoder's posterior times the scaling factor.
+
+        Raises:
+            GeometryError: If a side of the picture is no multiple of `pixels_per_latent`.
+        """
+        height, width = image.shape[-2:]
+        if height % self.pixels_per_latent or width % self.pixels_per_latent:
+            raise GeometryError(
+                f"a picture for {self.name} must have sides that are multiples of {self.pixels_per_latent}, "
+                f"got {height} x {width}"
+            )
+        pixels = (2 * image - 1).to(self.device, self.vae.dtype)
+        posterior = cast(Any, self.vae.encode(pixels)).latent_dist
+        latents = posterior.mean * self.vae.config["scaling_factor"]
+        return latents.to(image.dtype)
+
+    @torch.no_grad()
+    def decode(self, latents: Float[Tensor, "b c lh lw"]) -> Image:
+        """The picture of a latent, clamped to [0, 1].
+
+        Raises:
+            ModelError: If the result is not finite.
+        """
+        scaled = (latents / self.vae.config["scaling_factor"]).to(self.device, self.vae.dtype)
+        pixels: Tensor = cast(Any, self.vae.decode(scaled)).sample.to(latents.dtype)
+        if not pixels.isfinite().all():
+            blame = "the latents are not finite"
+            if latents.isfinite().all():
+                blame = f"the autoencoder overflowed in {self.vae.dtype}; run it in float32 or bfloat16"
+            raise ModelError(f"{self.name} decoded to values that are not finite: {blame}")
+        return (pixels / 2 + 0.5).clamp(0, 1)
+
+    @torch.no_grad()
+    def embed(self, prompts: Sequence[str], *, unconditional: bool = False) -> Embedding:
+        """The text encoder's states in float32, one row per prompt, whether or not guidance leads away from them.
+
+        Raises:
+            PromptError: If a prompt is too long for the text encoder, or has words that it does not know.
+        """
+        del unconditional
+        return Embedding(tokens=self._read(prompts, self.tokenizer, self.text_encoder).last_hidden_state.float())
+
+    def _read(self, prompts: Sequence[str], tokenizer: CLIPTokenizer, text_encoder: Any) -> Any:
+        """What a text encoder makes of the prompts: the states after each of its layers, and what it adds to them."""
+        length = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
+        with _TOKENIZING:
+            whole = isinstance(prompts, str)
+            given = prompts if whole else [self._rewrite_prompt(prompt, tokenizer) for prompt in prompts]
+            tokens, attended = tokenize(tokenizer, given, length, self._vocabulary)
+        # Stable Diffusion was trained with the padding attended to, unless its configuration says otherwise.
+        mask = attended.to(self.device) if getattr(text_encoder.config, "use_attention_mask", False) else None
+        return text_encoder(tokens.to(self.device), attention_mask=mask, output_hidden_states=True)
+
+    def predict(
+        self, x_t: Latent, timestep: int, embedding: Embedding, depth: Float[Tensor, "b 1 dh dw"] | None = None
+    ) -> Latent:
+        """One evaluation of the network for each latent of the batch, in the sense of `prediction`.
+
+        Gradients flow through it (null-text inversion needs them); callers that want none switch them off.
+
+        Args:
+            x_t: Noisy latents.
+            timestep: Training step t.
+            embedding: Of the prompts, one row for each latent.
+            depth: Relative inverse depth on the latent grid in [-1, 1], near is +1.
+
+        Raises:
+            ModelError: If `depth` is missing or not wanted, or the guidance that the network has built in is missing.
+            GeometryError: If `depth` is not on the latent grid.
+        """
+        if (depth is not None) != self.depth_conditioned:
+            wanted, given = ("a", "none") if self.depth_conditioned else ("no", "one")
+            raise ModelError(f"{self.name} expected {wanted} depth map, got {given}")
+        sample = x_t
+        if depth is not None:
+            if depth.shape[-2:] != x_t.shape[-2:]:
+                grid, size = tuple(x_t.shape[-2:]), tuple(depth.shape[-2:])
+                raise GeometryError(f"the depth map must be on the latent grid of {grid}, got {size}")
+            sample = torch.cat([x_t, depth.to(x_t)], dim=1)
+        device, dtype = self.device, self.unet.dtype
+        prediction = self.unet(
+            sample.to(device, dtype),
+            timestep,
+            encoder_hidden_states=embedding.tokens.to(device, dtype),
+            timestep_cond=self._told_guidance(len(x_t), embedding),
+            added_cond_kwargs=self._added(x_t, embedding),
+            return_dict=False,
+        )[0]
+        return prediction.to(x_t.dtype)
+
+    def _told_guidance(self, rows: int, embedding: Embedding) -> Float[Tensor, "rows channels"] | None:
+        """What a network with its guidance built in is told of w."""
+        if not self.guidance_built_in:
+            return None
+        if embedding.guidance is None:
+            raise ModelError(f"{self.name} has its guidance built in: expected an embedding with its scale, got none")
+        channels: int = self.unet.config["time_cond_proj_dim"]
+        told = guidance_embedding(embedding.guidance, channels).to(self.device, self.unet.dtype)
+        return told.expand(rows, channels)
+
+    def _added(self, x_t: Latent, embedding: Embedding) -> dict[str, Tensor] | None:
+        """What the network takes beside the timestep and the prompt's tokens."""
+        return None
+
+    def attending(self, tap: AttentionTap) -> AbstractContextManager[None]:
+        """While entered, every self-attention layer projects keys and values from what `tap` returns.
+
+        On leaving, exception or not, the network is what it was before, bit for bit. Entering twice is refused.
+        """
+        return self._self_attention.attending(tap)
+
+    def _check_settings(self) -> None:
+        network, channels, latent = self.unet.config, self.unet.config["in_channels"], self.latent_channels
+        if network["addition_embed_type"] != self.addition:
+            kind = "an SDXL-like U-Net with" if self.addition is None else "a U-Net without SDXL's"
+            raise ModelError(_wrong(self.name, f"{kind} additional embeddings"))
+        if network["class_embed_type"] is not None or network["num_class_embeds"] is not None:
+            raise ModelError(_wrong(self.name, "a U-Net that also needs class labels (unCLIP or an upscaler)"))
+        if network["encoder_hid_dim_type"] is not None or getattr(self.unet, "encoder_hid_proj", None) is not None:
+            raise ModelError(
+                _wrong(
+                    self.name,
+                    "a U-Net that also reads pictures, or prompts by another encoder (an IP-Adapter is taken out by "
+                    "`pipe.unload_ip_adapter()`)",
+                )
+            )
+        if channels not in (latent, latent + 1):
+            kind = {2 * latent + 1: " for inpainting", 2 * latent: " for editing pictures"}.get(channels, "")
+            raise ModelError(_wrong(self.name, f"a U-Net{kind} with {channels} input channels"))
+        if network["cross_attention_dim"] != self._token_channels:
+            raise ModelError(
+                f"{self.name}: the U-Net takes prompt tokens of {network['cross_attention_dim']} channels, "
+                f"the text encoder makes {self._token_channels}"
+            )
+
+    @property
+    def _token_channels(self) -> int:
+        return self.text_encoder.config.hidden_size
+
+
+def guidance_embedding(guidance: float, channels: int) -> Float[Tensor, "channels"]:
+    """Guidance scale w as latent consistency models are told it (Luo et al. 2023, Sec. 4.2): sines of 1000 (w - 1).
+
+    Args:
+        guidance: Scale w.
+        channels: Even.
+    """
+    half = channels // 2
+    frequencies = torch.exp(-log(10000.0) / (half - 1) * torch.arange(half))
+    angles = 1000.0 * (guidance - 1) * frequencies
+    return torch.cat([angles.sin(), angles.cos()])
+
+
+def _prediction_of(scheduler: Any, name: str) -> Prediction:
+    prediction = scheduler.config.get("prediction_type", "epsilon")
+    if prediction not in ("epsilon", "v_prediction"):
+        raise ModelError(_wrong(name, f"a model that predicts {prediction!r}"))
+    return prediction
+
+
+def _alphas_of(scheduler: Any, name: str) -> Float[Tensor, " t"]:
+    alphas = getattr(scheduler, "alphas_cumprod", None)
+    if not isinstance(alphas, Tensor):
+        raise ModelError(_wrong(name, f"a {type(scheduler).__name__}, which has no ᾱ_t (flow matching)"))
+    alphas = alphas.to("cpu", torch.float32)
+    falling = alphas.ndim == 1 and len(alphas) > 0 and bool((alphas.diff() <= 0).all())
+    if not falling or not 0 < alphas[0] <= 1 or alphas[-1] < 0:
+        raise ModelError(f"{name}: expected ᾱ_t that fall from 1 towards 0, got others from its scheduler")
+    return alphas
+
+
+def _name_of(pipe: "DiffusionPipeline") -> str:
+    """The hub id a pipeline was loaded under, the last folder of a path, or else its class."""
+    origin = str(pipe.config.get("_name_or_path") or "")
+    return (Path(origin).name if Path(origin).exists() else origin) or type(pipe).__name__
+
+
+def _running_device(module: nn.Module) -> torch.device:
+    """Where accelerate's offloading hooks will run the module; without such hooks, where it is.
+
+    Whatever it hooks within a module, accelerate hooks the module itself, too.
+    """
+    for part in module.modules() if hasattr(module, "_hf_hook") else ():
+        device = getattr(getattr(part, "_hf_hook", None), "execution_device", None)
+        if device is not None:
+            return torch.device(device)
+    return next(module.parameters()).device
+
+
+def _wrong(name: str, what: str) -> str:
+    return f"{name}: expected {EXPECTED}, got {what}"
+
+
+def _listed(words: set[str]) -> str:
+    return ", ".join(sorted(words))

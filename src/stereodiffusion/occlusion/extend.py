@@ -1,0 +1,197 @@
+"""The background continued into occlusions: what an eye that moves sideways most likely sees behind an edge.
+
+An occlusion opens on the far side of a depth edge, so it belongs to the farther of its two neighbours. Each row is
+drawn out from there, and lines that run into the occlusion go on in their own direction. The farther a cell lies from
+what is known, the less is known about it: it is read from a coarser level of a mip-map, so that colours spread across
+rows and the streaks of a plain stretch are averaged away; less so on lines.
+
+Holes are few, so what is computed is computed there. A line may come from rows far away, so the picture is drawn as a
+whole; what looks around by a few rows is done in bands.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, pad
+
+from stereodiffusion.errors import GeometryError
+from stereodiffusion.geometry.accept import check_view
+from stereodiffusion.geometry.bands import CELLS_AT_ONCE, Band, bands, in_bands
+from stereodiffusion.geometry.disparity import Disparity, check_disparity
+from stereodiffusion.occlusion.lines import Edges, Isophotes, isophotes, trace
+from stereodiffusion.types import Region
+
+_SAME_SURFACE_PX = 1.0  # neighbours this close in disparity are one surface, and a hole between them is interpolated
+_TAKEN_PX = 2  # cells that are averaged at the edge of what is known
+_SPREAD = 0.7  # standard deviation of the smoothing per distance from what is known
+_OWN_ROW = 0.3  # weight of the row as it was drawn out: nearest neighbours tell most, so the kernel has a peak
+_LEAST_SPREAD_PX = 1.5
+_SURE = 0.7  # share of the distance that does not count along the surest line
+_COARSEST = 6  # mip-map levels above the finest
+_BLOCK = 1 << _COARSEST  # rows of a cell of the coarsest level; a filled row depends on the blocks beside its own
+
+
+def extend_background(
+    view: Float[Tensor, "b c h w"], seen: Disparity, *, cells: int = CELLS_AT_ONCE
+) -> Float[Tensor, "b c h w"]:
+    """Fill the cells that show nothing from the background beside them.
+
+    Args:
+        view: a warped view, any number of channels; what its unknown cells contain does not matter.
+        seen: the disparity of that view on its grid, known where the view shows something (see `warp_disparity`).
+        cells: how many to compute at once, about; the result does not depend on it.
+
+    Returns:
+        The view with every cell filled; known cells keep their values. A view that shows nothing becomes 0.
+
+    Raises:
+        GeometryError: if the disparity is of another size or batch.
+    """
+    check_view(view, name="the view")
+    check_disparity(seen)
+    if (len(view), *view.shape[2:]) != (seen.batch, *seen.size):
+        raise GeometryError(f"the view is {tuple(view.shape)}, its disparity {tuple(seen.pixels.shape)}")
+    drawn, distance = _draw_out(view, seen, cells)
+    cut = bands(seen.height, seen.batch * seen.width, halo=_BLOCK, align=_BLOCK, cells=cells)
+    filled = [_filled(drawn, ~seen.known, distance, band) for band in cut]
+    for at, values in filled:
+        drawn.movedim(1, -1)[at] = values
+    return drawn
+
+
+_Cells = tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]
+"""Cells of a batch of views: picture, row and column of each."""
+
+
+def _cells(hole: Bool[Tensor, "b 1 h w"], rows: slice = slice(None)) -> _Cells:
+    """The cells of holes, on some rows if not on all."""
+    picture, row, column = hole[:, 0, rows].nonzero(as_tuple=True)
+    return picture, row + (rows.start or 0), column
+
+
+def _of(field: Shaped[Tensor, "b c h w"], at: _Cells) -> Shaped[Tensor, "n c"]:
+    return field.movedim(1, -1)[at]
+
+
+def _draw_out(
+    view: Float[Tensor, "b c h w"], seen: Disparity, cells: int
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
+    """Rows and lines continued into holes, and how far away what is known counts as; 0 where there is no hole."""
+    lines, edges = isophotes(view, seen, cells=cells), _edges(seen, cells)
+    drawn, distance = _draw_rows(view, seen, edges)
+    _follow_lines(lines, seen, edges, drawn, distance)
+    found = seen.known.any(dim=-1, keepdim=True).expand_as(seen.known)
+    if not bool(found.all()):  # rows that show nothing at all take from the rows above and below
+        above = Disparity(pixels=seen.pixels.mT, known=found.mT)
+        columns, far = _draw_rows(drawn.mT, above, _edges(above, cells))
+        drawn, distance = columns.mT.contiguous(), torch.where(found, distance, far.mT)
+    return drawn, distance
+
+
+def _edges(seen: Disparity, cells: int) -> Edges:
+    """The farther side of every hole."""
+    before, after, from_after, within = in_bands(_edges_of_rows, seen.pixels, seen.known, cells=cells)
+    return Edges(before=before, after=after, from_after=from_after, within=within)
+
+
+def _edges_of_rows(
+    pixels: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"]
+) -> tuple[Int[Tensor, "b 1 h w"], Int[Tensor, "b 1 h w"], Region, Region]:
+    width = pixels.shape[-1]
+    column = torch.arange(width, device=pixels.device)
+    before = torch.where(known, column, -1).cummax(dim=-1).values
+    after = torch.where(known, column, width).flip(-1).cummin(dim=-1).values.flip(-1)
+    d_before, d_after = (pixels.gather(-1, edge.clamp(0, width - 1)) for edge in (before, after))
+    d_before, d_after = torch.where(before >= 0, d_before, torch.inf), torch.where(after < width, d_after, torch.inf)
+    within = (d_before - d_after).abs() <= _SAME_SURFACE_PX
+    return before.int(), after.int(), d_after < d_before, within
+
+
+def _draw_rows(
+    view: Float[Tensor, "b c h w"], seen: Disparity, edges: Edges
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
+    """Rows continued from the farther side of every hole, and the distance to that side; 0 where there is none."""
+    at = picture, row, column = _cells(~seen.known)
+    before, after, from_after, within = (
+        _of(field, at).squeeze(1) for field in (edges.before, edges.after, edges.from_after, edges.within)
+    )
+    to_before, to_after = (column - before).to(view.dtype), (after - column).to(view.dtype)
+    share = torch.where(within, to_before / (to_before + to_after).clamp(min=1), from_after.to(view.dtype))
+    start, end = (
+        _edge_mean(view, seen.known, (picture, row, edge.long()), outwards)
+        for edge, outwards in ((before, -1), (after, 1))
+    )
+    nearest = torch.where(within, torch.minimum(to_before, to_after), torch.lerp(to_before, to_after, share))
+    nothing = (before < 0) & (after == seen.width)
+    drawn, distance = view.clone(), torch.zeros_like(view[:, :1])
+    mixed = torch.lerp(start, end, share[:, None].expand_as(start))
+    drawn.movedim(1, -1)[at] = mixed.masked_fill(nothing[:, None], 0)
+    distance.squeeze(1)[at] = nearest.masked_fill(nothing, 0)
+    return drawn, distance
+
+
+def _follow_lines(lines: Isophotes, seen: Disparity, edges: Edges, drawn: Tensor, distance: Tensor) -> None:
+    """Changes what was drawn along rows to what lines that run into holes show; counts it as less distant."""
+    found = seen.known.any(dim=-1, keepdim=True)
+    traced = trace(lines, seen, edges, ~seen.known & ~edges.within & found)
+    picture, _, column = traced.cells
+    upper = traced.leaves_at.floor().long().clamp(max=max(seen.height - 2, 0))
+    lower = (upper + 1).clamp(max=seen.height - 1)
+    share = (traced.leaves_at - upper)[:, None].to(drawn.dtype)
+    above, below = _of(drawn, (picture, upper, column)), _of(drawn, (picture, lower, column))
+    drawn.movedim(1, -1)[traced.cells] = torch.lerp(above, below, share)
+    distance.squeeze(1)[traced.cells] *= 1 - _SURE * traced.coherence
+
+
+def _edge_mean(
+    view: Float[Tensor, "b c h w"], known: Bool[Tensor, "b 1 h w"], edge: _Cells, outwards: int
+) -> Float[Tensor, "n c"]:
+    """Mean of the first known cells behind the edge of a hole; the nearest column of the frame for those outside."""
+    picture, row, column = edge
+    total, count = view.new_zeros((len(column), view.shape[1])), view.new_zeros((len(column), 1))
+    for step in range(_TAKEN_PX):
+        taken = picture, row, (column + outwards * step).clamp(0, view.shape[-1] - 1)
+        inside = _of(known, taken).to(view.dtype)
+        total = total + inside * _of(view, taken)
+        count = count + inside
+    return total / count.clamp(min=1)
+
+
+def _filled(
+    drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], distance: Float[Tensor, "b 1 h w"], band: Band
+) -> tuple[_Cells, Float[Tensor, "n c"]]:
+    """The holes of a band, and what is to be seen there."""
+    rows = drawn[:, :, band.seen]
+    picture, row, column = _cells(hole[:, :, band.seen], band.within)
+    smooth = _smooth(rows, hole[:, :, band.seen], distance[:, :, band.seen], (picture, row, column))
+    values = torch.lerp(smooth, _of(rows, (picture, row, column)), _OWN_ROW)
+    return (picture, row + band.seen.start, column), values
+
+
+def _smooth(
+    drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], distance: Float[Tensor, "b 1 h w"], at: _Cells
+) -> Float[Tensor, "n c"]:
+    """Each cell from the mip-map level whose cells are as wide as the spread that its distance asks for.
+
+    Only holes are averaged: what is known has its say through the rows alone, nearer surfaces through nothing.
+    """
+    height, width = drawn.shape[2:]
+    spread = (_SPREAD * _of(distance, at)).clamp(min=_LEAST_SPREAD_PX)
+    wanted = (spread * 2).log2().clamp(max=_COARSEST)  # level k, drawn to full size, has a deviation of about 2^k / 2
+    sums = torch.cat([drawn * hole, hole.to(drawn.dtype)], 1)  # colours, and how many cells they are of
+    finer = _of(drawn, at)
+    result = torch.zeros_like(finer)
+    for level in range(1, _COARSEST + 1):
+        sums = _halved(sums)
+        coarse = _of(interpolate(sums, scale_factor=2**level, mode="bilinear")[..., :height, :width], at)
+        coarser = coarse[:, :-1] / coarse[:, -1:].clamp(min=torch.finfo(drawn.dtype).tiny)
+        share = (wanted - (level - 1)).clamp(0, 1)
+        inside = (wanted > level - 1) & (wanted <= level)
+        result = torch.where(inside, torch.lerp(finer, coarser, share.expand_as(finer)), result)
+        finer = coarser
+    return result
+
+
+def _halved(field: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+    """Means of 2 x 2 cells; a last odd row or column is padded with nothing."""
+    return avg_pool2d(pad(field, (0, field.shape[-1] % 2, 0, field.shape[-2] % 2)), 2)

@@ -1,0 +1,171 @@
+"""What goes into a request: pictures and maps, by their files or in memory, and their digests."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from stereodiffusion.errors import ConfigError, FormatError
+from stereodiffusion.settings.options import option
+
+MapKind: TypeAlias = Literal["disparity-px", "depth-m", "near-is-bright", "near-is-dark"]
+"""What a map's values are; see `stereodiffusion.formats.maps`."""
+UnknownName: TypeAlias = Literal["nonfinite", "zero", "negative", "none"]
+Unknown: TypeAlias = UnknownName | float
+"""Which values of a map mean "not known": a name, or the very number."""
+
+_MAP = "Map"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InMemory:
+    """A tensor that goes in; its digest can be verified, but it cannot be read again.
+
+    Attributes:
+        value: The tensor, or a `Disparity`.
+        sha256: Of its numbers.
+    """
+
+    value: Any = field(compare=False, repr=False)
+    sha256: str
+
+    @classmethod
+    def of(cls, value: Any) -> "InMemory":
+        """Of a tensor, or a `Disparity`."""
+        import torch
+
+        parts = [value.pixels, value.known] if hasattr(value, "pixels") else [value]
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(f"{tuple(part.shape)} {part.dtype}".encode())
+            digest.update(part.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
+        return cls(value=value, sha256=digest.hexdigest())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureFile:
+    """A picture that goes in.
+
+    Attributes:
+        path: Of the file.
+        sha256: Of its content; None if that does not matter. What is recorded with a result has it.
+    """
+
+    path: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapFile:
+    """A depth or disparity map that goes in, and what its values mean.
+
+    Attributes:
+        path: Of the file.
+        sha256: Of its content; None if that does not matter.
+        kind: What the values are; None if the file's format says so.
+        scale: Value / scale is in pixels or metres; files of whole numbers need it.
+        unknown: Which values mean "not known": `nonfinite` (NaN, inf), `zero`, `negative`, `none`, or a number.
+        focal_px: Of depth in metres: focal length in pixels of the map.
+        baseline_m: Of depth in metres: distance between the eyes. Without the two the nearest point gets
+            `parallax.max_disparity`.
+    """
+
+    path: str
+    sha256: str | None = None
+    kind: MapKind | None = option(
+        None,
+        "--map-kind",
+        panel=_MAP,
+        help="What the map's values are: disparity in pixels, depth in metres, or a picture of depth.",
+    )
+    scale: float | None = option(
+        None,
+        "--map-scale",
+        panel=_MAP,
+        metavar="N",
+        help="Value / scale is in pixels or metres; files of whole numbers need it (KITTI 256, millimetres 1000).",
+    )
+    unknown: Unknown = option(
+        "nonfinite",
+        "--map-unknown",
+        panel=_MAP,
+        metavar="WHICH",
+        help="Values that mean 'not known': nonfinite (NaN, inf), zero, negative, none, or a number.",
+    )
+    focal_px: float | None = option(
+        None,
+        "--focal-px",
+        panel=_MAP,
+        metavar="N",
+        help="Of depth-m: focal length in pixels of the map, with --baseline-m.",
+    )
+    baseline_m: float | None = option(
+        None,
+        "--baseline-m",
+        panel=_MAP,
+        metavar="M",
+        help="Of depth-m: distance between the eyes in metres. Without the two the nearest point gets --max-disparity.",
+    )
+
+    def __post_init__(self) -> None:
+        if (self.focal_px is None) != (self.baseline_m is None):
+            raise ConfigError("map.focal_px and map.baseline_m belong together, got one of them")
+        if self.focal_px is not None and self.kind != "depth-m":
+            raise ConfigError("map.focal_px and map.baseline_m are for map.kind depth-m")
+        if self.scale is not None and self.kind in ("near-is-bright", "near-is-dark"):
+            raise ConfigError(f"map.scale is for maps in pixels or metres; {self.path} is {self.kind}")
+
+
+def checked_digest(file: PictureFile | MapFile) -> str:
+    """The SHA-256 of a file's content.
+
+    Raises:
+        FormatError: If it cannot be read, or is not what its request says.
+    """
+    path = Path(file.path)
+    try:
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "a device or pipe"
+            raise FormatError(f"{file.path}: expected a file, got {kind}")
+        with path.open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise FormatError(f"{file.path}: no such file") from None
+    except (OSError, ValueError) as refused:
+        raise FormatError(f"{file.path} cannot be used: {getattr(refused, 'strerror', None) or refused}") from refused
+    if file.sha256 not in (None, found):
+        raise FormatError(f"{file.path} is not the file that was asked for: its SHA-256 is {found}, not {file.sha256}")
+    return found
+
+
+def as_picture(given: Any) -> PictureFile | InMemory:
+    """A picture however it is given: by its path, or as a tensor.
+
+    Raises:
+        GeometryError: If it is neither, or no (b, 3, h, w) float tensor in [0, 1].
+    """
+    if isinstance(given, PictureFile | InMemory):
+        return given
+    if isinstance(given, str | Path):
+        return PictureFile(path=str(given))
+    from stereodiffusion.geometry.accept import check_picture, check_range  # torch takes its time
+
+    check_picture(given, name="photo")
+    check_range(given, name="photo")
+    return InMemory.of(given)
+
+
+def as_map(given: Any) -> MapFile | InMemory:
+    """A map however it is given: by its path, or as a `Disparity`.
+
+    Raises:
+        GeometryError: If it is neither.
+    """
+    if isinstance(given, MapFile | InMemory):
+        return given
+    if isinstance(given, str | Path):
+        return MapFile(path=str(given))
+    from stereodiffusion.geometry.disparity import check_disparity  # torch takes its time
+
+    check_disparity(given)
+    return InMemory.of(given)

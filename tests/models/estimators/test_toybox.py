@@ -1,0 +1,25 @@
+"""The embedded estimator on the scenes it was made for."""
+
+import pytest
+import torch
+
+from stereodiffusion.datasets.scenes import render, sample_scene
+from stereodiffusion.models.cards import find_card, on_disk
+from stereodiffusion.models.estimators import load_depth_estimator
+
+CARD = find_card("toybox-depth")
+HELD_OUT = range(90_000_001, 90_000_007)
+
+
+@pytest.mark.skipif(CARD is None or on_disk(CARD) is None, reason="the weights are not in this checkout")
+def test_near_is_large_on_unseen_scenes() -> None:
+    estimator = load_depth_estimator("toybox-depth")
+    views = [render(sample_scene(seed), (256, 256)).left for seed in HELD_OUT]
+    images = torch.stack([torch.from_numpy(view.image).float().permute(2, 0, 1) for view in views])
+    truths = torch.stack([torch.from_numpy(view.disparity).float() for view in views])
+    correlations = [
+        float(torch.corrcoef(torch.stack([estimated.flatten(), truth.flatten()]))[0, 1])
+        for estimated, truth in zip(estimator(images), truths, strict=True)
+    ]
+    assert min(correlations) > 0.6
+    assert sum(correlations) / len(correlations) > 0.8
