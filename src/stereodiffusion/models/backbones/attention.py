@@ -58,7 +58,7 @@ class SelfAttention:
         self._tapped_by: set[int] = set()
         found = self_attention_layers(unet)
         self._layers = [layer for _, layer in found]
-        self._places = tuple(place for place, _ in found)
+        self._places: tuple[AttentionPlace, ...] = tuple(place for place, _ in found)
 
     @property
     def places(self) -> tuple[AttentionPlace, ...]:
