@@ -1,14 +1,15 @@
 """An option is a field: what is typed, what is said in JSON and what is refused come from one declaration."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 from tests.cli.conftest import Run
 
 from stereodiffusion.cli import choices
-from stereodiffusion.cli.fields import offered_by, parse_changes, parse_size, parse_wanted
+from stereodiffusion.cli.fields import offered_by, offered_in, parse_changes, parse_size, parse_wanted, said
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.formats import OUTPUT_FORMATS
 from stereodiffusion.formats import maps as map_formats
@@ -16,6 +17,7 @@ from stereodiffusion.pair import Extra
 from stereodiffusion.request import REQUESTS, request_from
 from stereodiffusion.request.inputs import MapKind
 from stereodiffusion.settings import PrecisionChoice, Settings
+from stereodiffusion.settings.options import option
 from stereodiffusion.settings.plain import setting_names
 from stereodiffusion.viewpoint import EYES, SourceEye
 from stereodiffusion.views import ViewFormat
@@ -38,6 +40,42 @@ def test_every_option_is_a_field_of_its_own() -> None:
         named = {each.path.removeprefix("changes.") for each in offered if each.path.startswith("changes.")}
         assert named
         assert named <= set(setting_names(Settings))
+
+
+@dataclass(frozen=True)
+class Inner:
+    places: tuple[Literal["up", "down"], ...] = option(("up",), "--places", help="Where.")
+    kept: bool = option(True, "--kept/--no-kept", help="Whether.")
+
+
+@dataclass(frozen=True)
+class One:
+    inner: Inner = Inner()
+
+
+@dataclass(frozen=True)
+class Other:
+    inner: Inner = Inner()
+    word: str = option("a", "--word", help="Which.")
+
+
+@dataclass(frozen=True)
+class Outer:
+    either: One | Other = One()
+    whole: bool = option(False, "--whole", help="Whether.")
+
+
+def test_options_are_found_however_deep_they_are_and_can_be_lists_or_switched_off() -> None:
+    offered = offered_in(Outer, "changes.")
+    assert sorted(each.path for each in offered) == [
+        "changes.either.inner.kept",
+        "changes.either.inner.places",
+        "changes.either.word",
+        "changes.whole",
+    ]
+    typed = {"changes_either_inner_places": "up, down", "changes_either_inner_kept": False, "changes_whole": False}
+    assert said(offered, typed) == {"changes": {"either.inner.places": ["up", "down"], "either.inner.kept": False}}
+    assert said(offered, {"changes_either_inner_kept": None}) == {}
 
 
 def printed(run: Run, *line: str) -> dict[str, Any]:
@@ -75,8 +113,8 @@ def test_what_is_typed_is_what_is_said_in_json(here: Path, run: Run) -> None:
     }
     map_ = ("--disparity", "m.npy", "--map-kind", "depth-m", "--map-scale", "1000", "--map-unknown", "-1",
             "--focal-px", "100", "--baseline-m", "0.1")  # fmt: skip
-    said = printed(run, "photo", "cat.png", *map_, "--crops", "3", "--refine", "all", "--source", "right")
-    assert said == {
+    told = printed(run, "photo", "cat.png", *map_, "--crops", "3", "--refine", "all", "--source", "right")
+    assert told == {
         "version": 1,
         "mode": "photo",
         "photo": {"path": "cat.png"},

@@ -18,8 +18,9 @@ from stereodiffusion.models.estimators import MonocularDepth
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.settings import Settings
 from stereodiffusion.settings.presets import preset
+from stereodiffusion.synthesis.borders import refined
 from stereodiffusion.synthesis.conditioning import depth_condition
-from stereodiffusion.synthesis.parallax import effective, estimate, refined
+from stereodiffusion.synthesis.parallax import effective, estimate
 from stereodiffusion.synthesis.run import Note, Progress, Run, Synthesis
 from stereodiffusion.synthesis.sizes import working_size
 

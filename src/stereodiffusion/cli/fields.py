@@ -7,7 +7,7 @@ refused for the same reasons.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
@@ -47,7 +47,12 @@ class Offered:
     @property
     def name(self) -> str:
         """What people type."""
-        return self.option.flags[0] if self.option.flags else str(self.option.metavar)
+        return self.option.flags[0].partition("/")[0] if self.option.flags else str(self.option.metavar)
+
+    @property
+    def switch(self) -> bool:
+        """Whether it can be said to be off, as in `--hair/--no-hair`; other flags are off if they are not said."""
+        return any("/" in flag for flag in self.option.flags)
 
     @property
     def annotation(self) -> Any:
@@ -70,35 +75,35 @@ class Offered:
         return Annotated[kind | None, declared]  # pyright: ignore[reportInvalidTypeForm]
 
 
-def offered_by(kind: type[Request]) -> Iterator[Offered]:
+def offered_by(kind: type[Request]) -> list[Offered]:
     """The options and arguments of a request's command: its own fields, its map's, and the settings."""
+    return [*offered_in(kind), *offered_in(Settings, "changes.", "the preset's")]
+
+
+def offered_in(kind: Any, prefix: str = "", shown: str | None = None) -> list[Offered]:
+    """The fields of a dataclass that are options or arguments, and those of the dataclasses in it.
+
+    Args:
+        kind: The dataclass.
+        prefix: Where its fields stand in the plain JSON of a request.
+        shown: What help calls the defaults, if not by their values.
+    """
+    found: dict[str, Offered] = {}  # members of a union may have groups in common
     hints = get_type_hints(kind)
-    for declared in fields(cast(Any, kind)):
-        option, hint = option_of(declared), hints[declared.name]
+    for declared in fields(kind):
+        option, hint, path = option_of(declared), hints[declared.name], prefix + declared.name
         if option is not None:
-            path = f"{declared.name}.path" if _holds_file(hint) else declared.name
-            yield Offered(path=path, option=option, hint=hint, shown=_shown(option, declared.default))
-        if MapFile in branches(hint):
-            yield from _inner(MapFile, f"{declared.name}.")
-    for declared in fields(Settings):
-        for group in branches(get_type_hints(Settings)[declared.name]):
+            path = f"{path}.path" if _holds_file(hint) else path
+            default = option.default_help or shown or _shown(declared.default)
+            found[path] = Offered(path=path, option=option, hint=hint, shown=default)
+        for group in branches(hint):
             if is_dataclass(group):
-                yield from _inner(cast(type, group), f"changes.{declared.name}.", "the preset's")
+                found = {each.path: each for each in offered_in(group, f"{prefix}{declared.name}.", shown)} | found
+    return list(found.values())
 
 
-def _inner(kind: type, prefix: str, shown: str | None = None) -> Iterator[Offered]:
-    hints = get_type_hints(kind)
-    for declared in fields(cast(Any, kind)):
-        option = option_of(declared)
-        if option is not None:
-            default = option.default_help or shown or _shown(option, declared.default)
-            yield Offered(path=prefix + declared.name, option=option, hint=hints[declared.name], shown=default)
-
-
-def _shown(option: Option, default: object) -> str | None:
-    return option.default_help or (
-        str(default) if isinstance(default, str | int) and default not in ("", False) else None
-    )
+def _shown(default: object) -> str | None:
+    return str(default) if isinstance(default, str | int) and default not in ("", False) else None
 
 
 def _holds_file(hint: object) -> bool:
@@ -118,7 +123,7 @@ def said(offered: Sequence[Offered], typed: Mapping[str, Any]) -> dict[str, Any]
     plain: dict[str, Any] = {}
     for each in offered:
         value = typed.get(each.parameter)
-        if value is not None and value is not False:
+        if value is not None and (value is not False or each.switch):
             put(plain, each.path, _value_of(each, value))
     return plain
 
@@ -126,6 +131,8 @@ def said(offered: Sequence[Offered], typed: Mapping[str, Any]) -> dict[str, Any]
 def _value_of(each: Offered, value: Any) -> Any:
     if each.path == "size":
         return parse_size(value)
+    if all(get_origin(part) is tuple for part in branches(each.hint)):
+        return [_plain_value(part.strip()) for part in value.split(",")]
     if float in _kinds(each.hint) and isinstance(value, str):
         return _number_or_word(value)
     return value

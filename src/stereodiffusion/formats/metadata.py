@@ -1,8 +1,8 @@
 """The settings that made a picture, carried inside its file as JSON.
 
 PNG keeps them in an `iTXt` chunk named `stereodiffusion`; JPEG, MPO and WebP in the EXIF `UserComment`; TIFF in
-`ImageDescription`; GIF in its comment. `Software` names this package where there is a place for it. No time or
-machine goes in: the same picture and settings give the same bytes.
+`ImageDescription`; GIF in its comment. `Software` names this package where there is a place for it. No time
+goes in: the same request on the same machine gives the same bytes.
 """
 
 import json

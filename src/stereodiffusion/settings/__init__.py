@@ -10,9 +10,9 @@ are denoised together have is in `Together`.
 """
 
 from stereodiffusion.settings.method import (
-    Borders,
     Decoded,
     Guidance,
+    MapFitting,
     Mode,
     OwnPixels,
     Parallax,
@@ -32,9 +32,9 @@ __all__ = [
     "AfterSource",
     "Attention",
     "AttentionMode",
-    "Borders",
     "Decoded",
     "Guidance",
+    "MapFitting",
     "Mode",
     "OwnPixels",
     "Parallax",

@@ -119,7 +119,7 @@ class Parallax:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Borders:
+class MapFitting:
     """How a disparity map is fitted to its picture.
 
     Attributes:
@@ -227,7 +227,7 @@ class Settings:
     sampling: Sampling
     guidance: Guidance
     parallax: Parallax
-    map: Borders
+    map: MapFitting
     shift: Shift
     views: AfterSource | Together
     picture: Decoded | OwnPixels

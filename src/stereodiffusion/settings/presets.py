@@ -7,9 +7,9 @@ from stereodiffusion.errors import ConfigError
 from stereodiffusion.settings import (
     AfterSource,
     Attention,
-    Borders,
     Decoded,
     Guidance,
+    MapFitting,
     Mode,
     OwnPixels,
     Parallax,
@@ -61,7 +61,7 @@ def _paper(mode: Mode) -> Settings:
         sampling=Sampling(steps=50, offset=0 if mode == "photo" else 1),
         guidance=Guidance(scale=_PAPER_GUIDANCE[mode]),
         parallax=Parallax(scale="normalized"),
-        map=Borders(refine="off"),
+        map=MapFitting(refine="off"),
         shift=Shift(at=0.2, splat="paper"),
         views=Together(
             resync=Resync(how="copy", every=0.2, until=0.8),
@@ -80,7 +80,7 @@ def _fast(mode: Mode) -> Settings:
         sampling=Sampling(steps=10, offset=0) if photo else Sampling(steps=50),
         guidance=Guidance(scale=1.0 if photo else _PAPER_GUIDANCE[mode]),
         parallax=Parallax(scale="metric"),
-        map=Borders(refine="off"),
+        map=MapFitting(refine="off"),
         shift=Shift(at=0.2, splat="subpixel"),
         views=AfterSource(
             every=0.0 if photo else 0.06,
@@ -98,7 +98,7 @@ def _best(mode: Mode) -> Settings:
         sampling=fast.sampling,
         guidance=fast.guidance,
         parallax=fast.parallax,
-        map=Borders(refine="estimated"),
+        map=MapFitting(refine="estimated"),
         shift=Shift(at=0.8, splat="subpixel"),
         views=AfterSource(
             every=0.06,

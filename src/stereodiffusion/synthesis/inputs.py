@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import cast
 
 from stereodiffusion.errors import ConfigError, GeometryError
-from stereodiffusion.formats import MapKind, RawMap, disparity_from_map, read_image, read_map, shows_whole
-from stereodiffusion.geometry import Disparity, StereoRig
+from stereodiffusion.formats import MapKind, RawMap, read_image, read_map, shows_whole
+from stereodiffusion.geometry import Disparity
 from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.request import DepthRequest, PhotoRequest
 from stereodiffusion.request.inputs import InMemory, MapFile, PictureFile
-from stereodiffusion.settings import Parallax
+from stereodiffusion.synthesis.parallax import meant
 from stereodiffusion.synthesis.photo import check_photo
 from stereodiffusion.types import Image
 
@@ -49,7 +49,7 @@ def disparity_of(request: DepthRequest | PhotoRequest, notes: list[str]) -> Disp
     raw = read_map(given.path)
     kind = given.kind or _implied(given, request, notes)
     _check(given, raw, kind, request)
-    return _meant(raw, kind, given, request.settings().parallax)
+    return meant(raw, kind, given, request.settings().parallax)
 
 
 def fitted(disparity: Disparity, photo: Image, request: PhotoRequest, notes: list[str]) -> Disparity:
@@ -88,24 +88,6 @@ def _implied(given: MapFile, request: DepthRequest | PhotoRequest, notes: list[s
         )
     notes.append(f"{given.path}: read as disparity in pixels; --map-kind says otherwise")
     return "disparity-px"
-
-
-def _meant(raw: RawMap, kind: MapKind, given: MapFile, parallax: Parallax) -> Disparity:
-    nearest_px = parallax.max_disparity * raw.values.shape[-1]
-    unknown = given.unknown
-    if kind == "disparity-px":
-        return disparity_from_map(raw, kind, scale=given.scale, unknown=unknown)
-    if kind != "depth-m":
-        return disparity_from_map(raw, kind, nearest_px=nearest_px, unknown=unknown)
-    if given.focal_px is not None and given.baseline_m is not None:
-        rig = StereoRig(focal_px=given.focal_px, baseline_m=given.baseline_m)
-        return disparity_from_map(raw, kind, scale=given.scale, rig=rig, unknown=unknown)
-    # Without a camera disparity is still f B / Z; f B is the one that gives the nearest point the wanted parallax.
-    unscaled = disparity_from_map(
-        raw, kind, scale=given.scale, rig=StereoRig(focal_px=1.0, baseline_m=1.0), unknown=unknown
-    )
-    largest = float(unscaled.pixels.max())
-    return unscaled.scaled(nearest_px / largest) if largest > 0 else unscaled
 
 
 def _check(given: MapFile, raw: RawMap, kind: MapKind, request: DepthRequest | PhotoRequest) -> None:

@@ -1,13 +1,21 @@
-"""The disparity that a pair will have: estimated or given, fitted to the picture, scaled and converged."""
+"""How large parallax is: from what a map or an estimator says to the disparity that a pair will have.
 
-from stereodiffusion.formats import resize_image
-from stereodiffusion.geometry import Disparity
+| what is known | disparity, before `effective` |
+|---|---|
+| pixels, or metres and the camera | as given: `meant` |
+| metres alone, or relative depth | the nearest point has `parallax.max_disparity` of the width |
+
+Then `effective` maps the whole range to `max_disparity` again where `parallax.scale` is `normalized`, as the paper
+does, and moves what has the parallax `parallax.convergence` to the screen.
+"""
+
+from stereodiffusion.formats import MapKind, RawMap, disparity_from_map
+from stereodiffusion.geometry import Disparity, StereoRig
 from stereodiffusion.models.estimators import DepthEstimator
-from stereodiffusion.occlusion import snap_to_edges
-from stereodiffusion.settings import Borders, Parallax, Settings
+from stereodiffusion.request.inputs import MapFile
+from stereodiffusion.settings import Parallax, Settings
+from stereodiffusion.synthesis.borders import refined
 from stereodiffusion.types import Image
-
-_SNAPPING_PIXELS = 512 * 512
 
 
 def effective(disparity: Disparity, parallax: Parallax) -> Disparity:
@@ -25,24 +33,30 @@ def estimate(estimator: DepthEstimator, picture: Image, settings: Settings) -> D
     return disparity if settings.map.refine == "off" else refined(disparity, picture, settings.map)
 
 
-def refined(disparity: Disparity, picture: Image, borders: Borders) -> Disparity:
-    """A dense map whose borders lie where the picture's do, hair included.
+def meant(raw: RawMap, kind: MapKind, given: MapFile, parallax: Parallax) -> Disparity:
+    """The disparity that the values of a map mean.
 
-    On a small grid first, where an estimator's ramps are narrow and hair is thin, then on the picture's own.
+    Args:
+        raw: The values.
+        kind: What they are.
+        given: What was said of them: scale, unknown values, the camera.
+        parallax: Scales what has no unit.
+
+    Raises:
+        GeometryError: If the values make no sense.
     """
-    height, width = picture.shape[2:]
-    if height * width <= 2 * _SNAPPING_PIXELS:
-        return _snapped(disparity, picture, borders)
-    scale = (_SNAPPING_PIXELS / (height * width)) ** 0.5
-    small = round(height * scale), round(width * scale)
-    coarse = _snapped(disparity.resize(*small), resize_image(picture, *small), borders)
-    return snap_to_edges(coarse.resize(height, width), picture)
-
-
-def _snapped(disparity: Disparity, picture: Image, borders: Borders) -> Disparity:
-    snapped = snap_to_edges(disparity, picture)
-    if not borders.hair:
-        return snapped
-    from stereodiffusion.occlusion.strands import attach_strands  # OpenCV takes its time
-
-    return attach_strands(snapped, picture)
+    nearest_px = parallax.max_disparity * raw.values.shape[-1]
+    unknown = given.unknown
+    if kind == "disparity-px":
+        return disparity_from_map(raw, kind, scale=given.scale, unknown=unknown)
+    if kind != "depth-m":
+        return disparity_from_map(raw, kind, nearest_px=nearest_px, unknown=unknown)
+    if given.focal_px is not None and given.baseline_m is not None:
+        rig = StereoRig(focal_px=given.focal_px, baseline_m=given.baseline_m)
+        return disparity_from_map(raw, kind, scale=given.scale, rig=rig, unknown=unknown)
+    # Without a camera disparity is still f B / Z; f B is the one that gives the nearest point the wanted parallax.
+    unscaled = disparity_from_map(
+        raw, kind, scale=given.scale, rig=StereoRig(focal_px=1.0, baseline_m=1.0), unknown=unknown
+    )
+    largest = float(unscaled.pixels.max())
+    return unscaled.scaled(nearest_px / largest) if largest > 0 else unscaled

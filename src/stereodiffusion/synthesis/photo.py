@@ -16,11 +16,12 @@ from stereodiffusion.geometry import Disparity
 from stereodiffusion.geometry.accept import check_picture, check_range, described
 from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.settings import Settings
+from stereodiffusion.synthesis.borders import refined
 from stereodiffusion.synthesis.conditioning import Prompted, condition, over_steps
 from stereodiffusion.synthesis.detail import CloserLook
 from stereodiffusion.synthesis.drawing import advance
 from stereodiffusion.synthesis.noise import seeded_noise
-from stereodiffusion.synthesis.parallax import estimate, refined
+from stereodiffusion.synthesis.parallax import estimate
 from stereodiffusion.synthesis.recorded import Recorded, Recording
 from stereodiffusion.synthesis.retrace import Retrace, retrace
 from stereodiffusion.synthesis.run import Progress

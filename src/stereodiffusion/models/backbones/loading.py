@@ -17,13 +17,13 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ModelError, StereoDiffusionError, first_line
+from stereodiffusion.models.backbones.families import family_of
 from stereodiffusion.models.backbones.locating import locate, variant_of
 from stereodiffusion.models.backbones.networks import load_network
 from stereodiffusion.models.backbones.precision import Formats, formats_for
 from stereodiffusion.models.backbones.quiet import quiet
 from stereodiffusion.models.backbones.schedulers import load_scheduler
 from stereodiffusion.models.backbones.sd import StableDiffusion
-from stereodiffusion.models.backbones.sdxl import family_of
 from stereodiffusion.models.backbones.single_file import load_single_file
 from stereodiffusion.models.backbones.streamlining import streamline
 from stereodiffusion.models.backbones.words import load_tokenizer

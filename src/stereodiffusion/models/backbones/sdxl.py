@@ -150,11 +150,6 @@ class StableDiffusionXL(StableDiffusion):
         return self.text_encoder.config.hidden_size + self.text_encoder_2.config.hidden_size
 
 
-def family_of(parts: Collection[str]) -> type[StableDiffusion]:
-    """The class for a model of these parts: SDXL has a second text encoder."""
-    return StableDiffusionXL if "text_encoder_2" in parts else StableDiffusion
-
-
 @contextmanager
 def _without_overflow(vae: AutoencoderKL) -> Generator[None]:
     """While entered, an autoencoder that would overflow in float16 is in float32; its weights come back as they were.

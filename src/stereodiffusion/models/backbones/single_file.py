@@ -28,10 +28,10 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from stereodiffusion.diffusion.backbone import Prediction
 from stereodiffusion.errors import ModelError
+from stereodiffusion.models.backbones.families import family_of
 from stereodiffusion.models.backbones.precision import Formats
 from stereodiffusion.models.backbones.schedulers import stable_diffusion_scheduler
 from stereodiffusion.models.backbones.sd import StableDiffusion
-from stereodiffusion.models.backbones.sdxl import family_of
 from stereodiffusion.models.checkpoint.completeness import check_report
 from stereodiffusion.models.checkpoint.tensors import Tensors, read_header
 from stereodiffusion.models.origin import EXPECTED
