@@ -19,7 +19,7 @@ def refined(disparity: Disparity, picture: Image, fitting: MapFitting) -> Dispar
         return _snapped(disparity, picture, fitting)
     scale = (_SNAPPING_PIXELS / (height * width)) ** 0.5
     small = round(height * scale), round(width * scale)
-    coarse = _snapped(disparity.resize(*small), resize_image(picture, *small), borders)
+    coarse = _snapped(disparity.resize(*small), resize_image(picture, *small), fitting)
     return snap_to_edges(coarse.resize(height, width), picture)
 
 
