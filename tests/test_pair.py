@@ -156,17 +156,17 @@ def test_saves_where_it_is_told(tmp_path: Path) -> None:
 def test_saves_every_format_at_once(tmp_path: Path) -> None:
     pair = make_pair(seed=3)
     written = pair.save(tmp_path / "ball.png", list(OUTPUT_FORMATS), also=["disparity", "occlusion", "left", "right"])
-    assert len(set(written)) == len(written) == len(OUTPUT_FORMATS) + 1 + 2
+    assert len(set(written)) == len(written) == len(OUTPUT_FORMATS) + 2 + 2
     assert files(tmp_path) == sorted(path.name for path in written)
     for path in written:
-        if path.suffix != ".pfm" and path.name != "ball-occlusion.png":
+        if path.suffix != ".pfm" and path.stem not in ("ball-occlusion", "ball-disparity"):
             assert read_metadata(path) == {"seed": 3, "format": path.stem.removeprefix("ball-")}
 
 
 def test_saves_the_geometry(tmp_path: Path) -> None:
     pair = make_pair()
     assert pair.save(tmp_path / "ball.jpg", also=["disparity", "occlusion", "right"]) == [
-        tmp_path / name for name in ("ball.jpg", "ball-disparity.pfm", "ball-occlusion.png", "ball-right.jpg")
+        tmp_path / f"ball{end}" for end in (".jpg", "-disparity.pfm", "-disparity.png", "-occlusion.png", "-right.jpg")
     ]
     disparity = disparity_from_map(read_map(tmp_path / "ball-disparity.pfm"), "disparity-px")
     assert torch.equal(disparity.pixels, pair.disparity.pixels)
@@ -178,10 +178,12 @@ def test_saves_the_geometry(tmp_path: Path) -> None:
 def test_a_batch_is_numbered(tmp_path: Path) -> None:
     pair = make_pair(2)
     pair.save(tmp_path / "ball.png", also="disparity")
-    assert files(tmp_path) == ["ball-0-disparity.pfm", "ball-0.png", "ball-1-disparity.pfm", "ball-1.png"]
+    assert files(tmp_path) == [
+        f"ball-{number}{end}" for number in (0, 1) for end in ("-disparity.pfm", "-disparity.png", ".png")
+    ]
     assert torch.equal(read_image(tmp_path / "ball-1.png")[..., 20:], pair[1].right)
     pair.save(tmp_path / "two.png", ["sbs", "mpo"])
-    assert files(tmp_path)[4:] == ["two-0-mpo.mpo", "two-0-sbs.png", "two-1-mpo.mpo", "two-1-sbs.png"]
+    assert files(tmp_path)[6:] == ["two-0-mpo.mpo", "two-0-sbs.png", "two-1-mpo.mpo", "two-1-sbs.png"]
 
 
 def test_the_same_pair_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from transformers import GLPNConfig, GLPNForDepthEstimation, GLPNImageProcessor
+from transformers import GLPNConfig, GLPNForDepthEstimation
 
 from stereodiffusion.models.estimators.spread import GLPNWithSpread
 from training.export import TARGET
@@ -33,11 +33,6 @@ CHECKPOINT = WORK / "photo_depth.pt"
 _MIDDLE = 3.4  # logit of toybox's middle depth over its greatest, negated
 _NOISE = 0.05
 _RELOAD = 50  # steps between looks for new chunks
-
-
-def leave_out_last_doubling(model: GLPNWithSpread) -> None:
-    """Predict at half the size, twice as fast: for the first part of the training."""
-    model.decoder.final_upsample = nn.Identity()
 
 
 def build() -> GLPNWithSpread:
@@ -153,7 +148,7 @@ def averaged() -> GLPNWithSpread:
         state = torch.load(CHECKPOINT, weights_only=True)
         model.load_state_dict(state["average"])
         if state["halved"]:
-            leave_out_last_doubling(model)
+            model.halve()
     return model
 
 
@@ -170,7 +165,7 @@ def train(options: argparse.Namespace) -> None:
             optimiser.load_state_dict(state["optimiser"])
         average, step, samples, spent = state["average"], state["step"], state["samples"], state["spent"]
     if options.halved:
-        leave_out_last_doubling(model)
+        model.halve()
     rng = np.random.default_rng([12, step])
     chunks = Chunks(rng)
     model.train()
@@ -212,9 +207,8 @@ def train(options: argparse.Namespace) -> None:
 
 
 def export(folder: Path) -> None:
-    """Write the network in float16 with its image processor."""
+    """Write the network in float16."""
     averaged().to(torch.float16).save_pretrained(folder, safe_serialization=True)
-    GLPNImageProcessor(size_divisor=32).save_pretrained(folder)
 
 
 def main() -> None:

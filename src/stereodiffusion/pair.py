@@ -15,7 +15,8 @@ from stereodiffusion.errors import ConfigError, FormatError, GeometryError
 from stereodiffusion.formats.files import PathLike, check_name, write_files
 from stereodiffusion.formats.image import encode_image, encoding, resize_image
 from stereodiffusion.formats.maps import encode_map
-from stereodiffusion.formats.outputs import Extra, check_files, extra_file, output_format, plan_files
+from stereodiffusion.formats.outputs import Extra, check_files, extra_files, output_format, plan_files
+from stereodiffusion.formats.visualise import visualise
 from stereodiffusion.geometry import Disparity, warp_disparity
 from stereodiffusion.geometry.accept import check_picture, described
 from stereodiffusion.geometry.disparity import check_disparity
@@ -113,7 +114,8 @@ class StereoPair:
             path: of a single format. Several go to `<stem>-<format><suffix>`; the pairs of a batch have
                 `-0`, `-1` ... at the end of their stems. Existing files are replaced.
             format: one or several of `OUTPUT_FORMATS`.
-            also: `disparity` (`<stem>-disparity.pfm`: exact, in pixels of the left eye, unknown is inf),
+            also: `disparity` (`<stem>-disparity.pfm`: exact, in pixels of the left eye, unknown is inf; and
+                `<stem>-disparity.png` for people: near is red),
                 `occlusion` (`<stem>-occlusion.png`: white where the right eye sees what the left does not),
                 `left` and `right` (pictures, `<stem>-left<suffix>`).
         """
@@ -165,21 +167,24 @@ class StereoPair:
             with encoding(target):
                 contents[target] = encode(self.left, self.right, target.suffix, self.provenance)
         for extra in also:
-            target = extra_file(path, extra)
-            with encoding(target):
-                contents[target] = self._encode_extra(extra, target.suffix)
+            for target in extra_files(path, extra):
+                with encoding(target):
+                    contents[target] = self._encode_extra(extra, target.suffix)
         return contents
 
     def _encode_extra(self, extra: Extra, suffix: str) -> bytes:
         match extra:
             case "disparity":
-                return encode_map(self.disparity, suffix)
+                return encode_map(self.disparity, suffix) if suffix == ".pfm" else self._coloured(suffix)
             case "occlusion":
                 return encode_image(self.occlusion.float().expand(-1, 3, -1, -1), suffix)
             case "left":
                 return encode_image(self.left, suffix, {**self.provenance, "format": extra})
             case "right":
                 return encode_image(self.right, suffix, {**self.provenance, "format": extra})
+
+    def _coloured(self, suffix: str) -> bytes:
+        return encode_image(visualise(self.disparity), suffix)
 
     def _check_single(self, what: str) -> None:
         if len(self) != 1:

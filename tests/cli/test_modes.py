@@ -26,7 +26,8 @@ def test_text(here: Path, run: Run, tiny_text: tuple[str, ...]) -> None:
     few = (*tiny_text, "--preset", "fast", "--seed", "3", "--max-disparity", "0.1")  # best would move borders
     result = run("text", "a red ball", *few, "--also", "disparity,left")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.splitlines() == ["a-red-ball.png", "a-red-ball-disparity.pfm", "a-red-ball-left.png"]
+    ends = (".png", "-disparity.pfm", "-disparity.png", "-left.png")
+    assert result.stdout.splitlines() == [f"a-red-ball{end}" for end in ends]
     with Image.open(here / "a-red-ball.png") as picture:
         assert picture.size == (128, 64)
     disparity = read_map(here / "a-red-ball-disparity.pfm").values
@@ -84,7 +85,7 @@ def test_depth(here: Path, run: Run, model: Path) -> None:
     result = run(*line, "-o", "room.png", "--also", "disparity")
     assert result.exit_code == 0
     assert result.stderr == "room.pfm: read as disparity in pixels; --map-kind says otherwise\n"
-    assert result.stdout.splitlines() == ["room.png", "room-disparity.pfm"]
+    assert result.stdout.splitlines() == ["room.png", "room-disparity.pfm", "room-disparity.png"]
     torch.testing.assert_close(read_map(here / "room-disparity.pfm").values, ramp)
     said = run(*line, "-o", "said.png", "--map-kind", "disparity-px")
     assert (said.exit_code, said.stderr) == (0, "")
@@ -112,7 +113,7 @@ def test_photo_with_its_disparity(here: Path, run: Run, model: Path) -> None:
         "cat.pfm: scaled from 64 x 48 to 128 x 96",
         "all of the map has one depth (4 px): both eyes see the same picture",
     ]
-    assert result.stdout.splitlines() == ["cat-stereo.png", "cat-stereo-disparity.pfm"]
+    assert result.stdout.splitlines() == ["cat-stereo.png", "cat-stereo-disparity.pfm", "cat-stereo-disparity.png"]
     with Image.open(here / "cat-stereo.png") as picture:
         assert picture.size == (256, 96)
     assert read_map(here / "cat-stereo-disparity.pfm").values.unique().tolist() == [4]  # pixels of the photo
@@ -201,17 +202,69 @@ def test_the_bar_shows_stage_and_step(
     assert (quiet.stdout, quiet.stderr) == ("a-ball-2.png\n", "")
 
 
-def test_a_model_that_has_to_be_fetched_is_announced(
-    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is in a cache, and nothing can be fetched."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("STEREODIFFUSION_MODELS", str(tmp_path / "by-hand"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_model_that_cannot_be_fetched_is_refused_in_a_line(here: Path, run: Run, tmp_path: Path) -> None:
     result = run("text", "a ball", "--model", "sd1.5")
     assert (result.exit_code, result.stdout) == (2, "")
-    note, error = result.stderr.splitlines()
-    assert note == "fetching sd1.5 and dpt-hybrid-midas"
+    (error,) = result.stderr.splitlines()
     assert error.startswith("stereodiffusion: error: ")
     assert "toybox" in error
     assert str(tmp_path / "by-hand") in error
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_photo_without_a_network_has_its_depth_estimated_by_what_is_embedded(
+    here: Path, run: Run, model: Path
+) -> None:
+    Image.fromarray(np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)).save(here / "cat.png")
+    result = run("photo", "cat.png", "--model", model, "--steps", "4", "-o", "pair.png")
+    assert (result.exit_code, result.stdout) == (0, "pair.png\n")
+    (note,) = result.stderr.splitlines()
+    assert note.startswith("depth is estimated by the embedded photo-depth, which is coarse: depth-anything/")
+    assert note.endswith("depth-anything-v2-small (99 MB) once with a network, or bring a map: --disparity")
+    recorded: dict[str, Any] = read_metadata(here / "pair.png")
+    assert recorded["request"]["estimator"] == "photo-depth"
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize("suffix", [".pfm", ".npy", ".tif", ".png"])
+def test_disparity_alone_is_one_command(suffix: str, here: Path, run: Run) -> None:
+    Image.fromarray(np.linspace(0, 255, 96 * 64 * 3).astype(np.uint8).reshape(64, 96, 3)).save(here / "cat.jpg")
+    line = ("disparity", "cat.jpg", "--max-disparity", "0.1", "--no-refine", "--colour", "-o", f"map{suffix}")
+    result = run(*line)
+    assert (result.exit_code, result.stdout.splitlines()) == (0, [f"map{suffix}", "map-colour.png"])
+    values = read_map(here / f"map{suffix}").values / (256 if suffix == ".png" else 1)
+    assert values.shape == (64, 96)
+    assert float(values.max()) == pytest.approx(9.6, abs=1 / 256)
+    with Image.open(here / "map-colour.png") as shown:
+        assert (shown.size, shown.mode) == ((96, 64), "RGB")
+    assert run(*line, "--quiet").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["nowhere.jpg"], "nowhere.jpg: no such file"),
+        (["cat.png", "-o", "map.jpg"], "map.jpg: a map goes into .pfm, .npy, .tif, .tiff, .png, got .jpg"),
+        (["cat.png", "-o", "cat.png"], "cat.png is read by this command and would be replaced"),
+        (["cat.png", "-o", "there/map.pfm"], "there"),
+        (["cat.png", "--depth-estimator", "sd1.5"], "sd1.5 does not estimate depth"),
+        (["cat.png", "--max-disparity", "8"], "max_disparity must be a fraction of the width"),
+    ],
+)
+def test_disparity_refuses_in_a_line_before_any_work(line: list[str], message: str, here: Path, run: Run) -> None:
+    Image.new("RGB", (64, 64)).save(here / "cat.png")
+    result = run("disparity", *line)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert [file.name for file in here.iterdir()] == ["cat.png"]

@@ -135,6 +135,7 @@ def test_the_readmes_python_runs(tmp_path: Path) -> None:
         "ball-anaglyph.jpg",
         "ball-cross-eyed.jpg",
         "ball-disparity.pfm",
+        "ball-disparity.png",
         "ball-occlusion.png",
         "ball_qs2x2a1.png",
     }

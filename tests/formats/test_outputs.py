@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats import OUTPUT_FORMATS
-from stereodiffusion.formats.outputs import Extra, check_files, extra_file, plan_files
+from stereodiffusion.formats.outputs import Extra, check_files, extra_files, plan_files
 
 
 def names(path: str, *formats: str) -> list[str]:
@@ -55,9 +55,11 @@ def test_what_does_not_fit(path: str, kind: str, message: str) -> None:
 
 def test_extras_are_beside() -> None:
     extras: list[Extra] = ["disparity", "occlusion", "left", "right"]
-    beside = [extra_file(Path("out/ball.jpg"), extra).name for extra in extras]
-    assert beside == ["ball-disparity.pfm", "ball-occlusion.png", "ball-left.jpg", "ball-right.jpg"]
-    assert extra_file(Path("ball.mpo"), "left") == Path("ball-left.png")
+    beside = [file.name for extra in extras for file in extra_files(Path("out/ball.jpg"), extra)]
+    assert beside == [
+        f"ball-{end}" for end in ("disparity.pfm", "disparity.png", "occlusion.png", "left.jpg", "right.jpg")
+    ]
+    assert extra_files(Path("ball.mpo"), "left") == (Path("ball-left.png"),)
 
 
 @pytest.mark.parametrize("name", OUTPUT_FORMATS)

@@ -72,6 +72,8 @@ def test_what_is_on_disk(card: ModelCard, tmp_path: Path) -> None:
     folder = tmp_path / "weights" / "toybox"
     if card.repository is not None:
         folder = tmp_path / "by-hand" / card.repository
+    elif card.name == "photo-depth":
+        folder = tmp_path / "weights" / "photo-depth"
     elif card.kind == "depth-estimator":
         folder = folder / "depth"
     write(card, folder, without=card.files[-1])

@@ -15,7 +15,8 @@ from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.cli.fields import in_flags, merged, offered_by, parse_changes, parse_wanted, said
 from stereodiffusion.cli.outputs import Files, settle_output, stem_of
 from stereodiffusion.errors import ConfigError, StereoDiffusionError
-from stereodiffusion.request import VERSION, DepthRequest, PhotoRequest, Request, files_of, prompts_of, request_from
+from stereodiffusion.models.cards import AUTO
+from stereodiffusion.request import VERSION, PhotoRequest, Request, files_of, prompts_of, request_from
 from stereodiffusion.request import with_digests as checked_files
 from stereodiffusion.settings import PrecisionChoice
 
@@ -159,7 +160,7 @@ def deliver(request: Request, files: Files, output: Path | None, machine: Machin
         target = settle_output(output, _stem_of(request), files, inputs=inputs)
         loaded = _prepare(request, machine)
         check = files.check_size(target)
-        run = display.loading(_models_of(request, loaded), lambda: loaded.run(request, check_size=check))
+        run = display.loading(request.model, lambda: loaded.run(request, check_size=check))
         written = _written(display, run, target, files)
     for path in written:
         typer.echo(path)
@@ -171,16 +172,11 @@ def _stem_of(request: Request) -> str:
     return stem_of(prompts_of(request.prompt)[0])
 
 
-def _models_of(request: Request, loaded: "StereoDiffusion") -> list[str | None]:
-    given = isinstance(request, DepthRequest) or (isinstance(request, PhotoRequest) and request.map is not None)
-    return [request.model, None if given else loaded.estimator_name]
-
-
 def _prepare(request: Request, machine: Machine) -> "StereoDiffusion":
     from stereodiffusion.synthesis import load
 
-    precision, estimator = cast(PrecisionChoice, machine.dtype), getattr(request, "estimator", None)
-    return load(request.model, device=usable_device(machine.device), dtype=precision, depth_estimator=estimator)
+    device, dtype = usable_device(machine.device), cast(PrecisionChoice, machine.dtype)
+    return load(request.model, device=device, dtype=dtype, depth_estimator=getattr(request, "estimator", AUTO))
 
 
 def _written(display: "Display", run: "Run | ViewRun", target: Path, files: Files) -> Sequence[Path]:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from stereodiffusion import __version__
 from stereodiffusion.cli import bench, models
+from stereodiffusion.cli.disparity import disparity
 from stereodiffusion.cli.generate import command
 from stereodiffusion.cli.redo import redo
 from stereodiffusion.cli.signals import end_on_signals, ignore_signals
@@ -103,6 +104,7 @@ def _start(  # pyright: ignore[reportUnusedFunction] - typer calls it
 app.command("text")(command(TextRequest, "Make a stereo pair from a prompt."))
 app.command("depth")(command(DepthRequest, "Make a stereo pair from a depth map and a prompt."))
 app.command("photo")(command(PhotoRequest, "Make a stereo pair from a photo."))
+app.command("disparity")(disparity)
 app.command("redo")(redo)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")

@@ -115,14 +115,14 @@ def _asked_for(output: Path, files: Files, inputs: Sequence[Path]) -> Path:
 
 def written_files(path: Path, files: Files) -> list[Path]:
     """All files that saving to `path` writes, or that it would replace."""
-    from stereodiffusion.formats.outputs import extra_file, plan_files
+    from stereodiffusion.formats.outputs import extra_files, plan_files
     from stereodiffusion.formats.quilt import quilts_of
     from stereodiffusion.views import view_file
 
     if files.views is not None:
         views = [view_file(path, number, files.views) for number in range(files.views)]
         return [*(views if "views" in files.formats else []), *(quilts_of(path) if "quilt" in files.formats else [])]
-    return [*plan_files(path, files.formats), *(extra_file(path, extra) for extra in files.also)]
+    return [*plan_files(path, files.formats), *(file for extra in files.also for file in extra_files(path, extra))]
 
 
 def stem_of(prompt: str) -> str:

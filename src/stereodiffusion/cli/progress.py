@@ -1,9 +1,9 @@
 """A bar on stderr: the stage, its step, and the time left."""
 
+import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stereodiffusion.errors import FormatWarning
-from stereodiffusion.models.cards import find_card, on_disk
 
 if TYPE_CHECKING:
     from stereodiffusion.pair import StereoPair
@@ -41,10 +40,13 @@ class Display:
         self._task = self._bar.add_task("starting", total=None, count="")
         self._shown = ""
         self._warned = warnings.catch_warnings()
+        self._log, self._heard = logging.getLogger("stereodiffusion"), _Heard(self._fetching)
         if quiet:
             os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
     def __enter__(self) -> "Display":
+        self._log.addHandler(self._heard)
+        self._log.setLevel(logging.INFO)
         self._warned.__enter__()
         warnings.filterwarnings("always", category=FormatWarning)
         warnings.showwarning = lambda message, *_: self.note(str(message))
@@ -56,23 +58,24 @@ class Display:
     ) -> None:
         self._bar.stop()
         self._warned.__exit__(kind, error, trace)
+        self._log.removeHandler(self._heard)
+        self._log.setLevel(logging.NOTSET)
 
     def note(self, message: str) -> None:
         """A line that explains what was assumed."""
         if not self._quiet:
             self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
-    def loading(self, names: Sequence[str | None], load: Callable[[], T]) -> T:
-        """Load models, under a moving bar; under the hub's own bars if something has to be fetched."""
-        missing = [name for name in names if name is not None and _has_to_be_fetched(name)]
-        if not missing:
-            self._stage(f"loading {names[0]}", None)
-            return load()
-        self._bar.stop()
-        self.note(f"fetching {' and '.join(missing)}")
+    def loading(self, name: str, load: Callable[[], T]) -> T:
+        """Load models, under a moving bar; under the hub's own bars while something is fetched."""
+        self._stage(f"loading {name}", None)
         loaded = load()
         self._bar.start()
         return loaded
+
+    def _fetching(self, message: str) -> None:
+        self._bar.stop()
+        self.note(message)
 
     def follow(self, run: "Run") -> "StereoPair":
         """Run to the end; gives the pair."""
@@ -112,8 +115,12 @@ class Display:
         self._bar.update(self._task, completed=at.step, count=f"{at.step}/{at.steps}", refresh=at.step == at.steps)
 
 
-def _has_to_be_fetched(name: str) -> bool:
-    card = find_card(name)
-    if card is None:
-        return not Path(name).expanduser().exists()
-    return card.repository is not None and on_disk(card) is None
+class _Heard(logging.Handler):
+    """What the package logs is told to people."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(record.getMessage())

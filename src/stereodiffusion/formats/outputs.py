@@ -175,7 +175,7 @@ def check_files(path: Path, formats: Sequence[str], also: Collection[Extra], siz
     Raises:
         FormatError: If a file cannot be written, or its format cannot hold a picture of that size.
     """
-    extras = [extra_file(path, extra) for extra in also]
+    extras = [file for extra in also for file in extra_files(path, extra)]
     check_targets([*plan_files(path, formats), *extras])
     for name in formats:
         frame = output_format(name).frame(*size)
@@ -192,18 +192,18 @@ def _named(
     return encode(left, right, suffix, {**settings, "format": name} if settings else settings)
 
 
-def extra_file(path: Path, extra: Extra) -> Path:
-    """Where an extra goes that is saved beside `path`."""
+def extra_files(path: Path, extra: Extra) -> tuple[Path, ...]:
+    """Where an extra goes that is saved beside `path`: disparity as an exact map, and as a picture of it."""
     match extra:
         case "disparity":
-            suffix = ".pfm"
+            suffixes = (".pfm", ".png")
         case "occlusion":
-            suffix = ".png"
+            suffixes = (".png",)
         case "left" | "right":
-            suffix = path.suffix if path.suffix.lower() in STILL_SUFFIXES else ".png"
+            suffixes = (path.suffix if path.suffix.lower() in STILL_SUFFIXES else ".png",)
         case _:
             raise FormatError(f"expected {', '.join(get_args(Extra))}, got {extra!r}")
-    return path.with_name(f"{path.stem}-{extra}{suffix}")
+    return tuple(path.with_name(f"{path.stem}-{extra}{suffix}") for suffix in suffixes)
 
 
 def _files_of(path: Path, name: str, *, alone: bool) -> dict[Path, Encode]:

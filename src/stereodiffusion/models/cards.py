@@ -16,6 +16,9 @@ from stereodiffusion.settings.presets import PresetName, preset
 Kind: TypeAlias = Literal["text", "depth", "depth-estimator"]
 """A text-conditioned diffusion model, one that also takes a depth map, or a network that estimates depth."""
 
+AUTO = "auto"
+"""In the place of an estimator's name: the best that is to be had."""
+
 WEIGHTS = Path(__file__).parents[1] / "weights"
 """The folder of the embedded models."""
 
@@ -122,6 +125,8 @@ _TOYBOX_FILES = (
     "unet_depth/diffusion_pytorch_model.safetensors",
 )
 
+_EMBEDDED = {"toybox": "toybox", "toybox-depth": "toybox/depth", "photo-depth": "photo-depth"}
+
 CARDS: tuple[ModelCard, ...] = (
     _embedded(
         "toybox",
@@ -222,6 +227,12 @@ CARDS: tuple[ModelCard, ...] = (
         _ESTIMATOR_FILES,
         "knows the scenes that toybox draws, and little else",
     ),
+    _embedded(
+        "photo-depth",
+        "depth-estimator",
+        _ESTIMATOR_FILES[:2],
+        "for photographs where nothing better is to be had: knows how the world is laid out, and little of its details",
+    ),
     ModelCard(
         name="dpt-hybrid-midas",
         kind="depth-estimator",
@@ -320,7 +331,7 @@ def on_disk(card: ModelCard) -> OnDisk | None:
 
 def _candidates(card: ModelCard) -> list[Path]:
     if card.repository is None or card.revision is None:
-        return [WEIGHTS / "toybox" / "depth"] if card.kind == "depth-estimator" else [WEIGHTS / "toybox"]
+        return [WEIGHTS / _EMBEDDED[card.name]]
     from huggingface_hub.constants import HF_HUB_CACHE
 
     cached = Path(HF_HUB_CACHE) / f"models--{card.repository.replace('/', '--')}"

@@ -1,14 +1,17 @@
 """Weights from the Hugging Face hub or its cache: safetensors, never pickles, which can run code while they load."""
 
+import logging
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError, first_line
 
+_LOG = logging.getLogger(__name__)
 _UNREACHABLE_S = 10  # after which a hub that does not answer counts as out of reach
 
 
@@ -93,19 +96,33 @@ def fetch(
         if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
             raise ConnectionError("HF_HUB_OFFLINE is set")
         # Asked first and once, because downloads try again for half a minute before they give up.
-        answer = HfApi(token=hub.token).model_info(repository, revision=hub.revision, timeout=_UNREACHABLE_S)
+        answer = HfApi(token=hub.token).model_info(
+            repository, revision=hub.revision, timeout=_UNREACHABLE_S, files_metadata=True
+        )
         files = {file.rfilename for file in answer.siblings or ()}
 
         def download(patterns: Collection[str]) -> Path:
             return Path(snapshot_download(repository, allow_patterns=list(patterns), token=hub.token, **there))
 
-        return download(wanted(files, download([first])))
+        patterns = wanted(files, download([first]))
+        _LOG.info("fetching %s from the Hugging Face hub%s", repository, _size_of(answer.siblings, patterns))
+        return download(patterns)
     except ModelError:
         raise
     except Exception as error:  # Whatever the network, the hub or its client raise, the model is not to be had.
         raise ModelUnavailableError(
             f"{repository} is not on disk and cannot be fetched ({_reason(repository, error)}); {otherwise}"
         ) from error
+
+
+def _size_of(files: Iterable[Any] | None, patterns: Collection[str]) -> str:
+    """How much the files that fit the patterns are, as far as the hub tells."""
+    sizes = [
+        getattr(file, "size", None) or 0
+        for file in files or ()
+        if any(fnmatch(file.rfilename, pattern) for pattern in patterns)
+    ]
+    return f" ({sum(sizes) / 1e6:.0f} MB)" if any(sizes) else ""
 
 
 def _reason(repository: str, error: Exception) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeAlias, cast
 
 from stereodiffusion.errors import ConfigError, ModelError, PromptError
-from stereodiffusion.models.cards import Kind, find_card, names_of, preset_for
+from stereodiffusion.models.cards import AUTO, Kind, find_card, names_of, preset_for
 from stereodiffusion.request.inputs import InMemory, MapFile, PictureFile, as_map, as_picture, checked_digest
 from stereodiffusion.request.usage import check_used
 from stereodiffusion.settings import Mode, Settings
@@ -147,8 +147,8 @@ class TextRequest(_Common):
     Attributes:
         prompt: What the picture shows; several make a batch, picture k with `seed + k`.
         negative: What to steer away from.
-        estimator: What estimates the picture's depth: a name, a repository or a folder; None is the one that suits the
-            model.
+        estimator: What estimates the picture's depth: a name, a repository or a folder; `auto` is the one
+            that suits the model.
         size: (height, width) of each eye in pixels, multiples of the model's cell; the model's own if None.
     """
 
@@ -156,13 +156,12 @@ class TextRequest(_Common):
 
     prompt: str | tuple[str, ...] = option(MISSING, metavar="PROMPT", help="What the picture shows.")
     negative: str = option("", "--negative", panel=_METHOD, metavar="TEXT", help="What to steer away from.")
-    estimator: str | None = option(
-        None,
+    estimator: str = option(
+        AUTO,
         "--depth-estimator",
         panel=_METHOD,
         metavar="NAME",
-        default_help="the one that suits the model",
-        help="What estimates depth: a name, a repository or a folder.",
+        help="What estimates depth: a name, a repository or a folder; auto is the one that suits the model.",
     )
     size: tuple[int, int] | None = option(
         None,
@@ -231,7 +230,7 @@ class PhotoRequest(_Common):
         photo: The source.
         map: Its depth or disparity; estimated if None.
         prompt: What the photo shows; may be empty.
-        estimator: What estimates depth where there is no map; None is the one that suits.
+        estimator: What estimates depth where there is no map; `auto` is the best for photographs that is to be had.
     """
 
     mode: ClassVar[Mode] = "photo"
@@ -248,13 +247,12 @@ class PhotoRequest(_Common):
     prompt: str | tuple[str, ...] = option(
         "", "--prompt", panel=_METHOD, metavar="TEXT", help="What the photo shows; may be left out."
     )
-    estimator: str | None = option(
-        None,
+    estimator: str = option(
+        AUTO,
         "--depth-estimator",
         panel=_METHOD,
         metavar="NAME",
-        default_help="the one that suits the model",
-        help="What estimates depth: a name, a repository or a folder.",
+        help="What estimates depth: a name, a repository or a folder; auto is the best that can be had.",
     )
 
     def __post_init__(self) -> None:
@@ -262,7 +260,7 @@ class PhotoRequest(_Common):
         object.__setattr__(self, "map", None if self.map is None else as_map(self.map))
         check_model(self.model, "text")
         check_estimator(self.estimator)
-        if self.map is not None and self.estimator is not None:
+        if self.map is not None and self.estimator != AUTO:
             raise ConfigError("a map and a depth estimator exclude each other, got both")
         self._check()
 
@@ -342,13 +340,13 @@ def check_model(name: str, wanted: Kind) -> None:
         raise ModelError(f"{card.name} {needs}; there are toybox, {names_of(wanted)}")
 
 
-def check_estimator(name: str | None) -> None:
+def check_estimator(name: str) -> None:
     """Refuse what is known to estimate no depth.
 
     Raises:
         ModelError: If it is known to be something else.
     """
-    card = None if name is None else find_card(name)
+    card = find_card(name)
     if card is not None and card.kind != "depth-estimator":
         raise ModelError(f"{card.name} does not estimate depth; there are {names_of('depth-estimator')}")
 

@@ -6,6 +6,7 @@ from typing import Any, cast, get_args
 
 from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ConfigError, ModelError
+from stereodiffusion.models.cards import AUTO
 from stereodiffusion.models.estimators.locating import check_name
 from stereodiffusion.models.hub import Hub
 from stereodiffusion.models.origin import check_layout, origin_of
@@ -26,7 +27,8 @@ def check_request(model: object, estimator: object, *, device: str, dtype: objec
         origin = origin_of(model, hub)
         if origin.path is not None:
             check_layout(origin.name, origin.path)
-    check_name(estimator)
+    if estimator != AUTO:
+        check_name(estimator)
     _check_opencv()
 
 

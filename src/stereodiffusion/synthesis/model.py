@@ -12,8 +12,9 @@ from stereodiffusion import __version__
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.models.cards import find_card
+from stereodiffusion.models.cards import AUTO, find_card
 from stereodiffusion.models.estimators import DepthEstimator, load_depth_estimator
+from stereodiffusion.models.estimators.choosing import choose
 from stereodiffusion.models.hub import DEFAULT, Hub
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.request import (
@@ -57,8 +58,6 @@ class StereoDiffusion:
         name: What requests call the model.
         backbone: The text-conditioned model, loaded on first use.
         depth_backbone: The depth-conditioned model, loaded on first use.
-        estimator: The monocular depth estimator, loaded on first use.
-        estimator_name: Which one that is.
     """
 
     def __init__(
@@ -67,14 +66,15 @@ class StereoDiffusion:
         *,
         device: str | None = None,
         dtype: PrecisionChoice = "auto",
-        depth_estimator: str | Path | None = None,
+        depth_estimator: str | Path = AUTO,
         hub: Hub = DEFAULT,
     ) -> None:
         self._model, self._hub = model, hub
         self._dtype: PrecisionChoice = dtype
-        self.estimator_name = str(depth_estimator or ("toybox-depth" if model == "toybox" else "dpt-hybrid-midas"))
+        self._estimator_asked = depth_estimator
+        self._estimators: dict[str, DepthEstimator] = {}
         self._device = device or device_of(model)
-        check_request(model, self.estimator_name, device=self._device, dtype=dtype, hub=hub)
+        check_request(model, depth_estimator, device=self._device, dtype=dtype, hub=hub)
         self.name = str(model) if isinstance(model, str | Path) else pipeline_name(_origin_of(model))
 
     @cached_property
@@ -92,11 +92,12 @@ class StereoDiffusion:
 
         return load_backbone(self._model, device=self._device, dtype=self._dtype, depth=depth, hub=self._hub)
 
-    @cached_property
-    def estimator(self) -> DepthEstimator:
-        """The monocular depth estimator."""
-        hub = self._hub.for_another
-        return load_depth_estimator(self.estimator_name, device=self._device, dtype="float32", hub=hub)
+    def _estimator(self, name: str) -> DepthEstimator:
+        """A monocular depth estimator, loaded on first use."""
+        if name not in self._estimators:
+            hub = self._hub.for_another
+            self._estimators[name] = load_depth_estimator(name, device=self._device, dtype="float32", hub=hub)
+        return self._estimators[name]
 
     def run(self, request: Request, *, check_size: CheckSize | None = None) -> Run | ViewRun:
         """Make what a request says.
@@ -119,7 +120,7 @@ class StereoDiffusion:
         self._check_mine(request)
         request = with_digests(request)
         notes: list[str] = []
-        recording = self._recording(request, notes, check_size or _any_size)
+        recording, request = self._recording(request, notes, check_size or _any_size)
         signature = self._signature(request)
         if isinstance(request.wanted, Pair):
             return Run(_signed_pair(pair_beside(recording, request.wanted.source), signature), notes)
@@ -210,46 +211,68 @@ class StereoDiffusion:
         names = {self.name, *_names_of(self.name)}
         if request.model not in names:
             raise ConfigError(f"the request is for model {request.model}, this is {self.name}")
-        estimator = getattr(request, "estimator", None)
-        if estimator is not None and estimator not in {self.estimator_name, *_names_of(self.estimator_name)}:
-            raise ConfigError(f"the request is for depth estimator {estimator}, this has {self.estimator_name}")
+        estimator, own = getattr(request, "estimator", AUTO), str(self._estimator_asked)
+        if AUTO not in (estimator, own) and estimator not in {own, *_names_of(own)}:
+            raise ConfigError(f"the request is for depth estimator {estimator}, this has {own}")
 
-    def _recording(self, request: Request, notes: list[str], check_size: CheckSize) -> Recording:
-        """The work that gives the source, ready to begin; files are read and models loaded."""
-        settings, prompts = request.settings(), prompts_of(request.prompt)
+    def _recording(self, request: Request, notes: list[str], check_size: CheckSize) -> tuple[Recording, Request]:
+        """The work that gives the source, ready to begin, and the request with all that was chosen for it.
+
+        Files are read and models loaded, what draws before what estimates.
+        """
         if isinstance(request, TextRequest):
-            asked = Prompted(prompts=prompts, negative=request.negative, seed=request.seed)
-            if request.size is not None:
-                check_size(*request.size)
-            return text_source(self.backbone, self.estimator, asked, settings, size=request.size)
-        disparity = disparity_of(request, notes)
-        if isinstance(request, DepthRequest):
-            asked = Prompted(prompts=prompts, negative=request.negative, seed=request.seed)
-            given = cast(Disparity, disparity)
-            if not request.two_step:
-                return depth_source(self.depth_backbone, given, asked, settings)
-            backbones = self.depth_backbone, self.backbone
-            return two_step_source(*backbones, given, asked, settings, request.photo_settings())
-        photo = photo_of(request.photo)
+            return self._text_recording(request, notes, check_size)
+        if isinstance(request, PhotoRequest):
+            return self._photo_recording(request, notes, check_size)
+        asked = Prompted(prompts=prompts_of(request.prompt), negative=request.negative, seed=request.seed)
+        given, settings = cast(Disparity, disparity_of(request, notes)), request.settings()
+        if not request.two_step:
+            return depth_source(self.depth_backbone, given, asked, settings), request
+        backbones = self.depth_backbone, self.backbone
+        return two_step_source(*backbones, given, asked, settings, request.photo_settings()), request
+
+    def _text_recording(
+        self, request: TextRequest, notes: list[str], check_size: CheckSize
+    ) -> tuple[Recording, TextRequest]:
+        asked = Prompted(prompts=prompts_of(request.prompt), negative=request.negative, seed=request.seed)
+        if request.size is not None:
+            check_size(*request.size)
+        backbone = self.backbone
+        request = replace(request, estimator=self._chosen(request.estimator, self.name, notes))
+        estimator = self._estimator(request.estimator)
+        return text_source(backbone, estimator, asked, request.settings(), size=request.size), request
+
+    def _photo_recording(
+        self, request: PhotoRequest, notes: list[str], check_size: CheckSize
+    ) -> tuple[Recording, PhotoRequest]:
+        disparity, photo = disparity_of(request, notes), photo_of(request.photo)
         check_size(photo.shape[2], photo.shape[3])
+        prompts = prompts_of(request.prompt)
+        asked = Prompted(prompts=prompts * len(photo) if len(prompts) == 1 else prompts, seed=request.seed)
         if disparity is not None:
-            disparity = fitted(disparity, photo, request, notes)
-        alike = prompts * len(photo) if len(prompts) == 1 else prompts
-        asked = Prompted(prompts=alike, seed=request.seed)
-        return photo_source(self.backbone, photo, self.estimator if disparity is None else disparity, asked, settings)
+            given = fitted(disparity, photo, request, notes)
+            return photo_source(self.backbone, photo, given, asked, request.settings()), request
+        backbone = self.backbone
+        request = replace(request, estimator=self._chosen(request.estimator, None, notes))
+        estimator = self._estimator(request.estimator)
+        return photo_source(backbone, photo, estimator, asked, request.settings()), request
+
+    def _chosen(self, asked: str, drawn_by: str | None, notes: list[str]) -> str:
+        """The name of what estimates a picture's depth."""
+        chosen = choose(self._estimator_asked if asked == AUTO else asked, drawn_by=drawn_by, hub=self._hub)
+        if chosen.note is not None:
+            notes.append(chosen.note)
+        return chosen.name
 
     def _signature(self, request: Request) -> dict[str, object]:
         """What is written beside all that comes of a request: enough to make it again."""
-        named = self.estimator_name
-        if getattr(request, "estimator", named) is None and getattr(request, "map", None) is None:
-            request = replace(cast(TextRequest, request), estimator=named)
         backbone = self.depth_backbone if isinstance(request, DepthRequest) else self.backbone
         machine = {
             "device": str(backbone.device),
             "dtype": str(backbone.dtype).removeprefix("torch."),
             "python": platform.python_version(),
             **{name: _version_of(name) for name in ("torch", "diffusers", "transformers")},
-            "revisions": _revisions(self.name, named),
+            "revisions": _revisions(self.name, getattr(request, "estimator", AUTO)),
         }
         return {"version": __version__, "request": request.plain(), "machine": machine}
 
@@ -259,7 +282,7 @@ def load(
     *,
     device: str | None = None,
     dtype: PrecisionChoice = "auto",
-    depth_estimator: str | Path | None = None,
+    depth_estimator: str | Path = AUTO,
     hub: Hub = DEFAULT,
 ) -> StereoDiffusion:
     """A model ready to make stereo pairs.
@@ -271,8 +294,8 @@ def load(
         device: Where to compute: `cpu`, `cuda`, `mps`; a pipeline's own, otherwise `cpu`, if None.
         dtype: `float32`, `float16`, `bfloat16`, or `auto`: the fastest that the device is good at, bfloat16 on
             processors that multiply in it, float16 on CUDA, otherwise float32.
-        depth_estimator: `toybox-depth`, the name of a card, a hub id or a folder; by default the one that suits
-            the model.
+        depth_estimator: The name of a card, a hub id or a folder; `auto` is `toybox-depth` for what `toybox` draws,
+            and for all other pictures the best that is to be had, see `stereodiffusion.models.estimators.choosing`.
         hub: Which revision and variant of a model of the hub, and how it is fetched, as in diffusers.
 
     Raises:

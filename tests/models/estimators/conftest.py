@@ -124,9 +124,14 @@ def glpn() -> tuple[nn.Module, Any]:
 
 
 def glpn_relative() -> tuple[nn.Module, Any]:
-    """A GLPN that predicts relative inverse depth and, with a second head, its spread."""
-    config = glpn_config(depth_estimation_type="relative", max_depth=1)
-    return GLPNWithSpread(config), GLPNImageProcessorPil()
+    """A GLPN that predicts relative inverse depth."""
+    return GLPNForDepthEstimation(glpn_config(depth_estimation_type="relative", max_depth=1)), GLPNImageProcessorPil()
+
+
+def glpn_with_spread() -> GLPNWithSpread:
+    """One that has a second head besides."""
+    torch.manual_seed(0)
+    return GLPNWithSpread(glpn_config(depth_estimation_type="relative", max_depth=1)).eval()
 
 
 def zoedepth() -> tuple[nn.Module, Any]:

@@ -49,7 +49,7 @@ def test_offline_says_where_to_put_it_and_what_to_use_instead(offline: Path) -> 
     message = str(caught.value)
     assert message.startswith("Intel/dpt-large is not on disk and cannot be fetched (HF_HUB_OFFLINE is set)")
     assert str(offline / "Intel" / "dpt-large") in message
-    assert message.endswith("or use the embedded toybox-depth")
+    assert message.endswith("or use the embedded photo-depth")
     assert "\n" not in message
 
 
@@ -101,7 +101,7 @@ def test_a_folder_that_is_not_there(name: str, offline: Path) -> None:
 
 @pytest.mark.parametrize("name", ["dpt", "not a repository"])
 def test_a_name_that_means_nothing(name: str) -> None:
-    with pytest.raises(ModelError, match=f"there is no depth estimator '{name}'; there are toybox-depth, dpt-hybrid"):
+    with pytest.raises(ModelError, match=f"there is no depth estimator '{name}'; there are toybox-depth, photo-depth"):
         load_depth_estimator(name)
 
 

@@ -19,8 +19,9 @@ from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ConfigError, ModelError, first_line
 from stereodiffusion.models.checkpoint.completeness import check_network, check_report
 from stereodiffusion.models.checkpoint.part import Part, check_numbers, read_part
-from stereodiffusion.models.estimators.estimator import MonocularDepth, Prediction, prediction_of
+from stereodiffusion.models.estimators.estimator import DepthEstimator, MonocularDepth, Prediction, prediction_of
 from stereodiffusion.models.estimators.locating import EMBEDDED, locate
+from stereodiffusion.models.estimators.spread import GLPNWithSpread, UnsureDepth
 from stereodiffusion.models.hub import DEFAULT, Hub
 from stereodiffusion.settings import Precision
 
@@ -35,12 +36,12 @@ def load_depth_estimator(
     dtype: torch.dtype | Precision = "float32",
     predicts: Prediction | None = None,
     hub: Hub = DEFAULT,
-) -> MonocularDepth:
+) -> DepthEstimator:
     """A depth estimator, ready to be called with pictures.
 
     Args:
-        name_or_path: `toybox-depth` (embedded), a name of `stereodiffusion models`, a repository of the hub
-            (`organisation/name`) or a folder in transformers' format.
+        name_or_path: `toybox-depth`, `photo-depth` or another name of `stereodiffusion models`, a repository of the hub
+            (`organisation/name`), or a folder in transformers' format.
         device: Where the network runs.
         dtype: In which precision; a dtype of torch or its name.
         predicts: What the network predicts, for families that are not known here. For the MiDaS family (DPT),
@@ -69,6 +70,9 @@ def load_depth_estimator(
             "or inverse depth; say so with predicts='depth' or predicts='inverse-depth'"
         )
     with _quiet():
+        if config.get("architectures") == [GLPNWithSpread.__name__]:
+            unsure = cast(GLPNWithSpread, _load_model(name, part, dtype, GLPNWithSpread))
+            return UnsureDepth(name=name, model=unsure.to(device))
         processor = _load_processor(name, folder)
         model = _load_model(name, part, dtype)
     return MonocularDepth(
@@ -102,7 +106,8 @@ def _load_processor(name: str, folder: Path) -> Any:
     return processor
 
 
-def _load_model(name: str, part: Part, dtype: torch.dtype) -> nn.Module:
+def _load_model(name: str, part: Part, dtype: torch.dtype, kind: Any = None) -> nn.Module:
+    """The network of a class, or of the one that transformers takes for its configuration."""
     from transformers import AutoConfig, AutoModelForDepthEstimation
 
     source: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -110,9 +115,11 @@ def _load_model(name: str, part: Part, dtype: torch.dtype) -> nn.Module:
         config = AutoConfig.from_pretrained(str(part.folder), **source)
         with init_empty_weights(include_buffers=True):
             check_network(
-                name, cast(nn.Module, AutoModelForDepthEstimation.from_config(config)).state_dict(), part.tensors
+                name,
+                cast(nn.Module, kind(config) if kind else AutoModelForDepthEstimation.from_config(config)).state_dict(),
+                part.tensors,
             )
-        loaded = AutoModelForDepthEstimation.from_pretrained(
+        loaded = (kind or AutoModelForDepthEstimation).from_pretrained(
             str(part.folder), dtype=dtype, use_safetensors=True, output_loading_info=True, **source
         )
     except ModelError:

@@ -9,9 +9,12 @@ from stereodiffusion.models.checkpoint.files import PICKLES, pickle_refused
 from stereodiffusion.models.hub import DEFAULT, Hub, fetch, split_revision
 
 EMBEDDED = "toybox-depth"
-"""The estimator that comes with the package."""
+"""The estimator of toys that comes with the package."""
 
-_ALTERNATIVE = f"use the embedded {EMBEDDED}"
+EMBEDDED_FOR_PHOTOGRAPHS = "photo-depth"
+"""The one of photographs."""
+
+_ALTERNATIVE = f"use the embedded {EMBEDDED_FOR_PHOTOGRAPHS}"
 _FILES = ["config.json", "preprocessor_config.json", "processor_config.json", "*.safetensors", "*.index.json"]
 
 
