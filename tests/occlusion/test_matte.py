@@ -191,3 +191,16 @@ def test_a_map_of_another_size_or_with_gaps_is_refused() -> None:
     gaps = Disparity.from_pixels(disparity.pixels, known=disparity.pixels > 5)
     with pytest.raises(GeometryError, match=r"use disparity\.filled"):
         split_at_borders(picture, gaps)
+
+
+@pytest.mark.parametrize("slope", [(0.9, 0.0), (0.0, 0.9), (0.6, 0.9)])
+def test_a_slope_is_one_surface_however_steep(slope: tuple[float, float]) -> None:
+    """Neighbours that lie no more than a column apart stay joined when they are moved, so nothing is a border."""
+    rows, columns = torch.meshgrid(torch.arange(24.0), torch.arange(32.0), indexing="ij")
+    disparity = Disparity.from_pixels(slope[0] * columns + slope[1] * rows)
+    picture = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
+    layers = split_at_borders(picture, disparity)
+    assert float(layers.opacity.max()) == 0
+    assert torch.equal(layers.behind, picture)
+    step = Disparity.from_pixels(disparity.pixels + 3 * (columns >= 16))
+    assert float(split_at_borders(picture, step).opacity.max()) > 0

@@ -14,7 +14,7 @@ from transformers import GLPNImageProcessorPil
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.models.backbones import StableDiffusion
-from stereodiffusion.models.estimators import MonocularDepth
+from stereodiffusion.models.estimators import MonocularDepth, load_depth_estimator
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.settings import Settings
 from stereodiffusion.settings.presets import preset
@@ -386,3 +386,10 @@ def test_sizes_far_beyond_the_models_own_are_announced_and_beyond_64_times_refus
         ConfigError, match=r"trained at 64x64 and draws up to 64 times as many pixels, got 512x520, 65 "
     ):
         first((512, 520))
+
+
+def test_a_map_without_borders_is_not_snapped_to_those_of_the_picture(photo: Tensor) -> None:
+    estimator = load_depth_estimator("photo-depth")
+    width = photo.shape[3]
+    found = estimate(estimator, photo, preset("best", "photo"))
+    assert torch.equal(found.pixels, Disparity.from_relative(estimator(photo), 0.08 * width).pixels)

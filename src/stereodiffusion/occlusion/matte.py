@@ -20,6 +20,7 @@ from stereodiffusion.occlusion.weighted import weighted_mean
 from stereodiffusion.types import Image, Map
 
 _JUMP_PX = 1.5  # what differs less is one surface
+_STEP_PX = 1.0  # and so is what differs less from cell to cell, however steep: moved, it stays in one piece
 _CONTRAST = 0.06  # surfaces whose colours are closer (Euclidean, sRGB in [0, 1]) tell nothing about a mixture
 _THIRD_COLOUR = 0.4  # of the distance between both colours; what lies farther off the line between them is a third
 _LEAST_THIRD_COLOUR = 0.1
@@ -59,7 +60,7 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
     check_dense(disparity, picture)
     pixels, everywhere = disparity.pixels, disparity.known
     near, far = _largest(pixels, radius), -_largest(-pixels, radius)
-    edge = near - far > _JUMP_PX
+    edge = (near - far > _JUMP_PX) & (_largest(_steps(pixels), radius) > _STEP_PX)
     at = edge.squeeze(1).nonzero(as_tuple=True)
     near_px, front, far_px, behind, found = _surfaces_beside(picture, pixels, edge, at, reach=radius + 1)
     at = tuple(index[found] for index in at)
@@ -193,6 +194,17 @@ def _put(field: Float[Tensor, "b c h w"], at: _Cells, values: Float[Tensor, "n c
     changed = field.movedim(1, -1).clone()
     changed[at] = values
     return changed.movedim(-1, 1).contiguous()
+
+
+def _steps(pixels: Map) -> Map:
+    """How much cells differ from the next one in their row or column, whichever is more, at both of the two."""
+    steps = torch.zeros_like(pixels)
+    for dim in (-1, -2):
+        step = pixels.diff(dim=dim).abs()
+        for start in (0, 1):
+            part = steps.narrow(dim, start, step.shape[dim])
+            torch.maximum(part, step, out=part)
+    return steps
 
 
 def _largest(field: Map, radius: int) -> Map:

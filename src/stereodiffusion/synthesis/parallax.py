@@ -30,7 +30,9 @@ def estimate(estimator: DepthEstimator, picture: Image, settings: Settings) -> D
     """The disparity of a picture as far as it can be told from the picture alone."""
     nearest_px = settings.parallax.max_disparity * picture.shape[3]
     disparity = Disparity.from_relative(estimator(picture), nearest_px)
-    return disparity if settings.map.refine == "off" else refined(disparity, picture, settings.map)
+    if settings.map.refine == "off" or not estimator.has_borders:
+        return disparity
+    return refined(disparity, picture, settings.map)
 
 
 def meant(raw: RawMap, kind: MapKind, given: MapFile, parallax: Parallax) -> Disparity:

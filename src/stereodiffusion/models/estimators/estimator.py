@@ -42,6 +42,11 @@ class DepthEstimator(Protocol):
         """The shortest side that a picture may have, in pixels."""
         ...
 
+    @property
+    def has_borders(self) -> bool:
+        """Whether its maps have borders of things, which may be moved to where the picture's are."""
+        ...
+
     def __call__(self, image: Image) -> Map:
         """Relative inverse depth at the picture's own size: finite, not negative, near is large, arbitrary scale."""
         ...
@@ -53,10 +58,13 @@ class MonocularDepth:
     Attributes:
         name: What the estimator is called in messages and metadata.
         predicts: What the network predicts; `"depth"` is inverted.
+        has_borders: Those that the network sees.
         most_pixels: Larger pictures are reduced to this many before the network sees them. For networks whose image
             processor has no size of its own (GLPN): they know things at the sizes they were trained with, and cost
             memory with the size of the picture.
     """
+
+    has_borders = True
 
     def __init__(
         self,

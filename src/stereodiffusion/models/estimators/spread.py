@@ -52,9 +52,11 @@ class UnsureDepth:
     Attributes:
         name: What the estimator is called in messages and metadata.
         least_side: Pictures of any size will do.
+        has_borders: It has none: moved to the edges in the picture, so coarse a map would cut through textures.
     """
 
     least_side = 1
+    has_borders = False
 
     def __init__(self, *, name: str, model: GLPNWithSpread) -> None:
         self.name = name
