@@ -47,7 +47,7 @@ def views(recording: Recording, *positions: float) -> list[View]:
     return list(ViewRun(views_beside(recording, positions), positions))
 
 
-def result(work: Generator[Progress, None, T]) -> T:
+def result(work: Generator[Progress | Note, None, T]) -> T:
     while True:
         try:
             next(work)

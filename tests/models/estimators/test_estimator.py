@@ -118,8 +118,10 @@ def test_too_small_for_the_network(folders: dict[str, Path]) -> None:
 def test_large_pictures_are_reduced_for_networks_without_a_size_of_their_own(
     folders: dict[str, Path], pictures: Tensor
 ) -> None:
-    assert load_depth_estimator(folders["dpt"]).most_pixels is None
-    assert load_depth_estimator(folders["glpn"]).most_pixels == 480 * 640
+    dpt, glpn = load_depth_estimator(folders["dpt"]), load_depth_estimator(folders["glpn"])
+    assert isinstance(dpt, MonocularDepth)
+    assert isinstance(glpn, MonocularDepth)
+    assert (dpt.most_pixels, glpn.most_pixels) == (None, 480 * 640)
     large = nn.functional.interpolate(pictures[:1], size=(960, 1280), mode="bicubic").clamp(0, 1)
     reduced = nn.functional.interpolate(large, size=(480, 640), mode="bicubic", antialias=True).clamp(0, 1)
     depth_m, _ = literal(folders["glpn"], reduced[0])

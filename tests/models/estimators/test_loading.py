@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError
 from stereodiffusion.models.cards import find_card
-from stereodiffusion.models.estimators import load_depth_estimator
+from stereodiffusion.models.estimators import MonocularDepth, load_depth_estimator
 from stereodiffusion.models.estimators.locating import locate
 
 
@@ -35,7 +35,9 @@ def copy(folders: dict[str, Path], tmp_path: Path) -> Path:
 
 def test_a_folder(folders: dict[str, Path]) -> None:
     assert load_depth_estimator(str(folders["dpt"])).name == "dpt"
-    assert load_depth_estimator(folders["dpt"]).predicts == "inverse-depth"
+    loaded = load_depth_estimator(folders["dpt"])
+    assert isinstance(loaded, MonocularDepth)
+    assert loaded.predicts == "inverse-depth"
 
 
 def test_a_precision_that_does_not_exist(folders: dict[str, Path]) -> None:

@@ -71,8 +71,8 @@ def load_depth_estimator(
         )
     with _quiet():
         if config.get("architectures") == [GLPNWithSpread.__name__]:
-            unsure = cast(GLPNWithSpread, _load_model(name, part, dtype, GLPNWithSpread))
-            return UnsureDepth(name=name, model=unsure.to(device))
+            unsure = _load_model(name, part, dtype, GLPNWithSpread).to(device)
+            return UnsureDepth(name=name, model=cast(GLPNWithSpread, unsure))
         processor = _load_processor(name, folder)
         model = _load_model(name, part, dtype)
     return MonocularDepth(

@@ -37,7 +37,7 @@ class GLPNWithSpread(GLPNForDepthEstimation):
     def halve(self) -> None:
         """Predict at half the size, twice as fast."""
         self.config.halved = True
-        self.decoder.final_upsample = nn.Identity()
+        self.decoder.add_module("final_upsample", nn.Identity())
 
     def predict(self, pictures: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h2 w2"], Float[Tensor, "b h2 w2"]]:
         """Relative inverse depth in (0, `max_depth`), and the logarithm of `b`; sides are multiples of 32."""
