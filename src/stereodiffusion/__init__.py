@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stereodiffusion.errors import StereoDiffusionError
     from stereodiffusion.geometry import Disparity, StereoRig
     from stereodiffusion.models.hub import Hub
+    from stereodiffusion.models.memory import Memory
     from stereodiffusion.pair import StereoPair
     from stereodiffusion.request import DepthRequest, Pair, PhotoRequest, TextRequest, Views
     from stereodiffusion.request.inputs import MapFile, PictureFile
@@ -32,6 +33,7 @@ _HOMES = {
     "Disparity": "stereodiffusion.geometry",
     "Hub": "stereodiffusion.models.hub",
     "MapFile": "stereodiffusion.request.inputs",
+    "Memory": "stereodiffusion.models.memory",
     "Pair": "stereodiffusion.request",
     "PhotoRequest": "stereodiffusion.request",
     "PictureFile": "stereodiffusion.request.inputs",
@@ -53,6 +55,7 @@ __all__ = [
     "Disparity",
     "Hub",
     "MapFile",
+    "Memory",
     "Pair",
     "PhotoRequest",
     "PictureFile",

@@ -37,7 +37,7 @@ def tiny_model(model: Path, estimator: Path) -> dict[str, tuple[str, ...]]:
         (["depth", "room.pfm", "a red ball", "--preset", "fast", "-f", "anaglyph", "-o", "one.jpg"], ["one.jpg"]),
         (["depth", "room.pfm", "a red ball", "--two-step", "-f", "mpo", "-o", "one.mpo"], ["one.mpo"]),
         (["photo", "cat.png", "--source", "right", "-f", "eyes", "-o", "one.png"], ["one-left.png", "one-right.png"]),
-        (["photo", "cat.png", "-f", "wiggle-gif", "-o", "one.gif"], ["one.gif"]),
+        (["photo", "cat.png", "-f", "wiggle-gif", "--offload", "model", "--tiles", "-o", "one.gif"], ["one.gif"]),
         (["text", "a red ball", "--views", "3", "-f", "quilt", "-o", "one.png"], ["one_qs1x3a1.png"]),
         (["photo", "cat.png", "--baselines", "-1,0,1", "-o", "one.png"], [f"one-0{number}.png" for number in range(3)]),
     ],
@@ -90,6 +90,10 @@ def test_another_file_than_it_was_is_refused(here: Path, run: Run, tiny_model: d
         (
             {"request": {"version": 1, "mode": "text", "prompt": "a"}, "machine": {"dtype": "x"}},
             "--dtype must be one of",
+        ),
+        (
+            {"request": {"version": 1, "mode": "text", "prompt": "a"}, "machine": {"offload": "x"}},
+            "offload must be one of off, model, sequential, got 'x'",
         ),
     ],
 )

@@ -16,6 +16,7 @@ from stereodiffusion.cli.fields import in_flags, merged, offered_by, parse_chang
 from stereodiffusion.cli.outputs import Files, settle_output, stem_of
 from stereodiffusion.errors import ConfigError, StereoDiffusionError
 from stereodiffusion.models.cards import AUTO
+from stereodiffusion.models.memory import PLENTY, Memory
 from stereodiffusion.request import VERSION, PhotoRequest, Request, files_of, prompts_of, request_from
 from stereodiffusion.request import with_digests as checked_files
 from stereodiffusion.settings import PrecisionChoice
@@ -32,11 +33,13 @@ class Machine:
     Attributes:
         device: Where networks run.
         dtype: In which precision.
+        memory: What is done if there is little of it.
         quiet: Whether nothing but errors is said.
     """
 
     device: str = "auto"
     dtype: str = "auto"
+    memory: Memory = PLENTY
     quiet: bool = False
 
     def __post_init__(self) -> None:
@@ -62,8 +65,9 @@ def command(kind: type[Request], summary: str) -> Callable[..., None]:
             typer.echo(json.dumps(request.plain(), indent=2))
             return
         files = Files.of(typed["formats"], typed["also"], request)
-        machine = Machine(device=typed["device"], dtype=typed["dtype"], quiet=typed["quiet"])
         try:
+            memory = Memory(offload=typed["offload"], tiles=typed["tiles"])
+            machine = Machine(device=typed["device"], dtype=typed["dtype"], memory=memory, quiet=typed["quiet"])
             deliver(request, files, typed["output"], machine)
         except StereoDiffusionError as refused:
             raise in_flags(refused, offered) from refused
@@ -98,6 +102,8 @@ def _running_parameters() -> list[Parameter]:
         _parameter("print_request", options.PrintRequest, False),
         _parameter("device", options.Device, "auto"),
         _parameter("dtype", options.Dtype, "auto"),
+        _parameter("offload", options.OffloadParts, "off"),
+        _parameter("tiles", options.Tiles, False),
         _parameter("quiet", options.Quiet, False),
         _parameter("debug", options.Debug, False),
     ]
@@ -176,7 +182,8 @@ def _prepare(request: Request, machine: Machine) -> "StereoDiffusion":
     from stereodiffusion.synthesis import load
 
     device, dtype = usable_device(machine.device), cast(PrecisionChoice, machine.dtype)
-    return load(request.model, device=device, dtype=dtype, depth_estimator=getattr(request, "estimator", AUTO))
+    estimator = getattr(request, "estimator", AUTO)
+    return load(request.model, device=device, dtype=dtype, depth_estimator=estimator, memory=machine.memory)
 
 
 def _written(display: "Display", run: "Run | ViewRun", target: Path, files: Files) -> Sequence[Path]:

@@ -113,6 +113,22 @@ Dtype: TypeAlias = Annotated[
         help=f"Precision: {', '.join(DTYPES)}; auto is the fastest that the device is good at.",
     ),
 ]
+OffloadParts: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--offload",
+        metavar="off|model|sequential",
+        rich_help_panel=_RUNNING,
+        help="For a graphics card with little memory: model keeps one part of the model there at a time, sequential "
+        "one layer, which is several times slower.",
+    ),
+]
+Tiles: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--tiles", rich_help_panel=_RUNNING, help="For the same: let the autoencoder work on large pictures in tiles."
+    ),
+]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", rich_help_panel=_RUNNING, help="No progress and no notes, errors only.")
 ]

@@ -11,6 +11,7 @@ from stereodiffusion.cli.fields import merged, parse_changes
 from stereodiffusion.cli.generate import Machine, deliver
 from stereodiffusion.cli.outputs import Files
 from stereodiffusion.errors import FormatError
+from stereodiffusion.models.memory import Memory
 from stereodiffusion.request import Request, request_from
 
 
@@ -49,6 +50,7 @@ def redo(
     running = Machine(
         device=device or str(machine.get("device", "auto")),
         dtype=dtype or str(machine.get("dtype", "auto")),
+        memory=Memory(offload=machine.get("offload", "off"), tiles=machine.get("tiles") is True),
         quiet=quiet,
     )
     made_as = str(recorded.get("format", "sbs"))

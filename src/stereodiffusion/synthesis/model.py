@@ -2,11 +2,11 @@
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from stereodiffusion import __version__
 from stereodiffusion.diffusion.backbone import Backbone
@@ -16,6 +16,7 @@ from stereodiffusion.models.cards import AUTO, find_card
 from stereodiffusion.models.estimators import DepthEstimator, load_depth_estimator
 from stereodiffusion.models.estimators.choosing import choose
 from stereodiffusion.models.hub import DEFAULT, Hub
+from stereodiffusion.models.memory import PLENTY, Memory
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.request import (
     DepthRequest,
@@ -68,8 +69,9 @@ class StereoDiffusion:
         dtype: PrecisionChoice = "auto",
         depth_estimator: str | Path = AUTO,
         hub: Hub = DEFAULT,
+        memory: Memory = PLENTY,
     ) -> None:
-        self._model, self._hub = model, hub
+        self._model, self._hub, self._memory = model, hub, memory
         self._dtype: PrecisionChoice = dtype
         self._estimator_asked = depth_estimator
         self._estimators: dict[str, DepthEstimator] = {}
@@ -90,7 +92,8 @@ class StereoDiffusion:
     def _load(self, *, depth: bool) -> Backbone:
         from stereodiffusion.models.backbones import load_backbone  # diffusers takes seconds to import
 
-        return load_backbone(self._model, device=self._device, dtype=self._dtype, depth=depth, hub=self._hub)
+        where: dict[str, Any] = {"device": self._device, "dtype": self._dtype, "memory": self._memory}
+        return load_backbone(self._model, depth=depth, hub=self._hub, **where)
 
     def _estimator(self, name: str) -> DepthEstimator:
         """A monocular depth estimator, loaded on first use."""
@@ -270,6 +273,7 @@ class StereoDiffusion:
         machine = {
             "device": str(backbone.device),
             "dtype": str(backbone.dtype).removeprefix("torch."),
+            **{name: value for name, value in asdict(self._memory).items() if value != getattr(PLENTY, name)},
             "python": platform.python_version(),
             **{name: _version_of(name) for name in ("torch", "diffusers", "transformers")},
             "revisions": _revisions(self.name, getattr(request, "estimator", AUTO)),
@@ -284,6 +288,7 @@ def load(
     dtype: PrecisionChoice = "auto",
     depth_estimator: str | Path = AUTO,
     hub: Hub = DEFAULT,
+    memory: Memory = PLENTY,
 ) -> StereoDiffusion:
     """A model ready to make stereo pairs.
 
@@ -297,13 +302,14 @@ def load(
         depth_estimator: The name of a card, a hub id or a folder; `auto` is `toybox-depth` for what `toybox` draws,
             and for all other pictures the best that is to be had, see `stereodiffusion.models.estimators.choosing`.
         hub: Which revision and variant of a model of the hub, and how it is fetched, as in diffusers.
+        memory: What is done for a device with little memory, such as `Memory(offload="model", tiles=True)`.
 
     Raises:
         ModelError: If it can be seen at once that the model cannot be loaded; what has to be fetched or read for that
             is found on first use, and parts that a mode does not need are not looked for.
         ConfigError: If there is no such device or precision here.
     """
-    return StereoDiffusion(model, device=device, dtype=dtype, depth_estimator=depth_estimator, hub=hub)
+    return StereoDiffusion(model, device=device, dtype=dtype, depth_estimator=depth_estimator, hub=hub, memory=memory)
 
 
 def _any_size(height: int, width: int) -> None:

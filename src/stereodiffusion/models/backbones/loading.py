@@ -4,7 +4,7 @@ Only safetensors are read: a pickle can run code while it is loaded. Of a model 
 are loaded; a safety checker or a depth estimator beside them stays where it is.
 """
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from stereodiffusion.errors import ModelError, StereoDiffusionError, first_line
 from stereodiffusion.models.backbones.families import family_of
 from stereodiffusion.models.backbones.locating import locate, variant_of
 from stereodiffusion.models.backbones.networks import load_network
+from stereodiffusion.models.backbones.offloading import place
 from stereodiffusion.models.backbones.precision import Formats, formats_for
 from stereodiffusion.models.backbones.quiet import quiet
 from stereodiffusion.models.backbones.schedulers import load_scheduler
@@ -28,6 +29,7 @@ from stereodiffusion.models.backbones.single_file import load_single_file
 from stereodiffusion.models.backbones.streamlining import streamline
 from stereodiffusion.models.backbones.words import load_tokenizer
 from stereodiffusion.models.hub import DEFAULT, Hub
+from stereodiffusion.models.memory import PLENTY, Memory
 from stereodiffusion.models.origin import EMBEDDED, EXPECTED, index_of, parts_of
 from stereodiffusion.settings import PrecisionChoice
 
@@ -42,6 +44,7 @@ def load_backbone(
     dtype: PrecisionChoice | torch.dtype = "float32",
     depth: bool = False,
     hub: Hub = DEFAULT,
+    memory: Memory = PLENTY,
 ) -> StableDiffusion:
     """A diffusion model, ready to be used.
 
@@ -55,6 +58,7 @@ def load_backbone(
             for the processor the network is streamlined.
         depth: Whether it must take a depth map. A folder may hold a sibling of the network that does, `unet_depth`.
         hub: Which of a model's revisions and variants, and how it is fetched.
+        memory: What is done for a device with little memory; a pipeline keeps its own ways.
 
     Raises:
         ModelUnavailableError: If the model is not on disk and cannot be fetched.
@@ -66,7 +70,9 @@ def load_backbone(
     if isinstance(model, str | Path):
         name, path = locate(model, hub)
         with quiet(), as_model_errors(name):
-            backbone = _load(name, path, formats, device, depth=depth, variant=hub.variant)
+            parts = _parts(path, formats, depth=depth, variant=hub.variant)
+            backbone = family_of(parts)(**parts, name=name, vocabulary=_vocabulary(name))
+            _settle(parts, formats, device, memory)
             _try_out(backbone)
     else:
         backbone = family_of(model.components).from_pipeline(model)
@@ -75,22 +81,25 @@ def load_backbone(
     return backbone
 
 
-def _load(
-    name: str, path: Path, formats: Formats, device: torch.device | str, *, depth: bool, variant: str | None
-) -> StableDiffusion:
-    parts = (
+def _parts(path: Path, formats: Formats, *, depth: bool, variant: str | None) -> dict[str, Any]:
+    """The parts of a model in a folder or a file."""
+    return (
         _load_folder(path, formats, depth=depth, variant=variant) if path.is_dir() else load_single_file(path, formats)
     )
-    backbone = family_of(parts)(**parts, name=name, vocabulary=_vocabulary(name))
-    for part in parts.values():
-        if isinstance(part, nn.Module):
-            part.requires_grad_(False).eval().to(device)
+
+
+def _settle(parts: Mapping[str, Any], formats: Formats, device: torch.device | str, memory: Memory) -> None:
+    """Bring networks to the device, in the layout in which they are fastest there."""
+    networks = [part.requires_grad_(False).eval() for part in parts.values() if isinstance(part, nn.Module)]
     for part, dtype in (("unet", formats.network), ("vae", formats.autoencoder)):
         if dtype != torch.float32:  # there it gains nothing by itself
             parts[part].to(memory_format=torch.channels_last)
-    if torch.device(device).type == "cpu":
+    if torch.device(device).type == "cpu" and memory.offload == "off":
         streamline(parts["unet"])
-    return backbone
+    if memory.tiles:
+        parts["vae"].enable_tiling()
+        parts["vae"].enable_slicing()
+    place(networks, device, memory.offload)
 
 
 def _load_folder(folder: Path, formats: Formats, *, depth: bool, variant: str | None) -> dict[str, Any]:
