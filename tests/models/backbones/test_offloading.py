@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from stereodiffusion.datasets.scenes import render, sample_scene
 from stereodiffusion.errors import ConfigError
-from stereodiffusion.models.backbones import load_backbone
+from stereodiffusion.models.backbones import StableDiffusion, load_backbone
 from stereodiffusion.models.backbones.offloading import place
 from stereodiffusion.models.memory import Memory
 from stereodiffusion.synthesis import load
@@ -75,7 +75,9 @@ def test_offloaded_models_make_the_same_pictures(folder: Path, offload: Any) -> 
     assert machine["offload"] == offload
     assert "tiles" not in machine
     if offload == "sequential":
-        weights = sparing.backbone.unet.parameters()
+        backbone = sparing.backbone
+        assert isinstance(backbone, StableDiffusion)
+        weights = backbone.unet.parameters()
         assert {parameter.device.type for parameter in weights} == {"meta"}  # nothing rests on the device
 
 

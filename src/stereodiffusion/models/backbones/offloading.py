@@ -28,7 +28,7 @@ def place(parts: Sequence[nn.Module], device: torch.device | str, offload: Offlo
             part.to(where)
         elif offload == "sequential":
             # Parameters that stand in a part itself, beside its layers, must come along as buffers do.
-            cpu_offload(part, where, offload_buffers=len(part._parameters) > 0)
+            cpu_offload(part, where, offload_buffers=any(True for _ in part.parameters(recurse=False)))
         else:
             add_hook_to_module(part, cast(Any, _Alone(where, parts)))
 
