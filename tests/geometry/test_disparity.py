@@ -175,3 +175,14 @@ def test_a_map_introduces_itself() -> None:
     pixels = torch.tensor([[1.5, 0, 30, 4]])
     assert repr(Disparity.from_pixels(pixels, known=pixels > 0)) == "Disparity(1 x 1 x 4, 1.5..30 px, 75% known)"
     assert "nothing known" in repr(Disparity.from_pixels(pixels, known=pixels > 99))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_relief_may_span_more_than_a_number_can_hold(dtype: torch.dtype) -> None:
+    largest = torch.finfo(dtype).max
+    ends = torch.tensor([-largest, 0.0, largest, largest / 2], dtype=dtype).reshape(1, 1, 2, 2)
+    found = Disparity.from_relative(ends, nearest_px=8.0).pixels.flatten()
+    torch.testing.assert_close(found, torch.tensor([0.0, 4.0, 8.0, 6.0], dtype=dtype))
+    smallest = torch.finfo(dtype).smallest_normal
+    small = torch.tensor([0.0, smallest, 2 * smallest, smallest], dtype=dtype).reshape(1, 1, 2, 2)
+    assert Disparity.from_relative(small, nearest_px=8.0).pixels.flatten().tolist() == [0, 4, 8, 4]

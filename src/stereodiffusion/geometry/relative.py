@@ -12,5 +12,7 @@ def unit_range(values: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"])
     """
     low = torch.where(known, values, torch.inf).amin(dim=(1, 2, 3), keepdim=True)
     high = torch.where(known, values, -torch.inf).amax(dim=(1, 2, 3), keepdim=True)
-    span = high - low
-    return torch.where(known & (span > 0), (values - low) / span, 0.0)
+    # The range may be more than a float can hold where both of its ends are not.
+    part = torch.where((high - low).isinf() & low.isfinite(), 0.5, 1.0).to(values.dtype)
+    span = high * part - low * part
+    return torch.where(known & (span > 0), (values * part - low * part) / span, 0.0)
