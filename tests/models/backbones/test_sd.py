@@ -334,3 +334,11 @@ def test_a_network_with_guidance_built_in_is_told_its_scale() -> None:
     assert (seen[0] - seen[1]).abs().max() > 1e-4
     with pytest.raises(ModelError, match="expected an embedding with its scale"):
         backbone.predict(x_t, 500, embedding)
+
+
+@pytest.mark.parametrize("words", [5, "a red ball", [1, 2]])
+def test_words_of_a_tokenizer_that_are_no_list_of_words_are_refused(words: Any) -> None:
+    pipe = tiny.pipeline()
+    pipe.tokenizer.init_kwargs["words"] = words
+    with pytest.raises(ModelError, match="expected the words of its tokenizer as a list, got "):
+        StableDiffusion.from_pipeline(pipe, name="tiny")

@@ -1,5 +1,6 @@
 """The second head of a GLPN: what it adds, and that the first is what transformers loads."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tests.models.estimators.conftest import glpn_with_spread
 from torch import Tensor, nn
 from transformers import AutoModelForDepthEstimation
 
+from stereodiffusion.errors import ModelError
 from stereodiffusion.models.estimators import load_depth_estimator
 from stereodiffusion.models.estimators.spread import GLPNWithSpread, UnsureDepth, layout
 
@@ -79,3 +81,20 @@ def test_pictures_of_any_size_will_do(size: tuple[int, int]) -> None:
     assert found.shape == (1, 1, *size)
     assert bool(found.isfinite().all())
     assert float(found.min()) >= 0
+
+
+def test_settings_that_do_not_fit_one_another_are_one_line(tmp_path: Path) -> None:
+    glpn_with_spread().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"strides": [1, 1, 1, 1], "patch_sizes": [7, 3, 3, 3]}))
+    with pytest.raises(ModelError) as caught:
+        load_depth_estimator(tmp_path)(torch.rand(1, 3, 64, 96))
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    network = glpn_with_spread()
+    nn.init.constant_(network.spread.weight, torch.nan)
+    network.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"not finite in torch\.float32"):
+        load_depth_estimator(tmp_path)(torch.rand(1, 3, 64, 96))

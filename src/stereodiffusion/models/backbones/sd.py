@@ -86,7 +86,7 @@ class StableDiffusion:
         self.tokenizer = tokenizer
         self._name = name
         self._check_settings()
-        self._vocabulary: Collection[str] | None = vocabulary or tokenizer.init_kwargs.get("words")
+        self._vocabulary: Collection[str] | None = vocabulary or _words_of(tokenizer, name)
         self._rewrite_prompt = rewrite_prompt
         self._prediction: Prediction = _prediction_of(scheduler, name)
         self._alphas = _alphas_of(scheduler, name)
@@ -342,6 +342,14 @@ def guidance_embedding(guidance: float, channels: int) -> Float[Tensor, "channel
     frequencies = torch.exp(-log(10000.0) / (half - 1) * torch.arange(half))
     angles = 1000.0 * (guidance - 1) * frequencies
     return torch.cat([angles.sin(), angles.cos()])
+
+
+def _words_of(tokenizer: CLIPTokenizer, name: str) -> list[str] | None:
+    """The words that the tokenizer's settings say it knows; None if they say nothing."""
+    words = tokenizer.init_kwargs.get("words")
+    if words is None or (isinstance(words, list) and all(isinstance(word, str) for word in words)):
+        return words
+    raise ModelError(f"{name}: expected the words of its tokenizer as a list, got {words!r:.60}")
 
 
 def _prediction_of(scheduler: Any, name: str) -> Prediction:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import GLPNConfig, GLPNForDepthEstimation
 
+from stereodiffusion.errors import ModelError, first_line
 from stereodiffusion.geometry.accept import check_picture
 from stereodiffusion.types import Image, Map
 
@@ -67,6 +68,7 @@ class UnsureDepth:
 
         Raises:
             GeometryError: If `image` is not a batch of RGB pictures.
+            ModelError: If the network fails, or predicts something that is not a number.
         """
         check_picture(image, name="image")
         inverse, confidence = self.estimate(image)
@@ -83,8 +85,13 @@ class UnsureDepth:
         parameter = next(self._model.parameters())
         small = nn.functional.interpolate(image.float(), size=_size_for(image), mode="area")
         small = small.to(parameter.device, parameter.dtype)
-        there, back = self._model.predict(small), self._model.predict(small.flip(-1))
+        try:
+            there, back = self._model.predict(small), self._model.predict(small.flip(-1))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:  # its settings do not fit one another
+            raise ModelError(f"{self.name} fails on a picture: {first_line(error)}") from error
         inverse, spread = ((one + other.flip(-1)).float() / 2 for one, other in zip(there, back, strict=True))
+        if not bool((inverse.isfinite() & spread.isfinite()).all()):
+            raise ModelError(f"{self.name} predicted values that are not finite in {parameter.dtype}; try float32")
         return inverse, 1 / (1 + spread.exp())
 
 
