@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -12,6 +11,7 @@ from stereodiffusion import __version__
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.models.alone import LOADING
 from stereodiffusion.models.cards import AUTO, find_card
 from stereodiffusion.models.estimators import DepthEstimator, load_depth_estimator
 from stereodiffusion.models.estimators.choosing import choose
@@ -75,32 +75,37 @@ class StereoDiffusion:
         self._dtype: PrecisionChoice = dtype
         self._estimator_asked = depth_estimator
         self._estimators: dict[str, DepthEstimator] = {}
+        self._backbones: dict[bool, Backbone] = {}
         self._device = device or device_of(model)
         check_request(model, depth_estimator, device=self._device, dtype=dtype, hub=hub)
         self.name = str(model) if isinstance(model, str | Path) else pipeline_name(_origin_of(model))
 
-    @cached_property
+    @property
     def backbone(self) -> Backbone:
         """The text-conditioned model."""
-        return self._load(depth=False)
+        return self._loaded(depth=False)
 
-    @cached_property
+    @property
     def depth_backbone(self) -> Backbone:
         """The depth-conditioned model: a sibling of its own for `toybox`, the model itself for SD2-depth."""
-        return self._load(depth=True)
+        return self._loaded(depth=True)
 
-    def _load(self, *, depth: bool) -> Backbone:
+    def _loaded(self, *, depth: bool) -> Backbone:
         from stereodiffusion.models.backbones import load_backbone  # diffusers takes seconds to import
 
-        where: dict[str, Any] = {"device": self._device, "dtype": self._dtype, "memory": self._memory}
-        return load_backbone(self._model, depth=depth, hub=self._hub, **where)
+        with LOADING:  # a second thread waits for the first one's
+            if depth not in self._backbones:
+                where: dict[str, Any] = {"device": self._device, "dtype": self._dtype, "memory": self._memory}
+                self._backbones[depth] = load_backbone(self._model, depth=depth, hub=self._hub, **where)
+            return self._backbones[depth]
 
     def _estimator(self, name: str) -> DepthEstimator:
         """A monocular depth estimator, loaded on first use."""
-        if name not in self._estimators:
-            hub = self._hub.for_another
-            self._estimators[name] = load_depth_estimator(name, device=self._device, dtype="float32", hub=hub)
-        return self._estimators[name]
+        with LOADING:
+            if name not in self._estimators:
+                hub = self._hub.for_another
+                self._estimators[name] = load_depth_estimator(name, device=self._device, dtype="float32", hub=hub)
+            return self._estimators[name]
 
     def run(self, request: Request, *, check_size: CheckSize | None = None) -> Run | ViewRun:
         """Make what a request says.

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 from typing import Any, TypeVar, cast
 
@@ -12,6 +14,9 @@ from tests import tiny
 from torch import Tensor
 
 from stereodiffusion.models.backbones import StableDiffusion, StableDiffusionXL
+from stereodiffusion.request import TextRequest
+from stereodiffusion.synthesis import Run, load
+from stereodiffusion.synthesis import StereoDiffusion as Model
 
 T = TypeVar("T")
 
@@ -139,3 +144,20 @@ def test_prompts_are_read_as_if_alone() -> None:
 
     for found, expected in zip(together(*map(reading, prompts)), alone, strict=True):
         assert all(torch.equal(tokens, expected) for tokens in found)
+
+
+def test_first_calls_from_two_threads_load_once_and_leave_the_process_as_it_was(tmp_path: Path) -> None:
+    folder = tiny.save(tmp_path / "tiny")
+    request = TextRequest(
+        model=str(folder), prompt="a red ball", estimator="toybox-depth", changes={"sampling.steps": 2}
+    )
+
+    def first(model: Model) -> Tensor:
+        return cast(Run, model.run(request)).result.right
+
+    expected = first(load(folder))
+    shared = load(folder)
+    for models in ([shared, shared], [load(folder), load(folder)], [load(folder), load(folder)]):
+        for picture in together(*(partial(first, model) for model in models)):
+            assert torch.equal(picture, expected)
+    assert torch.get_default_dtype() == torch.float32

@@ -83,10 +83,11 @@ def test_pictures_of_any_size_will_do(size: tuple[int, int]) -> None:
     assert float(found.min()) >= 0
 
 
-def test_settings_that_do_not_fit_one_another_are_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes", [{"strides": [1, 1, 1, 1], "patch_sizes": [7, 3, 3, 3]}, {"head_in_index": 0}])
+def test_settings_that_do_not_fit_one_another_are_one_line(changes: dict[str, object], tmp_path: Path) -> None:
     glpn_with_spread().save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"strides": [1, 1, 1, 1], "patch_sizes": [7, 3, 3, 3]}))
+    (tmp_path / "config.json").write_text(json.dumps(config | changes))
     with pytest.raises(ModelError) as caught:
         load_depth_estimator(tmp_path)(torch.rand(1, 3, 64, 96))
     assert "\n" not in str(caught.value)

@@ -17,6 +17,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ModelError, StereoDiffusionError, first_line
+from stereodiffusion.models.alone import LOADING
 from stereodiffusion.models.backbones.families import family_of
 from stereodiffusion.models.backbones.locating import locate, variant_of
 from stereodiffusion.models.backbones.networks import load_network
@@ -69,7 +70,7 @@ def load_backbone(
     formats = formats_for(dtype, device)
     if isinstance(model, str | Path):
         name, path = locate(model, hub)
-        with quiet(), as_model_errors(name):
+        with LOADING, quiet(), as_model_errors(name):
             parts = _parts(path, formats, depth=depth, variant=hub.variant)
             backbone = family_of(parts)(**parts, name=name, vocabulary=_vocabulary(name))
             _settle(parts, formats, device, memory)

@@ -17,6 +17,7 @@ from torch import nn
 
 from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ConfigError, ModelError, first_line
+from stereodiffusion.models.alone import LOADING
 from stereodiffusion.models.checkpoint.completeness import check_network, check_report
 from stereodiffusion.models.checkpoint.part import Part, check_numbers, read_part
 from stereodiffusion.models.estimators.estimator import DepthEstimator, MonocularDepth, Prediction, prediction_of
@@ -69,7 +70,7 @@ def load_depth_estimator(
             f"{name} is of the family {config.get('model_type')!r}, of which it is not known whether it predicts depth "
             "or inverse depth; say so with predicts='depth' or predicts='inverse-depth'"
         )
-    with _quiet():
+    with LOADING, _quiet():
         if config.get("architectures") == [GLPNWithSpread.__name__]:
             unsure = _load_model(name, part, dtype, GLPNWithSpread).to(device)
             return UnsureDepth(name=name, model=cast(GLPNWithSpread, unsure))
@@ -114,11 +115,8 @@ def _load_model(name: str, part: Part, dtype: torch.dtype, kind: Any = None) -> 
     try:
         config = AutoConfig.from_pretrained(str(part.folder), **source)
         with init_empty_weights(include_buffers=True):
-            check_network(
-                name,
-                cast(nn.Module, kind(config) if kind else AutoModelForDepthEstimation.from_config(config)).state_dict(),
-                part.tensors,
-            )
+            empty = kind(config) if kind else AutoModelForDepthEstimation.from_config(config, dtype=dtype)
+            check_network(name, cast(nn.Module, empty).state_dict(), part.tensors)
         loaded = (kind or AutoModelForDepthEstimation).from_pretrained(
             str(part.folder), dtype=dtype, use_safetensors=True, output_loading_info=True, **source
         )

@@ -90,6 +90,8 @@ class UnsureDepth:
         except (RuntimeError, ValueError, TypeError, IndexError) as error:  # its settings do not fit one another
             raise ModelError(f"{self.name} fails on a picture: {first_line(error)}") from error
         inverse, spread = ((one + other.flip(-1)).float() / 2 for one, other in zip(there, back, strict=True))
+        if inverse.shape != spread.shape:
+            raise ModelError(f"{self.name}: expected depth and spread of one size, its settings make them of two")
         if not bool((inverse.isfinite() & spread.isfinite()).all()):
             raise ModelError(f"{self.name} predicted values that are not finite in {parameter.dtype}; try float32")
         return inverse, 1 / (1 + spread.exp())
