@@ -20,7 +20,7 @@ def files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **named: object) -> None:
         raise AssertionError(f"a model was asked for: {named}")
 
-    monkeypatch.setattr("stereodiffusion.synthesis.model.StereoDiffusion._load", refuse)
+    monkeypatch.setattr("stereodiffusion.synthesis.model.StereoDiffusion._loaded", refuse)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,6 @@ def test_an_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stereodiffusion.synthesis.model.StereoDiffusion._load", interrupt)
+    monkeypatch.setattr("stereodiffusion.synthesis.model.StereoDiffusion._loaded", interrupt)
     result = run("text", "a ball")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "stereodiffusion: interrupted\n")
