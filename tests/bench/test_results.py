@@ -117,6 +117,7 @@ def test_a_place_that_cannot_hold_results(tmp_path: Path) -> None:
             ROW.to_json().replace('"seconds": 0.25', '"seconds": "long"').encode(),
             "line 1 is no row: expected the fields",
         ),
+        (b"[1]", "expected the fields of a row, got list"),
     ],
 )
 def test_hostile_rows_get_one_line(tmp_path: Path, line: bytes, message: str) -> None:

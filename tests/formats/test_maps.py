@@ -279,10 +279,15 @@ def test_a_converged_map_may_be_negative() -> None:
         (raw(1), {"kind": "disparity-px", "scale": float("nan")}, ConfigError, "positive"),
         (raw(float("nan"), 1), {"kind": "disparity-px", "unknown": "none"}, FormatError, "1 values are NaN"),
         (raw(float("nan")), {"kind": "disparity-px"}, FormatError, "not one of 1 values is known"),
-        (raw(0, 1), {"kind": "depth-m", "rig": RIG}, FormatError, "if 0 marks the unknown, say zero"),
+        (raw(0, 1), {"kind": "depth-m", "rig": RIG}, FormatError, "if 0 marks the unknown: --map-unknown zero"),
         (raw(-1, 1), {"kind": "depth-m", "rig": RIG}, GeometryError, "not positive"),
         (raw(-1, -2), {"kind": "disparity-px"}, GeometryError, "sign turned round"),
-        (raw(-9999, 1), {"kind": "disparity-px"}, GeometryError, "-9999 px, exceeds the width, 2 px: .* say negative"),
+        (
+            raw(-9999, 1),
+            {"kind": "disparity-px"},
+            GeometryError,
+            "-9999 px, exceeds the width, 2 px: .* --map-unknown negative",
+        ),
         (raw(30, 512), {"kind": "disparity-px"}, GeometryError, "512 px, exceeds the width, 2 px: is scale right"),
     ],
 )

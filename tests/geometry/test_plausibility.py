@@ -54,8 +54,14 @@ WRONG = {
     "holes of a matcher at -1": (at(holes(), -1.0, relief()), "does it stand for unknown"),
     "zeros for holes, nearest": (near_is_dark(at(holes(), 0.0, in_metres())), "does it stand for unknown"),
     "a sky at 1e10": (near_is_dark(at(sky, 1e10, in_metres())), "80% of the map lies within 1% of its range"),
-    "a stray nearest cell in metres": (by_depth(at(one_cell, 1e-3, in_metres())), "the nearest 2% of the map or less"),
-    "a stray farthest cell": (near_is_dark(at(one_cell, 1e4, in_metres())), "the farthest 2% of the map or less"),
+    "a stray nearest cell in metres": (
+        by_depth(at(one_cell, 1e-3, in_metres())),
+        "all but the nearest 2% of the map or less",
+    ),
+    "a stray farthest cell": (
+        near_is_dark(at(one_cell, 1e4, in_metres())),
+        "all but the farthest 2% of the map or less",
+    ),
     "all white": (Disparity.from_relative(torch.ones(HEIGHT, WIDTH), 9.0).pixels[0, 0], "both eyes see the same"),
     "a wall": (torch.full((HEIGHT, WIDTH), 3.0), "one depth (3 px)"),
 }

@@ -88,6 +88,29 @@ def test_what_is_assumed_is_said(maps: Path) -> None:
     assert len(notes) == 1
 
 
+@pytest.mark.parametrize("hole", ["scattered", "in one piece"])
+def test_zeros_amid_a_map_whose_nearest_would_be_zero_are_asked_about(hole: str, tmp_path: Path) -> None:
+    """Depth cameras mark with 0 what they do not see. A surface that ends in 0 comes near to it by and by."""
+    whole = np.maximum(np.linspace(250, -20, 60), 0)[:, None] * np.ones(80)
+    holed = whole[:55].copy()
+    if hole == "scattered":
+        holed[np.random.default_rng(0).random(holed.shape) < 0.02] = 0
+    else:
+        holed[5:30, 20:50] = 0
+
+    def said(values: np.ndarray, **more: Any) -> list[str]:
+        Image.fromarray(values.astype(np.uint8)).save(tmp_path / "depth.png")
+        map_ = MapFile(path=str(tmp_path / "depth.png"), kind="near-is-dark", **more)
+        notes: list[str] = []
+        disparity_of(PhotoRequest(photo=PictureFile(path="cat.png"), map=map_), notes)
+        return notes
+
+    (line,) = said(holed)
+    assert f"{(holed.astype(np.uint8) == 0).mean():.1%} of the values are 0" in line
+    assert "(--map-unknown zero)" in line
+    assert said(holed, unknown="zero") == said(holed, unknown="none") == said(whole) == []
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [

@@ -108,6 +108,8 @@ class Row:
         """
         try:
             fields = cast(dict[str, Any], json.loads(line))
+            if not isinstance(fields, dict):
+                raise ValueError(f"expected the fields of a row, got {type(fields).__name__}")
             job = Job(**{name: fields.pop(name) for name in Job.__dataclass_fields__})
             for name in ("metrics", "facts"):
                 fields[name] = {key: math.nan if value is None else value for key, value in fields[name].items()}

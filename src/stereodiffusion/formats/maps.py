@@ -266,8 +266,8 @@ def _known(raw: RawMap, kind: MapKind, unknown: Unknown) -> Bool[Tensor, "h w"]:
             meaningless = raw.values.isnan() if kind == "depth-m" else ~finite
             if bool(meaningless.any()):
                 raise FormatError(
-                    f"{raw.name}: {int(meaningless.sum())} values are NaN or infinite; if they mark the unknown, "
-                    "say nonfinite"
+                    f"{raw.name}: {int(meaningless.sum())} values are NaN or infinite; if they mark the unknown: "
+                    "--map-unknown nonfinite"
                 )
         case float() | int():
             known = finite & (raw.values != torch.tensor(unknown, dtype=raw.values.dtype))
@@ -276,7 +276,7 @@ def _known(raw: RawMap, kind: MapKind, unknown: Unknown) -> Bool[Tensor, "h w"]:
                 f"{raw.name}: expected unknown out of {', '.join(get_args(UnknownName))}, or a number, got {unknown!r}"
             )
     if kind == "depth-m" and bool((known & (raw.values == 0)).any()):
-        raise FormatError(f"{raw.name}: a depth of 0 m is impossible; if 0 marks the unknown, say zero")
+        raise FormatError(f"{raw.name}: a depth of 0 m is impossible; if 0 marks the unknown: --map-unknown zero")
     if not bool(known.any()):
         raise FormatError(f"{raw.name}: not one of {known.numel()} values is known")
     return known
@@ -315,8 +315,8 @@ def _from_pixels(values: Float[Tensor, "h w"], known: Bool[Tensor, "h w"]) -> Di
         raise GeometryError("all disparities are negative: is the sign turned round? (x_R = x_L - d)")
     if smallest < -width:
         raise GeometryError(
-            f"the smallest disparity, {smallest:g} px, exceeds the width, {width} px: if it marks the unknown, say "
-            f"negative or {smallest:g}"
+            f"the smallest disparity, {smallest:g} px, exceeds the width, {width} px: if it marks the unknown: "
+            f"--map-unknown negative or {smallest:g}"
         )
     return Disparity(pixels=torch.where(known, values, 0.0)[None, None], known=known[None, None])
 

@@ -8,7 +8,7 @@ the map alone, so it is said and not refused.
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from stereodiffusion.geometry.disparity import Disparity, check_disparity
@@ -41,6 +41,13 @@ which measured maps have some, more are a surface."""
 STAND_IN_GAP: Final = 0.1
 """Of the range of all others, that such a value is apart from them at least."""
 
+DECLARED_BY: Final = "--map-unknown"
+"""The option that says which values of a map stand for unknown."""
+
+CUT_OUT_JUMP: Final = 0.05
+"""Of the range of all others, between a cell and its neighbour: half of a hole's border has more. A surface that ends
+in the extreme value comes near to it gradually."""
+
 
 def implausibilities(disparity: Disparity) -> list[str]:
     """What looks wrong, one line each; nothing for maps as they are measured, estimated or drawn.
@@ -58,6 +65,26 @@ def implausibilities(disparity: Disparity) -> list[str]:
         for kind, line in _of_one(pixels[known], known.numel(), disparity.width).items():
             found.setdefault(kind, line)
     return list(found.values())
+
+
+def is_cut_out(values: Shaped[Tensor, "h w"], region: Bool[Tensor, "h w"]) -> bool:
+    """Whether a region lies in a map as holes do: with a jump from its values to those around, on most of its border.
+
+    Args:
+        values: Of a map, in any unit, finite.
+        region: Cells that have one value.
+    """
+    others = values[~region].double()
+    if not (len(others) and bool(region.any())):
+        return False
+    jumps = [
+        (one - other).abs()[in_one ^ in_other]
+        for one, other, in_one, in_other in (
+            (values[1:].double(), values[:-1].double(), region[1:], region[:-1]),
+            (values[:, 1:].double(), values[:, :-1].double(), region[:, 1:], region[:, :-1]),
+        )
+    ]
+    return float(torch.cat(jumps).median()) > CUT_OUT_JUMP * float(others.max() - others.min())
 
 
 def _of_one(values: Float[Tensor, " n"], cells: int, width: int) -> dict[str, str]:
@@ -92,8 +119,8 @@ def _outliers(ordered: Float[Tensor, " n"]) -> str | None:
         return None
     side = "nearest" if high - most > least - low else "farthest"
     return (
-        f"the {side} {OUTER_SHARE:.0%} of the map or less set its scale: all else lies within {most - least:.3g} of "
-        f"{high - low:.4g} px"
+        f"all but the {side} {OUTER_SHARE:.0%} of the map or less lies within {most - least:.3g} of {high - low:.4g} "
+        "px: are those real, or do they stand for unknown?"
     )
 
 
@@ -105,7 +132,10 @@ def _crowd(ordered: Float[Tensor, " n"]) -> str | None:
     share, first = float(count.max()) / len(ordered), float(ordered[count.argmax()])
     if share < CROWDED_SHARE or first - low <= CROWDED_RANGE * span:
         return None
-    return f"{share:.0%} of the map lies within {CROWDED_RANGE:.0%} of its range: what is farther sets its scale"
+    return (
+        f"{share:.0%} of the map lies within {CROWDED_RANGE:.0%} of its range: is what is farther real, or does it "
+        "stand for unknown?"
+    )
 
 
 def _stand_in(ordered: Float[Tensor, " n"]) -> str | None:
@@ -117,6 +147,6 @@ def _stand_in(ordered: Float[Tensor, " n"]) -> str | None:
         if STAND_IN_SHARES[0] <= share <= STAND_IN_SHARES[1] and gap > STAND_IN_GAP * span:
             return (
                 f"{share:.1%} of the map, the {name}, have one value ({float(value):.4g} px), {gap:.3g} px from all "
-                "others: does it stand for unknown?"
+                f"others: does it stand for unknown ({DECLARED_BY})?"
             )
     return None

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError
 from stereodiffusion.models.cards import WEIGHTS, find_card, models_folder
-from stereodiffusion.models.checkpoint.files import PICKLES, check_regular, pickle_refused, read_settings
+from stereodiffusion.models.checkpoint.files import PICKLES, check_own, check_regular, pickle_refused, read_settings
 from stereodiffusion.models.hub import DEFAULT, Hub, split_revision
 
 EMBEDDED: Final = "toybox"
@@ -140,10 +140,13 @@ def index_of(folder: Path) -> dict[str, Any]:
     """What a model says of itself in `model_index.json`; nothing if it has none.
 
     Raises:
-        ModelError: If there is such a file and it cannot be read.
+        ModelError: If there is such a file and it cannot be read, or is a link out of the folder.
     """
     index = folder / "model_index.json"
-    return read_settings(index) if index.exists() else {}
+    if not index.exists():
+        return {}
+    check_own(index, folder)
+    return read_settings(index)
 
 
 def _exists(path: Path) -> bool:

@@ -1,17 +1,21 @@
 """What goes into a request, read and checked: photos, and maps with what they mean."""
 
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from stereodiffusion.errors import ConfigError, GeometryError
 from stereodiffusion.formats import MapKind, RawMap, read_image, read_map, shows_whole
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.geometry.disparity import check_disparity
+from stereodiffusion.geometry.plausibility import DECLARED_BY, is_cut_out
 from stereodiffusion.request import DepthRequest, PhotoRequest
 from stereodiffusion.request.inputs import InMemory, MapFile, PictureFile
 from stereodiffusion.synthesis.parallax import meant
 from stereodiffusion.synthesis.photo import check_photo
 from stereodiffusion.types import Image
+
+_LEAST_HOLES: Final = 0.001
+"""Of a map's values: fewer are single points of a surface, the nearest of all."""
 
 
 def photo_of(given: PictureFile | InMemory) -> Image:
@@ -49,7 +53,21 @@ def disparity_of(request: DepthRequest | PhotoRequest, notes: list[str]) -> Disp
     raw = read_map(given.path)
     kind = given.kind or _implied(given, request, notes)
     _check(given, raw, kind, request)
+    if kind == "near-is-dark" and given.unknown == "nonfinite":
+        notes += _holes_in_front(raw)
     return meant(raw, kind, given, request.settings().parallax)
+
+
+def _holes_in_front(raw: RawMap) -> list[str]:
+    """A line if zeros, which would be nearest of all, lie in the map as holes do; depth cameras mark holes so."""
+    zero = raw.values == 0
+    share = float(zero.float().mean())
+    if not (share >= _LEAST_HOLES and bool(raw.values.isfinite().all()) and is_cut_out(raw.values, zero)):
+        return []
+    return [
+        f"{raw.name}: {share:.1%} of the values are 0, as near as can be, amid others: do they stand for unknown "
+        f"({DECLARED_BY} zero)?"
+    ]
 
 
 def fitted(disparity: Disparity, photo: Image, request: PhotoRequest, notes: list[str]) -> Disparity:

@@ -187,7 +187,14 @@ def link(target: str) -> Damage:
     ],
 )
 @pytest.mark.parametrize(
-    "file", ["unet/config.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json", "vae/*.safetensors"]
+    "file",
+    [
+        "model_index.json",
+        "unet/config.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/tokenizer.json",
+        "vae/*.safetensors",
+    ],
 )
 def test_files_that_are_not_plain_ones_of_the_folder(damage: Damage, message: str, file: str, copy: Path) -> None:
     damage(next(copy.glob(file)))

@@ -249,6 +249,13 @@ def test_scaled_weights_are_refused(sd1: Path) -> None:
         load_backbone(sd1)
 
 
+def test_whole_numbers_are_no_weights(sd1: Path) -> None:
+    name = "model.diffusion_model.out.2.weight"
+    change(sd1, lambda tensors: tensors | {name: tensors[name].to(torch.int8)})
+    with pytest.raises(ModelError, match=rf"model has quantised weights: {name} holds whole numbers \(I8\)"):
+        load_backbone(sd1)
+
+
 @pytest.mark.parametrize(
     ("markers", "prediction", "last"), [(("v_pred",), "v_prediction", 0.0047), (("v_pred", "ztsnr"), "v_prediction", 0)]
 )

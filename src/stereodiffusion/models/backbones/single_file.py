@@ -50,6 +50,7 @@ _GUIDANCE = "time_embed.cond_proj.weight"
 _ZERO_SNR = "ztsnr"
 _VELOCITY = "v_pred"
 _EDM = "edm_mean"
+_NUMBERING = "position_ids"  # 0, 1, 2 ...: no weight
 _PAD_WITH_ZEROS = "!"
 _PAD_WITH_ENDS = "<|endoftext|>"
 
@@ -63,8 +64,15 @@ class _File:
 
     def read(self, prefix: str, dtype: torch.dtype) -> dict[str, Tensor]:
         """The tensors whose names begin so, in a format."""
+        names = [name for name in self.tensors if name.startswith(prefix)]
+        whole = [name for name in names if self.tensors[name].dtype[0] in "IU" and not name.endswith(_NUMBERING)]
+        if whole:
+            key = min(whole)
+            raise ModelError(
+                f"{self.path.stem} has quantised weights: {key} holds whole numbers ({self.tensors[key].dtype})"
+            )
         with safe_open(self.path, framework="pt") as file:
-            return {name: file.get_tensor(name).to(dtype) for name in self.tensors if name.startswith(prefix)}
+            return {name: file.get_tensor(name).to(dtype) for name in names}
 
 
 def load_single_file(path: Path, formats: Formats) -> dict[str, Any]:
