@@ -8,9 +8,10 @@ from tests import typechecking
 # The run-time type checker that pyproject.toml names must have been imported before the package is.
 assert callable(typechecking.checked)
 
-# A shell that starts the tests with `&` ignores interrupts, and so would every program that they start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell that starts the tests with `&` ignores interrupts, `nohup` hang-ups, and so would every program that they start.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 # Tiny networks lose more to threads than they gain.
 torch.set_num_threads(1)

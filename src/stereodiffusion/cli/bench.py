@@ -195,6 +195,20 @@ def _follow(plan: "Plan", output: Path, workers: int, display: "RunDisplay") -> 
     return pace, failures
 
 
+@app.command("memory")
+def memory(debug: options.Debug = False) -> None:
+    """Count the memory that published models take of a graphics card, with each way of saving it; no card is used."""
+    del debug
+
+    from stereodiffusion.bench.memory import SIZES, memory_table
+
+    typer.echo(
+        "| GB | as it is | --tiles | --offload model --tiles | --offload sequential --tiles |\n|---|---|---|---|---|"
+    )
+    for row in memory_table(tuple(SIZES)):
+        typer.echo(f"| {' | '.join(row)} |")
+
+
 @app.command("table")
 def table(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", show_default=False, help="A folder of `bench run`.")],

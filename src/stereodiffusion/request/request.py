@@ -145,7 +145,9 @@ class TextRequest(_Common):
     """A pair or views from a prompt (Sec. 3.4 b).
 
     Attributes:
-        prompt: What the picture shows; several make a batch, picture k with `seed + k`.
+        prompt: What the picture shows; several make a batch, picture k with `seed + k`. Sums are rounded otherwise in
+            a batch than alone, and a border that could go either way may: measured, up to 0.13 % of a right view's
+            values differ by more than one of 255 levels. Requests of one prompt each give the same picture always.
         negative: What to steer away from.
         estimator: What estimates the picture's depth: a name, a repository or a folder; `auto` is the one
             that suits the model.

@@ -28,6 +28,7 @@ from stereodiffusion.models.backbones.schedulers import load_scheduler
 from stereodiffusion.models.backbones.sd import StableDiffusion
 from stereodiffusion.models.backbones.single_file import load_single_file
 from stereodiffusion.models.backbones.streamlining import streamline
+from stereodiffusion.models.backbones.tiling import save_memory
 from stereodiffusion.models.backbones.words import load_tokenizer
 from stereodiffusion.models.hub import DEFAULT, Hub
 from stereodiffusion.models.memory import PLENTY, Memory
@@ -98,8 +99,7 @@ def _settle(parts: Mapping[str, Any], formats: Formats, device: torch.device | s
     if torch.device(device).type == "cpu" and memory.offload == "off":
         streamline(parts["unet"])
     if memory.tiles:
-        parts["vae"].enable_tiling()
-        parts["vae"].enable_slicing()
+        save_memory(parts["vae"])
     place(networks, device, memory.offload)
 
 

@@ -4,6 +4,7 @@ They are built from the configuration files of the families. What they draw is n
 """
 
 import json
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
@@ -39,9 +40,9 @@ def random_backbone(
     settings = SETTINGS / ("sd1" if size == "sd1" else "sd2")
     formats, channels = formats_for(dtype, device), 4 if size == "sd1" else 5
     with torch.device("meta"):
-        unet = UNet2DConditionModel.from_config(_settings(settings / "unet") | {"in_channels": channels})
-        vae = AutoencoderKL.from_config(_settings(settings / "vae"))
-    text_encoder = CLIPTextModel(CLIPTextConfig(**_settings(settings / "text_encoder")))
+        unet = UNet2DConditionModel.from_config(settings_in(settings / "unet") | {"in_channels": channels})
+        vae = AutoencoderKL.from_config(settings_in(settings / "vae"))
+    text_encoder = CLIPTextModel(CLIPTextConfig(**settings_in(settings / "text_encoder")))
     networks = ((unet, formats.network), (vae, formats.autoencoder), (text_encoder, formats.network))
     for network, precision in networks:
         _fill(cast(nn.Module, network), device, precision, seed)
@@ -57,7 +58,8 @@ def random_backbone(
     )
 
 
-def _settings(folder: Any) -> dict[str, Any]:
+def settings_in(folder: Path) -> dict[str, Any]:
+    """What a configuration file says."""
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 

@@ -1,0 +1,39 @@
+"""Memory that is counted without a card."""
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from stereodiffusion.bench.memory import Demand, demand_of, most_bytes
+
+MB = 2**20
+
+
+@pytest.mark.parametrize("fake", [False, True])
+def test_what_lives_at_the_same_time_counts_once(fake: bool) -> None:
+    def call() -> None:
+        one = torch.zeros(MB, dtype=torch.uint8)
+        view = one[: MB // 2].view(-1)
+        other = torch.cat([one, view])  # 1.5 MB beside 1 MB
+        one += 1  # in place: nothing new
+        del one, view, other
+        torch.zeros(2 * MB, dtype=torch.uint8)
+
+    if fake:
+        with FakeTensorMode():
+            assert most_bytes(call) == 2.5 * MB
+    else:
+        assert most_bytes(call) == 2.5 * MB
+
+
+def test_a_way_of_saving_leaves_on_the_card_what_works() -> None:
+    demand = Demand(weights={"a": 50, "b": 30}, layer={"a": 5, "b": 3}, work={"a": 7, "b": 40})
+    assert (demand.on_card("off"), demand.on_card("model"), demand.on_card("sequential")) == (120, 70, 43)
+
+
+def test_stable_diffusions_size() -> None:
+    """Parameters as published, in float16, the autoencoder's in float32; tiles halve what it makes and more."""
+    whole, tiled = demand_of("sd1", 1024), demand_of("sd1", 1024, tiles=True)
+    assert whole.weights == {"unet": 2 * 859_520_964, "vae": 4 * 83_653_863, "text_encoder": 2 * 123_060_480}
+    assert tiled.work["vae"] < whole.work["vae"] / 3
+    assert tiled.work["unet"] == whole.work["unet"]
