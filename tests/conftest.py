@@ -8,7 +8,7 @@ from tests import typechecking
 # The run-time type checker that pyproject.toml names must have been imported before the package is.
 assert callable(typechecking.checked)
 
-# A shell that starts the tests with `&` ignores interrupts, `nohup` hang-ups, and so would every program that they start.
+# A shell that starts the tests with `&` ignores interrupts, `nohup` hang-ups; programs that they start would, too.
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)

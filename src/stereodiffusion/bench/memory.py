@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import torch
 from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -43,10 +44,11 @@ class _Living(TorchDispatchMode):
         return out
 
     def _add(self, storage: torch.UntypedStorage) -> None:
-        self._sizes[storage._cdata] = storage.nbytes()
+        key = StorageWeakRef(storage).cdata
+        self._sizes[key] = storage.nbytes()
         self._now += storage.nbytes()
         self.most = max(self.most, self._now)
-        weakref.finalize(storage, self._drop, storage._cdata)
+        weakref.finalize(storage, self._drop, key)
 
     def _drop(self, key: int) -> None:
         self._now -= self._sizes.pop(key, 0)
@@ -113,7 +115,7 @@ def _tensors(tree: object) -> list[torch.Tensor]:
 
 
 def _key(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return StorageWeakRef(tensor.untyped_storage()).cdata
 
 
 def _bytes(part: nn.Module) -> int:
