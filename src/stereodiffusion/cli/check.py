@@ -15,7 +15,7 @@ from stereodiffusion.settings import DISPLAYS, Display, DisplayName
 from stereodiffusion.settings.viewing import Viewing
 
 if TYPE_CHECKING:
-    from stereodiffusion.comfort import Measured, Report
+    from stereodiffusion.comfort import Made, Measured, Report
     from stereodiffusion.formats import Eyes
     from stereodiffusion.geometry import Disparity
 
@@ -60,8 +60,10 @@ def check(
     from stereodiffusion.formats import read_eyes
 
     eyes = read_eyes(require_file(pair), right and require_file(right), layout=cast(Layout | None, layout))
-    measured, source = _measured(pair, eyes)
-    reports = [report_on(measured, screen, name) for name, screen in displays.items()]
+    recorded = _recorded(pair)
+    measured, source = _measured(pair, eyes, recorded)
+    made = _made(recorded)
+    reports = [report_on(measured, screen, name, made) for name, screen in displays.items()]
     about = {
         "layout": eyes.layout,
         "width": eyes.left.shape[3],
@@ -92,16 +94,37 @@ def _displays(name: str | None, width_m: float | None, distance_m: float | None)
     return dict(DISPLAYS) if viewing.screen is None else {viewing.name: viewing.screen}
 
 
-def _measured(pair: Path, eyes: "Eyes") -> tuple["Measured", str]:
-    """The pair's parallax, and where its disparity comes from."""
-    from stereodiffusion.comfort import bars_in, measure, measure_by_matching
+def _recorded(pair: Path) -> dict[str, Any]:
+    """What this package wrote in a picture; nothing if it is not of its making."""
     from stereodiffusion.formats import read_metadata
 
     try:
-        recorded: dict[str, Any] = read_metadata(pair)
+        return read_metadata(pair)
     except FormatError:
-        return measure_by_matching(eyes.left, eyes.right), "matched"
-    exact = _exact(pair, eyes, recorded)
+        return {}
+
+
+def _made(recorded: dict[str, Any]) -> "Made | None":
+    """What a pair of our own was made with, if that is written in it."""
+    from stereodiffusion.comfort import Made
+
+    match recorded:
+        case {
+            "request": dict() as request,
+            "resolved": {"settings": {"parallax": {"max_disparity": float(strength), "convergence": float(screen)}}},
+        }:
+            given = cast(dict[str, Any], request.get("map") or {})
+            has_unit = bool(given) and (given.get("kind", "disparity-px") == "disparity-px" or "baseline_m" in given)
+            return Made(max_disparity=None if has_unit else strength, convergence=screen)
+        case _:
+            return None
+
+
+def _measured(pair: Path, eyes: "Eyes", recorded: dict[str, Any]) -> tuple["Measured", str]:
+    """The pair's parallax, and where its disparity comes from."""
+    from stereodiffusion.comfort import bars_in, measure, measure_by_matching
+
+    exact = _exact(pair, eyes, recorded) if recorded else None
     if exact is None:
         return measure_by_matching(eyes.left, eyes.right), "matched"
     disparity, source = exact

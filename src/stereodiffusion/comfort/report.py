@@ -34,24 +34,52 @@ class Parallax:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What a pair was made with.
+
+    Attributes:
+        max_disparity: Its strength, as a fraction of the width; None where its map had a unit.
+        convergence: The parallax that lies on its screen, as a fraction of the width.
+    """
+
+    max_disparity: float | None
+    convergence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What to ask for instead.
 
     Attributes:
-        max_disparity: Parallax from the farthest to the nearest point, as a fraction of the width.
-        convergence: Where the screen is, in parallax from the farthest point, as a fraction of the width.
+        strength: Parallax from the farthest to the nearest point, as a fraction of the width.
+        convergence: The parallax that lies on the screen, as a fraction of the width.
         floating_window: Whether the frame still cuts what stands before the screen, which black bars mend.
+        has_unit: Whether the pair's map has a unit, so that `max_disparity` has nothing to scale.
     """
 
-    max_disparity: float
+    strength: float
     convergence: float
     floating_window: bool
+    has_unit: bool = False
 
     @property
     def options(self) -> str:
-        """As it is typed; of a map with a unit `--depth-budget` takes the place of `--max-disparity`."""
-        typed = f"--max-disparity {self.max_disparity:.4f} --convergence {self.convergence:.4f}"
+        """As it is typed."""
+        strength = (
+            f"--depth-budget {100 * self.strength:.2f}" if self.has_unit else f"--max-disparity {self.strength:.4f}"
+        )
+        typed = f"{strength} --convergence {self.convergence:.4f}"
         return f"{typed} --floating-window" if self.floating_window else typed
+
+    def plain(self) -> dict[str, Any]:
+        """As plain JSON values: settings by name, and what is typed."""
+        strength = (
+            {"parallax.budget_percent": round(100 * self.strength, 2)}
+            if self.has_unit
+            else {"parallax.max_disparity": round(self.strength, 4)}
+        )
+        changes = {**strength, "parallax.convergence": round(self.convergence, 4)}
+        return {"changes": changes, "floating_window": self.floating_window, "options": self.options}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,23 +122,19 @@ class Report:
                 for each in self.parallax
             ],
             "comfortable": {"farthest": round(self.bounds.farthest, 5), "nearest": round(self.bounds.nearest, 5)},
-            "change": None
-            if self.change is None
-            else {
-                "max_disparity": round(self.change.max_disparity, 4),
-                "convergence": round(self.change.convergence, 4),
-                "floating_window": self.change.floating_window,
-            },
+            "change": None if self.change is None else self.change.plain(),
         }
 
 
-def report_on(measured: Measured, display: Display, name: str) -> Report:
+def report_on(measured: Measured, display: Display, name: str, made: Made | None = None) -> Report:
     """How comfortable a measured pair is on a display.
 
     Args:
         measured: See `measure` and `measure_by_matching`.
         display: See `stereodiffusion.settings.DISPLAYS`.
         name: What the display is called.
+        made: What the pair was made with, so that what to change is said in the same terms; without it the farthest
+            point is taken to be infinitely far.
     """
     findings = broken_rules(measured, display)
     shares = {percent: measured.percentile(percent) for percent in PERCENTILES}
@@ -126,11 +150,11 @@ def report_on(measured: Measured, display: Display, name: str) -> Report:
             for percent, share in shares.items()
         ],
         bounds=bounds_of(display),
-        change=_change(measured, display, findings),
+        change=_change(measured, display, findings, made),
     )
 
 
-def _change(measured: Measured, display: Display, findings: Sequence[Finding]) -> Change | None:
+def _change(measured: Measured, display: Display, findings: Sequence[Finding], made: Made | None) -> Change | None:
     """The least strength and the least way of the screen that mend what parallax is the reason of."""
     broken = {each.rule for each in findings}
     if broken.isdisjoint(_BY_PARALLAX):
@@ -138,8 +162,12 @@ def _change(measured: Measured, display: Display, findings: Sequence[Finding]) -
     cut = measured.sides if "window" in broken else None
     fitted = fit(measured.percentile(FARTHEST), measured.percentile(NEAREST), display, at_sides=cut)
     farthest, nearest = measured.percentile(0), measured.percentile(100)
+    has_unit = made is not None and made.max_disparity is None
+    strength = nearest - farthest if made is None or made.max_disparity is None else made.max_disparity
+    screen = -farthest if made is None else made.convergence
     return Change(
-        max_disparity=fitted.factor * (nearest - farthest),
-        convergence=fitted.shift - fitted.factor * farthest,
+        strength=fitted.factor * strength,
+        convergence=fitted.factor * screen + fitted.shift,
+        has_unit=has_unit,
         floating_window=cut is not None and fitted.factor * cut - fitted.shift > _LEAST_CHANGE,
     )

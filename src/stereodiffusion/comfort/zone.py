@@ -13,6 +13,7 @@ FAR_SLOPE, FAR_OFFSET = 1.129, 0.442
 NEAR_SLOPE, NEAR_OFFSET = 1.035, -0.626
 
 _MARGIN = 0.98  # of the zone, that a fitted pair takes at most: rounding to what people type does not leave it
+_ROUNDING = 1e-5  # of float32: what was fitted once fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ def fit(farthest: float, nearest: float, display: Display, *, at_sides: float | 
     """
     bounds = bounds_of(display)
     held, asked = _MARGIN * (bounds.nearest - bounds.farthest), nearest - farthest
-    factor = min(1.0, held / asked) if asked > 0 else 1.0
+    factor = held / asked if asked > held * (1 + _ROUNDING) else 1.0
     slack = (1 - _MARGIN) / 2 * (bounds.nearest - bounds.farthest) if factor < 1 else 0.0
     least, most = factor * nearest - bounds.nearest + slack, factor * farthest - bounds.farthest - slack
     wanted = 0.0

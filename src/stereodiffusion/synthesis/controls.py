@@ -81,7 +81,13 @@ def _with_budget(disparity: Disparity, parallax: Parallax, budget: float) -> tup
     if parallax.scale == "normalized":
         return disparity, replace(parallax, max_disparity=budget)
     relief = float(disparity.pixels.max() - disparity.pixels.min())
-    return (disparity.scaled(budget * disparity.width / relief) if relief > 0 else disparity), parallax
+    return _scaled(disparity, parallax, budget * disparity.width / relief) if relief > 0 else (disparity, parallax)
+
+
+def _scaled(disparity: Disparity, parallax: Parallax, factor: float) -> tuple[Disparity, Parallax]:
+    """Another strength; the settings say it too, in the terms of maps without a unit."""
+    found = replace(parallax, max_disparity=min(parallax.max_disparity * factor, 0.5))
+    return (disparity if parallax.scale == "normalized" else disparity.scaled(factor)), found
 
 
 def _screen(disparity: Disparity, picture: Image | None, asked: Parallax) -> float:
@@ -123,9 +129,8 @@ def _fitted(
         f"comfort: for {name} parallax times {fitted.factor:.3f}, and convergence {screen:.4f} of the width, was "
         f"{parallax.zero:.4f}"
     )
-    if parallax.scale == "normalized":
-        return disparity, replace(parallax, max_disparity=parallax.max_disparity * fitted.factor, convergence=screen)
-    return disparity.scaled(fitted.factor), replace(parallax, convergence=screen)
+    disparity, scaled = _scaled(disparity, parallax, fitted.factor)
+    return disparity, replace(scaled, convergence=screen)
 
 
 def _in_range(convergence: float) -> float:
