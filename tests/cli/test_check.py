@@ -78,16 +78,21 @@ def test_what_is_suggested_mends_it(run: Run, photo: Any) -> None:
     assert mended["change"] is None
 
 
-def test_comfort_fit_and_a_floating_window_leave_nothing_to_change(run: Run, photo: Any) -> None:
-    photo("--comfort", "fit", "--for", "monitor", "--floating-window", "--also", "disparity")
+def test_comfort_fit_leaves_nothing_to_change(run: Run, photo: Any) -> None:
+    photo("--comfort", "fit", "--for", "monitor", "--also", "disparity")
     (report,) = checked(run, "pair.png", "--for", "monitor")["reports"]
     assert report["change"] is None
-    eyes = read_image("pair.png").chunk(2, dim=3)
-    bars = read_metadata("pair.png")["floating_window"]
-    assert bars == [0, 2]  # the ramp rises to the right
-    assert bool(eyes[0][..., :1].any())
-    assert not bool(eyes[1][..., 94:].any())
-    assert bool(eyes[1][..., 93].any())
+
+
+def test_a_floating_window_mends_what_the_frame_cuts(run: Run, photo: Any) -> None:
+    photo("--convergence", "0.005", "--floating-window", "--also", "disparity")
+    assert read_metadata("pair.png")["floating_window"] == [0, 3]  # the ramp rises to 3 px at the right
+    left, right = read_image("pair.png").chunk(2, dim=3)
+    assert bool(left[..., 0].any())
+    assert not bool(right[..., 93:].any())
+    assert bool(right[..., 92].any())
+    (report,) = checked(run, "pair.png", "--for", "tv")["reports"]
+    assert "window" not in {each["rule"] for each in report["findings"]}
 
 
 def test_a_floating_window_is_made_again(run: Run, photo: Any, here: Path) -> None:

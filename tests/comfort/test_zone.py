@@ -1,5 +1,7 @@
 """Displays turn parallax into angles and distances, and back; what is fitted into a zone of comfort lies in it."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +82,6 @@ def test_the_screen_is_moved_to_what_the_frame_cuts() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"width_m": 0.0}, {"distance_m": -1.0}, {"width_m": float("nan")}])
-def test_no_such_display(wrong: dict[str, float]) -> None:
+def test_no_such_display(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="must be positive metres"):
         Display(**{"width_m": 1.0, "distance_m": 1.0, **wrong})

@@ -99,7 +99,7 @@ def test_the_map_beside_a_pair_is_found_and_exact(pair: StereoPair, formats: str
     for path in written[:-2]:
         beside = disparity_beside(path)
         assert beside == tmp_path / "pair-disparity.pfm"
-        found = saved_disparity(beside)
+        found = saved_disparity(tmp_path / "pair-disparity.pfm")
         assert torch.equal(found.pixels, pair.disparity.pixels)
         assert torch.equal(found.known, pair.disparity.known)
     foreign = write_image(tmp_path / "pair.jpg", pair.left)

@@ -164,11 +164,12 @@ def test_a_field_of_view_is_a_focal_length() -> None:
     rig = StereoRig.with_view(90, 0.065, 400)
     assert rig.focal_px == pytest.approx(200)  # at 90 degrees the picture is twice as wide as it is far away
     assert MapFile(path="m.npy", kind="depth-m", fov_degrees=60, baseline_m=0.065).has_camera
-    for wrong in (
+    wrongs: list[dict[str, Any]] = [
         {"fov_degrees": 60.0},
         {"fov_degrees": 60.0, "focal_px": 9.0, "baseline_m": 1.0},
         {"baseline_m": 0.1},
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(ConfigError, match=r"belong together|say the same"):
             MapFile(path="m.npy", kind="depth-m", **wrong)
     with pytest.raises(ConfigError, match="between 0 and 180, got 180"):

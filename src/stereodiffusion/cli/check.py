@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 import typer
 
 from stereodiffusion.cli import options
-from stereodiffusion.cli.choices import LAYOUTS, Layout
+from stereodiffusion.cli.choices import LAYOUTS
 from stereodiffusion.cli.paths import require_file
 from stereodiffusion.errors import ConfigError, FormatError
 from stereodiffusion.settings import DISPLAYS, Display, DisplayName
@@ -59,7 +59,7 @@ def check(
     from stereodiffusion.comfort import report_on
     from stereodiffusion.formats import read_eyes
 
-    eyes = read_eyes(require_file(pair), right and require_file(right), layout=cast(Layout | None, layout))
+    eyes = read_eyes(require_file(pair), right and require_file(right), layout=layout)
     recorded = _recorded(pair)
     measured, source = _measured(pair, eyes, recorded)
     made = _made(recorded)
@@ -91,7 +91,7 @@ def _displays(name: str | None, width_m: float | None, distance_m: float | None)
     if name is not None and width_m is not None:
         raise ConfigError("--for and --screen-width-m exclude each other, got both")
     viewing = Viewing(display=cast(DisplayName | None, name), width_m=width_m, distance_m=distance_m)
-    return dict(DISPLAYS) if viewing.screen is None else {viewing.name: viewing.screen}
+    return {**DISPLAYS} if viewing.screen is None else {viewing.name: viewing.screen}
 
 
 def _recorded(pair: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -28,6 +29,8 @@ from stereodiffusion.types import Image, Region
 
 _WIDEST = 1024  # columns at which pairs are matched: time and memory grow with the cube of the width
 _SIDE = 0.02  # of the width: matching says nothing closer to the sides of the frame
+_LEAST_PATCH = 0.001  # of the picture: a smaller patch of one disparity, within a pixel, is taken for a mismatch
+_NO_MATCH = -32768
 _APART = 0.02  # of the width: points whose disparity gradient is looked at
 
 
@@ -128,7 +131,7 @@ def measure_by_matching(left: Image, right: Image) -> Measured:
         left, right = (resize_image(eye, max(1, round(height * _WIDEST / width)), _WIDEST) for eye in (left, right))
         vertical_px *= _WIDEST / width
     matched = match_pair(left, right, SemiGlobalMatcher()).consistent()
-    known = matched.known & matchable(left)
+    known = _without_speckles(matched) & matchable(left)
     if not bool(known.any()):
         raise GeometryError("nothing in the left picture was found in the right one: are these two eyes of one scene?")
     disparity = Disparity(pixels=torch.where(known, matched.pixels, 0.0), known=known)
@@ -178,6 +181,14 @@ def _check(left: Image, right: Image) -> None:
             raise GeometryError(f"comfort is of one pair, got a batch of {len(eye)}: index it")
     if left.shape != right.shape:
         raise GeometryError(f"two eyes of one size are needed, got {tuple(left.shape)} and {tuple(right.shape)}")
+
+
+def _without_speckles(matched: Disparity) -> Region:
+    """What is known in patches of some size: a few cells far from all around them are mismatches."""
+    levels = torch.where(matched.known, matched.pixels * 16, _NO_MATCH).round().short()[0, 0].cpu().numpy()
+    least = round(_LEAST_PATCH * levels.size)
+    filtered, _ = cv2.filterSpeckles(levels, _NO_MATCH, least, 16)
+    return torch.from_numpy(filtered != _NO_MATCH)[None, None].to(matched.known.device)
 
 
 def _beside_bars(disparity: Disparity, bars: tuple[int, int]) -> Disparity:
