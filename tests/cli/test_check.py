@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.cli.conftest import Run
+from tests.cli.test_documented import command_lines
 
 from stereodiffusion.cli import choices
 from stereodiffusion.formats import read_image, read_metadata, write_image, write_map
@@ -153,6 +154,17 @@ def test_a_map_of_another_size_is_another_pairs(run: Run, photo: Any, here: Path
     result = run("check", "pair.png")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "pair-disparity.pfm is 9 x 9, an eye of pair.png is 96 x 64: is it another pair's?" in result.stderr
+
+
+def test_the_documents_commands_are_understood(run: Run, here: Path) -> None:
+    eye = read_image(here / "cat.png")
+    for name in ("left.jpg", "right.jpg"):
+        write_image(here / name, eye)
+    write_image(here / "ball.png", torch.cat([eye, eye], dim=3))
+    lines = command_lines("docs/comfort.md")
+    assert len(lines) == 3
+    for line in lines:
+        assert (run(*line).exit_code, line[0]) == (0, "check")
 
 
 def test_views_have_no_floating_window(run: Run, here: Path) -> None:
