@@ -83,5 +83,6 @@ def test_the_screen_is_moved_to_what_the_frame_cuts() -> None:
 
 @pytest.mark.parametrize("wrong", [{"width_m": 0.0}, {"distance_m": -1.0}, {"width_m": float("nan")}])
 def test_no_such_display(wrong: dict[str, Any]) -> None:
+    sound: dict[str, Any] = {"width_m": 1.0, "distance_m": 1.0}
     with pytest.raises(ConfigError, match="must be positive metres"):
-        Display(**{"width_m": 1.0, "distance_m": 1.0, **wrong})
+        Display(**(sound | wrong))

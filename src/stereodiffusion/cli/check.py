@@ -25,7 +25,7 @@ def check(
         Path, typer.Argument(metavar="PAIR", show_default=False, help="A pair in one file, or the left eye's picture.")
     ],
     right: Annotated[
-        Path | None, typer.Argument(metavar="[RIGHT]", show_default=False, help="The right eye's, if that is another.")
+        Path | None, typer.Argument(metavar="RIGHT", show_default=False, help="The right eye's, if that is another.")
     ] = None,
     layout: Annotated[
         str | None,

@@ -120,7 +120,8 @@ class MapFile:
         if self.focal_px is not None and self.fov_degrees is not None:
             raise ConfigError("map.focal_px and map.fov_degrees say the same, got both")
         if self.has_camera != (self.baseline_m is not None):
-            raise ConfigError("map.focal_px, or map.fov_degrees, and map.baseline_m belong together, got one of them")
+            camera = "map.focal_px" if self.fov_degrees is None else "map.fov_degrees"
+            raise ConfigError(f"{camera} and map.baseline_m belong together, got one of them")
         if self.has_camera and self.kind != "depth-m":
             raise ConfigError("map.focal_px, map.fov_degrees and map.baseline_m are for map.kind depth-m")
         if self.fov_degrees is not None and not 0 < self.fov_degrees < 180:

@@ -42,6 +42,7 @@ class Parallax:
         None,
         "--depth-budget",
         panel=_METHOD,
+        default_help="none",
         metavar="PERCENT",
         help="Instead of --max-disparity, and of any map: parallax from the farthest to the nearest point in percent "
         "of the width.",
@@ -50,6 +51,7 @@ class Parallax:
         None,
         "--depth-budget-degrees",
         panel=_METHOD,
+        default_help="none",
         metavar="DEG",
         help="The same in degrees on the display of --for, or of --screen-width-m and --viewing-distance-m.",
     )
@@ -65,6 +67,7 @@ class Parallax:
         None,
         "--convergence-percentile",
         panel=_METHOD,
+        default_help="none",
         metavar="P",
         help="Instead: the percentile of the parallax that lies on the screen, 0 is the farthest point, 100 the "
         "nearest.",
@@ -73,6 +76,7 @@ class Parallax:
         None,
         "--convergence-at",
         panel=_METHOD,
+        default_help="none",
         metavar="X,Y",
         help="Instead: a point of the picture that lies on the screen, from its upper left corner in fractions of its "
         "sides, such as 0.5,0.6.",

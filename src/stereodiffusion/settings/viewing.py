@@ -28,17 +28,24 @@ class Viewing:
         None,
         "--for",
         panel=_VIEWING,
+        default_help="none",
         help="The display that the pair is made for, with --comfort or a budget in degrees.",
     )
     width_m: float | None = option(
         None,
         "--screen-width-m",
         panel=_VIEWING,
+        default_help="none",
         metavar="M",
         help="Another display, instead of --for: how wide the picture is there, in metres, with --viewing-distance-m.",
     )
     distance_m: float | None = option(
-        None, "--viewing-distance-m", panel=_VIEWING, metavar="M", help="How far away its viewer is, in metres."
+        None,
+        "--viewing-distance-m",
+        panel=_VIEWING,
+        metavar="M",
+        default_help="none",
+        help="How far away its viewer is, in metres.",
     )
     comfort: Comfort = option(
         "off",
