@@ -12,8 +12,7 @@ from stereodiffusion.settings import Display
 FAR_SLOPE, FAR_OFFSET = 1.129, 0.442
 NEAR_SLOPE, NEAR_OFFSET = 1.035, -0.626
 
-_MARGIN = 0.98  # of the zone, that a fitted pair takes at most: rounding to what people type does not leave it
-_ROUNDING = 1e-5  # of float32: what was fitted once fits
+_MARGIN = 0.01  # of the zone, at either end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +73,18 @@ def fit(farthest: float, nearest: float, display: Display, *, at_sides: float | 
         at_sides: Of the nearest thing at the frame's sides; None if that does not matter.
     """
     bounds = bounds_of(display)
-    held, asked = _MARGIN * (bounds.nearest - bounds.farthest), nearest - farthest
-    factor = held / asked if asked > held * (1 + _ROUNDING) else 1.0
-    slack = (1 - _MARGIN) / 2 * (bounds.nearest - bounds.farthest) if factor < 1 else 0.0
-    least, most = factor * nearest - bounds.nearest + slack, factor * farthest - bounds.farthest - slack
+    if farthest < bounds.farthest or nearest > bounds.nearest:
+        bounds = _inner(bounds)
+    held, asked = bounds.nearest - bounds.farthest, nearest - farthest
+    factor = held / asked if asked > held else 1.0
+    least, most = factor * nearest - bounds.nearest, factor * farthest - bounds.farthest
     wanted = 0.0
     if at_sides is not None:
         wanted = max(0.0, min(factor * at_sides, factor * farthest - bounds.farthest / 2))
     return Fit(factor=factor, shift=min(max(wanted, least), max(most, least)))
+
+
+def _inner(bounds: Bounds) -> Bounds:
+    """A little less, so that what is fitted stays in when it is rounded, or covered in part."""
+    margin = _MARGIN * (bounds.nearest - bounds.farthest)
+    return Bounds(farthest=bounds.farthest + margin, nearest=bounds.nearest - margin)

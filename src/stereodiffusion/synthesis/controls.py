@@ -125,10 +125,8 @@ def _fitted(
     if fitted.factor == 1 and abs(fitted.shift) < _UNSEEN:
         yield Note(f"comfort: fits {name} as it is")
         return disparity, parallax
-    yield Note(
-        f"comfort: for {name} parallax times {fitted.factor:.3f}, and convergence {screen:.4f} of the width, was "
-        f"{parallax.zero:.4f}"
-    )
+    less = "" if fitted.factor == 1 else f"parallax times {fitted.factor:.3f} and "
+    yield Note(f"comfort: for {name} {less}convergence {screen:.4f} of the width, was {parallax.zero:.4f}")
     disparity, scaled = _scaled(disparity, parallax, fitted.factor)
     return disparity, replace(scaled, convergence=screen)
 
