@@ -14,6 +14,7 @@ GUIDES = [
     "tutorial",
     "choosing",
     "models",
+    "comfort",
     "method",
     "authors",
     "glossary",

@@ -1,5 +1,6 @@
 import io
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,17 @@ def test_pictures_in_memory() -> None:
         pair.image("eyes")
     with pytest.raises(FormatError, match="got a batch of 2"):
         make_pair(2).image()
+
+
+def test_a_floating_window_is_drawn_in_a_copy_and_told() -> None:
+    before = replace(make_pair(made="here"), disparity=Disparity.from_pixels(torch.full((12, 20), 2.5)))
+    left, right = before.left.clone(), before.right.clone()
+    shown = before.with_floating_window()
+    assert shown.provenance == {"made": "here", "floating_window": [3, 3]}
+    assert not bool(shown.left[..., :3].any())
+    assert not bool(shown.right[..., -3:].any())
+    assert torch.equal(shown.left[..., 3:], left[..., 3:])
+    assert torch.equal(before.left, left)
+    assert torch.equal(before.right, right)
+    with pytest.raises(FormatError, match="a floating window takes one pair, got a batch of 2"):
+        make_pair(2).with_floating_window()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError
 from stereodiffusion.formats.files import PathLike, check_name, write_files
+from stereodiffusion.formats.floating_window import floating_window, window_bars
 from stereodiffusion.formats.image import encode_image, encoding, resize_image
 from stereodiffusion.formats.maps import encode_map
 from stereodiffusion.formats.outputs import Extra, check_files, extra_files, output_format, plan_files
@@ -159,6 +160,17 @@ class StereoPair:
             occlusion=~back.known,
             provenance=self.provenance,
         )
+
+    def with_floating_window(self) -> "StereoPair":
+        """The pair with black bars at its sides where the frame cuts what stands before the screen.
+
+        See `stereodiffusion.formats.floating_window`. Their widths in pixels, left and right, are `floating_window` in
+        the provenance. Disparity and occlusion stay.
+        """
+        self._check_single("a floating window")
+        left, right = floating_window(self.left, self.right, self.disparity)
+        provenance = {**self.provenance, "floating_window": list(window_bars(self.disparity))}
+        return replace(self, left=left, right=right, provenance=provenance)
 
     def _encode(self, path: Path, formats: Sequence[str], also: Collection[Extra]) -> dict[Path, bytes]:
         """The content of every file of a single pair."""

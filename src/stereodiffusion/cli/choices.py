@@ -4,7 +4,7 @@ Spelled out, not imported: the modules that own these names import torch, and `-
 keeps them equal to their originals.
 """
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from stereodiffusion.settings import PrecisionChoice
 from stereodiffusion.viewpoint import SourceEye
@@ -27,6 +27,8 @@ FORMATS = (
     "wiggle-webp",
     "eyes",
 )
+Layout: TypeAlias = Literal["sbs", "sbs-half", "cross-eyed", "top-bottom", "top-bottom-half", "mpo", "eyes"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 VIEW_FORMATS = ("views", "quilt")
 Extra: TypeAlias = Literal["disparity", "occlusion", "left", "right"]
 EXTRAS: tuple[Extra, ...] = ("disparity", "occlusion", "left", "right")

@@ -131,7 +131,7 @@ def said(offered: Sequence[Offered], typed: Mapping[str, Any]) -> dict[str, Any]
 def _value_of(each: Offered, value: Any) -> Any:
     if each.path == "size":
         return parse_size(value)
-    if all(get_origin(part) is tuple for part in branches(each.hint)):
+    if all(get_origin(part) is tuple for part in branches(each.hint) if part is not NoneType):
         return [_plain_value(part.strip()) for part in value.split(",")]
     if float in _kinds(each.hint) and isinstance(value, str):
         return _number_or_word(value)

@@ -43,6 +43,14 @@ Also: TypeAlias = Annotated[
         help=f"Write besides: {', '.join(EXTRAS)}. Repeat it, or list several with commas.",
     ),
 ]
+FloatingWindow: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--floating-window",
+        rich_help_panel=_OUTPUT,
+        help="Black bars at the sides of a pair where the frame cuts what stands before the screen.",
+    ),
+]
 Views: TypeAlias = Annotated[
     int | None,
     typer.Option(

@@ -24,14 +24,16 @@ class Files:
         formats: Names of output formats, of pairs or of views.
         also: What is written besides.
         views: How many views there are; None for a pair.
+        window: Whether a pair gets a floating window.
     """
 
     formats: tuple[str, ...]
     also: tuple[Extra, ...] = ()
     views: int | None = None
+    window: bool = False
 
     @classmethod
-    def of(cls, formats: Sequence[str], also: Sequence[str], request: Request) -> "Files":
+    def of(cls, formats: Sequence[str], also: Sequence[str], request: Request, *, window: bool = False) -> "Files":
         """What was asked for, checked against what is made.
 
         Raises:
@@ -49,8 +51,10 @@ class Files:
         extras = listed(also, EXTRAS, "--also")
         if extras and views is not None:
             raise FormatError(f"--also is for a pair, not for several views, got {', '.join(extras)}")
+        if window and views is not None:
+            raise FormatError("--floating-window is for a pair, not for several views")
         default = ("sbs",) if views is None else ("views",)
-        return cls(formats=asked or default, also=cast(tuple[Extra, ...], extras), views=views)
+        return cls(formats=asked or default, also=cast(tuple[Extra, ...], extras), views=views, window=window)
 
     def check_size(self, path: Path) -> Callable[[int, int], None]:
         """What refuses eyes of a (height, width) that the files of a pair at a path cannot hold."""

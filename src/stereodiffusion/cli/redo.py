@@ -1,5 +1,6 @@
 """`redo`: a saved picture is made again, from the request that it carries."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -56,9 +57,9 @@ def redo(
     made_as = str(recorded.get("format", "sbs"))
     extras = also or ([made_as] if made_as in EXTRAS and not formats else [])
     kinds = formats or ([] if extras and made_as in EXTRAS else [made_as])
-    files = Files.of(kinds, extras, request)
+    files = Files.of(kinds, extras, request, window="floating_window" in recorded)
     if not formats and made_as in EXTRAS:
-        files = Files(formats=(), also=files.also)
+        files = replace(files, formats=())
     deliver(request, files, output or _beside(picture, made_as), running)
 
 

@@ -72,8 +72,8 @@ def cell_map(disparity: Disparity, settings: Settings, grid: tuple[int, int], po
         moved = paper_disparity(disparity, max_disparity=settings.parallax.max_disparity, height=height, width=width)
     else:
         moved = disparity.resize(height, width)
-    if settings.parallax.convergence:
-        moved = moved.converged_at(settings.parallax.convergence * width)
+    if settings.parallax.zero:
+        moved = moved.converged_at(settings.parallax.zero * width)
     to, fraction = heading(position)
     return CellMap(
         source=splat(torch.zeros_like(moved.pixels), moved, to=to, mode=settings.shift.splat, fraction=fraction).source

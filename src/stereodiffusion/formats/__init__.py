@@ -12,6 +12,8 @@ outputs    all output formats by name, and how files are named
 """
 
 from stereodiffusion.formats.anaglyph import AnaglyphMethod, anaglyph
+from stereodiffusion.formats.eyes import Eyes, read_eyes
+from stereodiffusion.formats.floating_window import floating_window, window_bars
 from stereodiffusion.formats.image import (
     encode_image,
     from_pil,
@@ -40,6 +42,7 @@ from stereodiffusion.formats.wiggle import encode_wiggle
 __all__ = [
     "OUTPUT_FORMATS",
     "AnaglyphMethod",
+    "Eyes",
     "MapKind",
     "OutputFormat",
     "RawMap",
@@ -50,8 +53,10 @@ __all__ = [
     "encode_image",
     "encode_mpo",
     "encode_wiggle",
+    "floating_window",
     "from_pil",
     "parse_unknown",
+    "read_eyes",
     "read_image",
     "read_map",
     "read_metadata",
@@ -61,6 +66,7 @@ __all__ = [
     "to_pil",
     "top_bottom",
     "visualise",
+    "window_bars",
     "write_image",
     "write_map",
 ]

@@ -43,6 +43,13 @@ class StereoRig:
         if not math.isfinite(self.doffs_px):
             raise GeometryError(f"doffs_px must be finite, got {self.doffs_px}")
 
+    @classmethod
+    def with_view(cls, fov_degrees: float, baseline_m: float, width: int) -> "StereoRig":
+        """Cameras that see `fov_degrees` from the left side to the right of pictures `width` pixels wide."""
+        if not 0 < fov_degrees < 180:
+            raise GeometryError(f"fov_degrees must be between 0 and 180, got {fov_degrees}")
+        return cls(focal_px=width / (2 * math.tan(math.radians(fov_degrees) / 2)), baseline_m=baseline_m)
+
     def disparity_px(self, depth_m: Map) -> Map:
         """Disparity of points at `depth_m` > 0; infinity is allowed and gives `-doffs_px`."""
         return self.focal_px * self.baseline_m / depth_m - self.doffs_px  # Eq. 2

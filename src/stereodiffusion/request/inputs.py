@@ -66,8 +66,9 @@ class MapFile:
         scale: Value / scale is in pixels or metres; files of whole numbers need it.
         unknown: Which values mean "not known": `nonfinite` (NaN, inf), `zero`, `negative`, `none`, or a number.
         focal_px: Of depth in metres: focal length in pixels of the map.
-        baseline_m: Of depth in metres: distance between the eyes. Without the two the nearest point gets
-            `parallax.max_disparity`.
+        fov_degrees: Or the field of view from the left side of the map to its right.
+        baseline_m: Of depth in metres: distance between the eyes. Without it and one of the two before the nearest
+            point gets `parallax.max_disparity`.
     """
 
     path: str
@@ -99,21 +100,39 @@ class MapFile:
         metavar="N",
         help="Of depth-m: focal length in pixels of the map, with --baseline-m.",
     )
+    fov_degrees: float | None = option(
+        None,
+        "--fov-degrees",
+        panel=_MAP,
+        metavar="DEG",
+        help="Of depth-m: the horizontal field of view, instead of --focal-px.",
+    )
     baseline_m: float | None = option(
         None,
         "--baseline-m",
         panel=_MAP,
         metavar="M",
-        help="Of depth-m: distance between the eyes in metres. Without the two the nearest point gets --max-disparity.",
+        help="Of depth-m: distance between the eyes in metres, such as 0.065. Without it and one of the two before the "
+        "nearest point gets --max-disparity.",
     )
 
     def __post_init__(self) -> None:
-        if (self.focal_px is None) != (self.baseline_m is None):
-            raise ConfigError("map.focal_px and map.baseline_m belong together, got one of them")
-        if self.focal_px is not None and self.kind != "depth-m":
-            raise ConfigError("map.focal_px and map.baseline_m are for map.kind depth-m")
+        if self.focal_px is not None and self.fov_degrees is not None:
+            raise ConfigError("map.focal_px and map.fov_degrees say the same, got both")
+        if self.has_camera != (self.baseline_m is not None):
+            camera = "map.focal_px" if self.fov_degrees is None else "map.fov_degrees"
+            raise ConfigError(f"{camera} and map.baseline_m belong together, got one of them")
+        if self.has_camera and self.kind != "depth-m":
+            raise ConfigError("map.focal_px, map.fov_degrees and map.baseline_m are for map.kind depth-m")
+        if self.fov_degrees is not None and not 0 < self.fov_degrees < 180:
+            raise ConfigError(f"map.fov_degrees must be between 0 and 180, got {self.fov_degrees}")
         if self.scale is not None and self.kind in ("near-is-bright", "near-is-dark"):
             raise ConfigError(f"map.scale is for maps in pixels or metres; {self.path} is {self.kind}")
+
+    @property
+    def has_camera(self) -> bool:
+        """Whether it is said how the camera sees, so that depth in metres is disparity in pixels."""
+        return self.focal_px is not None or self.fov_degrees is not None
 
 
 def checked_digest(file: PictureFile | MapFile) -> str:

@@ -96,6 +96,11 @@ class _Common:
         object.__setattr__(self, "changes", dict(self.changes))
         settings = self.settings()
         check_used(self.changes, [settings], self.mode)
+        if settings.looks_at_map and len(prompts_of(getattr(self, "prompt", ""))) > 1:
+            raise ConfigError(
+                "a depth budget, a curve, comfort and a screen found in the map are of one picture: expected one "
+                "prompt, got several"
+            )
         alone = isinstance(self.wanted, Views) or self.wanted.source != "left"
         if settings.together and alone:
             raise ConfigError(

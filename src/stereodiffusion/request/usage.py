@@ -36,6 +36,11 @@ def unused(settings: Settings, mode: Mode) -> Iterator[tuple[str, str]]:
     if settings.guidance.scale == 1:
         yield "guidance.start", "guidance.scale is 1, so there is no guidance"
         yield "guidance.stop", "guidance.scale is 1, so there is no guidance"
+    if settings.budget is not None:
+        yield "parallax.max_disparity", "the depth budget says how much parallax there is"
+    if settings.parallax.budget_degrees is None and settings.viewing.comfort == "off":
+        for name in ("display", "width_m", "distance_m"):
+            yield f"viewing.{name}", "nothing asks what the display is: viewing.comfort fit or a budget in degrees does"
     if settings.map.refine == "off":
         yield "map.hair", "map.refine is off"
     if views.resync.how == "pixels":

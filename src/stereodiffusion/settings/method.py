@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.settings.options import option
+from stereodiffusion.settings.parallax import Parallax
+from stereodiffusion.settings.viewing import Viewing
 from stereodiffusion.settings.views import AfterSource, Together, check_fractions
 
 Mode: TypeAlias = Literal["text", "depth", "photo"]
@@ -78,44 +80,6 @@ class Guidance:
         if not 1 <= self.scale < inf:
             raise ConfigError(f"guidance.scale must be finite and at least 1, got {self.scale}")
         check_fractions(self, "guidance", "start", "stop")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parallax:
-    """What becomes of disparity.
-
-    Attributes:
-        scale: Of a disparity given in pixels: `metric` keeps it, `normalized` maps its range to [0, max_disparity]
-            as the paper does. Relative maps are always scaled to `max_disparity`.
-        max_disparity: Parallax of the nearest point, as a fraction of the width (Eq. 3's s).
-        convergence: Parallax that is moved to zero, as a fraction of the width: what has it lies on the screen.
-    """
-
-    scale: Literal["metric", "normalized"] = "metric"
-    max_disparity: float = option(
-        0.08,
-        "--max-disparity",
-        panel=_METHOD,
-        metavar="F",
-        help="Depth of the scene: parallax of its nearest point as a fraction of the width, 0 to 0.5.",
-    )
-    convergence: float = option(
-        0.0,
-        "--convergence",
-        panel=_METHOD,
-        metavar="F",
-        help="Parallax that lies on the screen, as a fraction of the width; 0 has everything before the screen.",
-    )
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.max_disparity <= 0.5:
-            raise ConfigError(
-                f"parallax.max_disparity must be a fraction of the width in [0, 0.5], got {self.max_disparity}"
-            )
-        if not -0.5 <= self.convergence <= 0.5:
-            raise ConfigError(
-                f"parallax.convergence must be a fraction of the width in [-0.5, 0.5], got {self.convergence}"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +186,7 @@ class Settings:
         picture: What the views are made of.
         warp: How pixels are moved.
         view_depth: Depth mode: condition a view on the `warped` map, or on the `same` map as the source.
+        viewing: For whom the pair is made.
     """
 
     sampling: Sampling
@@ -233,8 +198,15 @@ class Settings:
     picture: Decoded | OwnPixels
     warp: Warp
     view_depth: Literal["warped", "same"] = "warped"
+    viewing: Viewing = Viewing()
 
     def __post_init__(self) -> None:
+        if self.parallax.budget_degrees is not None and self.viewing.screen is None:
+            raise ConfigError(
+                "parallax.budget_degrees needs a display: viewing.display, or viewing.width_m and viewing.distance_m"
+            )
+        if self.budget is not None and self.budget > 0.5:
+            raise ConfigError(f"a depth budget must be at most half of the width, got {self.budget:.0%}")
         solver = self.sampling.solver
         if self.views.resync.how == "mixed" and solver != "ddim":
             raise ConfigError(f"views.resync.how mixed takes a step of DDIM again (Eq. 6), got solver {solver!r}")
@@ -264,6 +236,18 @@ class Settings:
         from stereodiffusion.settings.plain import to_plain
 
         return to_plain(self)
+
+    @property
+    def budget(self) -> float | None:
+        """Parallax between the farthest and the nearest point, as a fraction of the width; None if nothing is said."""
+        if self.parallax.budget_degrees is not None and self.viewing.screen is not None:
+            return self.viewing.screen.parallax_of(self.parallax.budget_degrees)
+        return None if self.parallax.budget_percent is None else self.parallax.budget_percent / 100
+
+    @property
+    def looks_at_map(self) -> bool:
+        """Whether parallax depends on what a map holds, so that each picture has its own."""
+        return not self.parallax.plain or self.viewing.comfort != "off"
 
     @property
     def together(self) -> bool:

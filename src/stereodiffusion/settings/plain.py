@@ -75,13 +75,16 @@ def _most_telling(errors: Sequence[Any]) -> Mapping[str, Any]:
 
 
 def _first_line(kind: type, error: Mapping[str, Any]) -> str:
-    place = ".".join(str(part) for part in error["loc"] if not str(part).startswith("function-"))
+    parts = [str(part) for part in error["loc"] if not isinstance(part, int)]  # a value of a list is named by the list
+    place = ".".join(part for part in parts if not part.startswith("function-"))
     where = _known_path(kind, place)
     got = error.get("input")
     match error["type"]:
         case "unexpected_keyword_argument":
             holder, _, name = where.rpartition(".")
             return f"there is no {name!r} in {holder or kind.__name__}; there are {', '.join(names_in(kind, holder))}"
+        case "missing" if isinstance(error["loc"][-1], int):
+            return f"{where} must have more values, got {_short(got)}"
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
             return f"{where} is missing"
         case "literal_error" | "enum":

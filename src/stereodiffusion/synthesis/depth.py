@@ -8,10 +8,11 @@ from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.source import Source
 from stereodiffusion.diffusion.trajectory import Recorder, recorder
 from stereodiffusion.errors import ConfigError, ModelError
-from stereodiffusion.geometry import Disparity, heading, warp_disparity
+from stereodiffusion.geometry import Disparity, heading, splat
 from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.conditioning import Prompted, condition, depth_condition, over_steps
+from stereodiffusion.synthesis.controls import controlled
 from stereodiffusion.synthesis.drawing import draw
 from stereodiffusion.synthesis.noise import added_noise, seeded_noise
 from stereodiffusion.synthesis.parallax import effective
@@ -45,14 +46,19 @@ def depth_source(backbone: Backbone, disparity: Disparity, asked: Prompted, sett
     depth = depth_condition(disparity if settings.parallax.scale == "normalized" else sized, grid_of(start))
     prompted = condition(backbone, asked, settings.guidance.scale, depth=depth)
     given = over_steps(prompted, settings)
-    seen = effective(sized, settings.parallax)
+    curved = not settings.parallax.straight
+    ready = yield from controlled(disparity, None, settings)
+    disparity, settings = ready.disparity, ready.settings
+    seen = effective(disparity.resize(*size), settings.parallax)
+    relief = sized if curved else seen  # a curve is of the parallax alone: what is drawn has the depth of the map
 
     def given_at(position: float) -> list[Conditioning]:
         if settings.view_depth == "same":
             return given
         to, fraction = heading(position)
-        moved = warp_disparity(seen, to, fraction=fraction).filled()
-        return over_steps(replace(prompted, depth=depth_condition(moved, grid_of(start), like=seen)), settings)
+        warped = splat(relief.pixels, seen, to=to, fraction=fraction)
+        moved = Disparity(pixels=warped.view, known=warped.visible).filled()
+        return over_steps(replace(prompted, depth=depth_condition(moved, grid_of(start), like=relief)), settings)
 
     # 2. The picture, its way recorded, unless both views are drawn together
     added = added_noise(backbone, asked.seed, count, size, settings.sampling)

@@ -117,7 +117,7 @@ def _check(given: MapFile, raw: RawMap, kind: MapKind, request: DepthRequest | P
             "disparity has 256, depth in millimetres 1000), or with --map-kind near-is-bright that it is a picture of "
             "depth"
         )
-    absolute = kind == "disparity-px" or given.focal_px is not None
+    absolute = kind == "disparity-px" or given.has_camera
     if "parallax.max_disparity" in request.changes and absolute and request.settings().parallax.scale == "metric":
         raise ConfigError(
             f"--max-disparity has nothing to scale: {given.path} gives disparity in pixels; --map-kind near-is-bright "

@@ -5,8 +5,9 @@
 | pixels, or metres and the camera | as given: `meant` |
 | metres alone, or relative depth | the nearest point has `parallax.max_disparity` of the width |
 
-Then `effective` maps the whole range to `max_disparity` again where `parallax.scale` is `normalized`, as the paper
-does, and moves what has the parallax `parallax.convergence` to the screen.
+What is asked of the scene or the viewer changes that first, see `controls`. Then `effective` maps the whole range to
+`max_disparity` again where `parallax.scale` is `normalized`, as the paper does, and moves what has the parallax
+`parallax.convergence` to the screen.
 """
 
 from stereodiffusion.formats import MapKind, RawMap, disparity_from_map
@@ -23,7 +24,7 @@ def effective(disparity: Disparity, parallax: Parallax) -> Disparity:
     if parallax.scale == "normalized":
         nearest_px = parallax.max_disparity * disparity.width
         disparity = Disparity.from_relative(disparity.pixels, nearest_px, known=disparity.known)
-    return disparity.converged_at(parallax.convergence * disparity.width) if parallax.convergence else disparity
+    return disparity.converged_at(parallax.zero * disparity.width) if parallax.zero else disparity
 
 
 def estimate(estimator: DepthEstimator, picture: Image, settings: Settings) -> Disparity:
@@ -53,8 +54,7 @@ def meant(raw: RawMap, kind: MapKind, given: MapFile, parallax: Parallax) -> Dis
         return disparity_from_map(raw, kind, scale=given.scale, unknown=unknown)
     if kind != "depth-m":
         return disparity_from_map(raw, kind, nearest_px=nearest_px, unknown=unknown)
-    if given.focal_px is not None and given.baseline_m is not None:
-        rig = StereoRig(focal_px=given.focal_px, baseline_m=given.baseline_m)
+    if rig := _camera(given, raw.values.shape[-1]):
         return disparity_from_map(raw, kind, scale=given.scale, rig=rig, unknown=unknown)
     # Without a camera disparity is still f B / Z; f B is the one that gives the nearest point the wanted parallax.
     unscaled = disparity_from_map(
@@ -62,3 +62,12 @@ def meant(raw: RawMap, kind: MapKind, given: MapFile, parallax: Parallax) -> Dis
     )
     largest = float(unscaled.pixels.max())
     return unscaled.scaled(nearest_px / largest) if largest > 0 else unscaled
+
+
+def _camera(given: MapFile, width: int) -> StereoRig | None:
+    """The cameras that are said of a map so many columns wide."""
+    if given.baseline_m is None:
+        return None
+    if given.fov_degrees is not None:
+        return StereoRig.with_view(given.fov_degrees, given.baseline_m, width)
+    return None if given.focal_px is None else StereoRig(focal_px=given.focal_px, baseline_m=given.baseline_m)

@@ -18,6 +18,7 @@ from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.borders import refined
 from stereodiffusion.synthesis.conditioning import Prompted, condition, over_steps
+from stereodiffusion.synthesis.controls import controlled
 from stereodiffusion.synthesis.detail import CloserLook
 from stereodiffusion.synthesis.drawing import advance
 from stereodiffusion.synthesis.noise import seeded_noise
@@ -79,6 +80,8 @@ def photo_source(
         facts["depth_estimator"] = disparity.name
         dense = estimate(disparity, photo, settings).to(backbone.device).filled()
         yield Progress(stage="depth", step=1, steps=1)
+    ready = yield from controlled(dense, photo, settings)
+    dense, settings = ready.disparity, ready.settings
 
     # 2. Its way back to noise, at the model's size
     size = working_size(height, width, backbone)

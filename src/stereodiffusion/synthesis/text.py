@@ -8,6 +8,7 @@ from stereodiffusion.errors import ModelError
 from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.conditioning import Prompted, condition, over_steps
+from stereodiffusion.synthesis.controls import controlled
 from stereodiffusion.synthesis.drawing import draw
 from stereodiffusion.synthesis.noise import added_noise, seeded_noise
 from stereodiffusion.synthesis.parallax import estimate
@@ -57,6 +58,8 @@ def text_source(
     # 2. Its disparity
     disparity = estimate(estimator, picture, settings)
     yield Progress(stage="depth", step=1, steps=1)
+    ready = yield from controlled(disparity, picture, settings)
+    disparity, settings = ready.disparity, ready.settings
 
     # 3. All that views are made from
     source = Source(
