@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError
 from stereodiffusion.formats.files import PathLike, check_name, write_files
-from stereodiffusion.formats.image import encode_image, encoding, resize_image
 from stereodiffusion.formats.maps import encode_map
+from stereodiffusion.formats.maps.visualise import visualise
 from stereodiffusion.formats.outputs import Extra, check_files, extra_files, output_format, plan_files
-from stereodiffusion.formats.visualise import visualise
+from stereodiffusion.formats.pictures.image import encode_image, encoding, resize_image
 from stereodiffusion.geometry import Disparity, warp_disparity
 from stereodiffusion.geometry.accept import check_picture, described
 from stereodiffusion.geometry.disparity import check_disparity

@@ -64,8 +64,8 @@ def disparity(
     from stereodiffusion.cli.progress import Display
     from stereodiffusion.formats import read_image, visualise
     from stereodiffusion.formats.files import check_targets, write_files
-    from stereodiffusion.formats.image import encode_image
     from stereodiffusion.formats.maps import encode_map
+    from stereodiffusion.formats.pictures.image import encode_image
     from stereodiffusion.synthesis.parallax import estimate
 
     check_targets(files)

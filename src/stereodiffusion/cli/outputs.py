@@ -115,8 +115,8 @@ def _asked_for(output: Path, files: Files, inputs: Sequence[Path]) -> Path:
 
 def written_files(path: Path, files: Files) -> list[Path]:
     """All files that saving to `path` writes, or that it would replace."""
+    from stereodiffusion.formats.layouts.quilt import quilts_of
     from stereodiffusion.formats.outputs import extra_files, plan_files
-    from stereodiffusion.formats.quilt import quilts_of
     from stereodiffusion.views import view_file
 
     if files.views is not None:

@@ -1,26 +1,13 @@
 """Reading and writing: pictures, maps, and every way to pack a stereo pair into a file.
 
-image        pictures: files, Pillow images, tensors        raster     decoded levels made a tensor
-colour       colour profiles                                declared   colours declared otherwise
-containers   kinds of files             limits              orientation
-png   jpeg   tiff                       metadata            settings inside picture files
-maps         depth and disparity maps   pfm                 visualise  disparity in false colours
-files        whole files or none
-sbs        side by side, cross-eyed, top-bottom             anaglyph   filter glasses
-mpo        the file of 3D cameras                           wiggle     GIF and WebP animation
+pictures   pictures: files, Pillow images, tensors          maps       depth and disparity maps
+layouts    several pictures in one                          stereo     files that hold both eyes
+files      whole files or none                              limits     how large they may be
 outputs    all output formats by name, and how files are named
 """
 
-from stereodiffusion.formats.anaglyph import AnaglyphMethod, anaglyph
-from stereodiffusion.formats.image import (
-    encode_image,
-    from_pil,
-    read_image,
-    read_metadata,
-    resize_image,
-    to_pil,
-    write_image,
-)
+from stereodiffusion.formats.layouts.anaglyph import AnaglyphMethod, anaglyph
+from stereodiffusion.formats.layouts.sbs import cross_eyed, side_by_side, top_bottom
 from stereodiffusion.formats.maps import (
     MapKind,
     RawMap,
@@ -29,13 +16,21 @@ from stereodiffusion.formats.maps import (
     parse_unknown,
     read_map,
     shows_whole,
+    visualise,
     write_map,
 )
-from stereodiffusion.formats.mpo import encode_mpo
 from stereodiffusion.formats.outputs import OUTPUT_FORMATS, OutputFormat
-from stereodiffusion.formats.sbs import cross_eyed, side_by_side, top_bottom
-from stereodiffusion.formats.visualise import visualise
-from stereodiffusion.formats.wiggle import encode_wiggle
+from stereodiffusion.formats.pictures.image import (
+    encode_image,
+    from_pil,
+    read_image,
+    read_metadata,
+    resize_image,
+    to_pil,
+    write_image,
+)
+from stereodiffusion.formats.stereo.mpo import encode_mpo
+from stereodiffusion.formats.stereo.wiggle import encode_wiggle
 
 __all__ = [
     "OUTPUT_FORMATS",

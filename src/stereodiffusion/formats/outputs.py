@@ -16,13 +16,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.anaglyph import anaglyph
 from stereodiffusion.formats.files import check_name, check_targets
-from stereodiffusion.formats.image import STILL_SUFFIXES, encode_image
+from stereodiffusion.formats.layouts.anaglyph import anaglyph
+from stereodiffusion.formats.layouts.sbs import cross_eyed, side_by_side, top_bottom
 from stereodiffusion.formats.limits import check_frame
-from stereodiffusion.formats.mpo import encode_mpo
-from stereodiffusion.formats.sbs import cross_eyed, side_by_side, top_bottom
-from stereodiffusion.formats.wiggle import encode_wiggle
+from stereodiffusion.formats.pictures.image import STILL_SUFFIXES, encode_image
+from stereodiffusion.formats.stereo.mpo import encode_mpo
+from stereodiffusion.formats.stereo.wiggle import encode_wiggle
 
 OneImage: TypeAlias = Float[Tensor, "1 3 h w"]
 Extra = Literal["disparity", "occlusion", "left", "right"]

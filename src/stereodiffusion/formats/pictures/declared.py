@@ -16,7 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.containers import HDR_REFUSED
+from stereodiffusion.formats.pictures.containers import HDR_REFUSED
 
 Chromaticities: TypeAlias = tuple[float, float, float, float, float, float, float, float]
 """x and y of white, red, green and blue."""

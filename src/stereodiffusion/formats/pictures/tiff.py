@@ -16,10 +16,10 @@ from jaxtyping import Shaped, UInt8
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.containers import RAW_REFUSED
 from stereodiffusion.formats.limits import check_size
-from stereodiffusion.formats.orientation import upright
-from stereodiffusion.formats.raster import Raster
+from stereodiffusion.formats.pictures.containers import RAW_REFUSED
+from stereodiffusion.formats.pictures.orientation import upright
+from stereodiffusion.formats.pictures.raster import Raster
 
 Samples: TypeAlias = Shaped[np.ndarray, "h w c"]
 

@@ -12,7 +12,7 @@ from typing import cast
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats import png
+from stereodiffusion.formats.pictures import png
 
 SOFTWARE = "StereoDiffusion"
 PNG_KEYWORD = "stereodiffusion"

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.image import NO_SETTINGS, encode_pil, to_pil
+from stereodiffusion.formats.pictures.image import NO_SETTINGS, encode_pil, to_pil
 
 
 def quilt_grid(count: int, height: int, width: int) -> tuple[int, int]:

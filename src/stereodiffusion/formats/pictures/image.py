@@ -29,13 +29,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats import colour, jpeg, metadata, png, tiff
-from stereodiffusion.formats.containers import is_heif, is_png, is_tiff, refuse_foreign
-from stereodiffusion.formats.declared import CODE_POINTS, NCLX, declared_profile
 from stereodiffusion.formats.files import PathLike, read_bytes, write_files
 from stereodiffusion.formats.limits import LIMIT, check_size
-from stereodiffusion.formats.orientation import upright
-from stereodiffusion.formats.raster import Composed, Raster, assembled, deep_grey, tensor_of_raster
+from stereodiffusion.formats.pictures import colour, jpeg, metadata, png, tiff
+from stereodiffusion.formats.pictures.containers import is_heif, is_png, is_tiff, refuse_foreign
+from stereodiffusion.formats.pictures.declared import CODE_POINTS, NCLX, declared_profile
+from stereodiffusion.formats.pictures.orientation import upright
+from stereodiffusion.formats.pictures.raster import Composed, Raster, assembled, deep_grey, tensor_of_raster
 from stereodiffusion.geometry import bands
 from stereodiffusion.geometry.accept import RANGE_SLACK, check_picture
 from stereodiffusion.types import Image as ImageTensor

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from stereodiffusion.formats import jpeg
-from stereodiffusion.formats.image import NO_SETTINGS, encode_image
+from stereodiffusion.formats.pictures import jpeg
+from stereodiffusion.formats.pictures.image import NO_SETTINGS, encode_image
 
 _DISPARITY = 0x020002  # 5.2.3.3: multi-frame image, disparity
 _REPRESENTATIVE = 1 << 29

@@ -8,7 +8,7 @@ import torch
 
 from stereodiffusion.formats import Unknown, disparity_from_map, read_image, read_map
 
-DATA = Path(os.environ.get("STEREO_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("STEREO_DATA", Path(__file__).parents[4] / "shared" / "data"))
 KITTI = "kitti/2015/training"
 
 pytestmark = pytest.mark.skipif(

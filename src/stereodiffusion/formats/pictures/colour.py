@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageCms
 
 from stereodiffusion.errors import FormatWarning
-from stereodiffusion.formats.declared import CODE_POINTS, declared_profile
+from stereodiffusion.formats.pictures.declared import CODE_POINTS, declared_profile
 
 Convert: TypeAlias = Callable[[Image.Image], Image.Image]
 """A picture, or a part of one, to mode RGB in sRGB; transparency is not looked at."""

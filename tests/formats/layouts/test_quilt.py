@@ -8,8 +8,8 @@ from torch import Tensor
 
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats import read_metadata
-from stereodiffusion.formats.image import from_pil, open_picture
-from stereodiffusion.formats.quilt import Quilt, quilt_grid, quilts_of
+from stereodiffusion.formats.layouts.quilt import Quilt, quilt_grid, quilts_of
+from stereodiffusion.formats.pictures.image import from_pil, open_picture
 
 
 def grey(level: int) -> Tensor:

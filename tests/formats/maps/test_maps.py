@@ -18,7 +18,7 @@ from PIL import Image
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError
 from stereodiffusion.formats import MapKind, RawMap, Unknown, disparity_from_map, read_map, visualise, write_map
 from stereodiffusion.formats.maps import encode_map, shows_whole
-from stereodiffusion.formats.pfm import encode_pfm
+from stereodiffusion.formats.maps.pfm import encode_pfm
 from stereodiffusion.geometry import Disparity, StereoRig
 
 EncodePng = Callable[..., bytes]

@@ -9,8 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats import metadata
-from stereodiffusion.formats.image import NO_SETTINGS, to_pil
+from stereodiffusion.formats.pictures import metadata
+from stereodiffusion.formats.pictures.image import NO_SETTINGS, to_pil
 
 FRAME_MS = 150
 """How long each view is shown: slow enough to see, fast enough to fuse."""

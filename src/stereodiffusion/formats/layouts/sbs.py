@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stereodiffusion.formats.image import resize_image
+from stereodiffusion.formats.pictures.image import resize_image
 from stereodiffusion.types import Image
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.pfm import decode_pfm, encode_pfm
+from stereodiffusion.formats.maps.pfm import decode_pfm, encode_pfm
 
 SCENE = np.array([[1.5, 2.5, 3.5], [-4.0, np.inf, 6.25]], dtype=np.float32)
 BOTTOM_UP = (-4.0, float("inf"), 6.25, 1.5, 2.5, 3.5)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.formats import AnaglyphMethod, anaglyph
-from stereodiffusion.formats.anaglyph import DUBOIS, MIXES
+from stereodiffusion.formats.layouts.anaglyph import DUBOIS, MIXES
 
 BLACK, WHITE, RED = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (1.0, 0.0, 0.0)
 ALL: list[AnaglyphMethod] = [*DUBOIS, *MIXES]

@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8, UInt16
 from PIL import Image
 from torch import Tensor
 
-from stereodiffusion.formats import colour
+from stereodiffusion.formats.pictures import colour
 from stereodiffusion.geometry import bands
 
 Levels: TypeAlias = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
