@@ -15,6 +15,9 @@ FORMATS = (
     "cross-eyed",
     "top-bottom",
     "top-bottom-half",
+    "interlaced-rows",
+    "interlaced-columns",
+    "checkerboard",
     "anaglyph",
     "anaglyph-green-magenta",
     "anaglyph-amber-blue",
@@ -23,12 +26,45 @@ FORMATS = (
     "anaglyph-gray",
     "anaglyph-true",
     "mpo",
+    "jps",
+    "spatial",
+    "vr180",
+    "vr180-sbs",
+    "rgbd",
+    "rgbd-half",
     "wiggle-gif",
     "wiggle-webp",
+    "wiggle-mp4",
+    "wiggle-webm",
+    "eyes",
+)
+READABLE = (
+    "sbs",
+    "sbs-half",
+    "cross-eyed",
+    "top-bottom",
+    "top-bottom-half",
+    "interlaced-rows",
+    "interlaced-columns",
+    "checkerboard",
+    "anaglyph-gray",
+    "anaglyph-true",
+    "mpo",
+    "jps",
+    "spatial",
+    "vr180",
+    "vr180-sbs",
+    "rgbd",
+    "rgbd-half",
+    "wiggle-gif",
+    "wiggle-webp",
+    "quilt",
     "eyes",
 )
 VIEW_FORMATS = ("views", "quilt")
-Extra: TypeAlias = Literal["disparity", "occlusion", "left", "right"]
-EXTRAS: tuple[Extra, ...] = ("disparity", "occlusion", "left", "right")
+Extra: TypeAlias = Literal["disparity", "disparity-kitti", "disparity-exr", "occlusion", "left", "right"]
+EXTRAS: tuple[Extra, ...] = ("disparity", "disparity-kitti", "disparity-exr", "occlusion", "left", "right")
+Names: TypeAlias = Literal["plain", "players"]
+NAMES: tuple[Names, ...] = ("plain", "players")
 SOURCES: tuple[SourceEye, ...] = ("left", "right", "centre")
 DTYPES: tuple[PrecisionChoice, ...] = ("auto", "float32", "float16", "bfloat16")

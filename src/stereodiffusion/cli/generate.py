@@ -64,7 +64,7 @@ def command(kind: type[Request], summary: str) -> Callable[..., None]:
         if typed["print_request"]:
             typer.echo(json.dumps(request.plain(), indent=2))
             return
-        files = Files.of(typed["formats"], typed["also"], request)
+        files = Files.of(typed["formats"], typed["also"], request, typed["names"])
         try:
             memory = Memory(offload=typed["offload"], tiles=typed["tiles"])
             machine = Machine(device=typed["device"], dtype=typed["dtype"], memory=memory, quiet=typed["quiet"])
@@ -89,6 +89,7 @@ def _output_parameters() -> list[Parameter]:
         _parameter("output", options.Output),
         _parameter("formats", options.Formats, []),
         _parameter("also", options.Also, []),
+        _parameter("names", options.FileNames, "plain"),
         _parameter("views", options.Views),
         _parameter("baselines", options.Baselines),
         _parameter("source", options.SourceEye),
@@ -191,6 +192,6 @@ def _written(display: "Display", run: "Run | ViewRun", target: Path, files: File
     from stereodiffusion.views import ViewFormat, save_views
 
     if isinstance(run, Run):
-        return display.follow(run).save(target, format=files.formats, also=files.also)
+        return display.follow(run).save(target, format=files.formats, also=files.also, names=files.names)
     formats = cast(tuple[ViewFormat, ...], files.formats)
     return list(save_views(display.views(run), run.positions, target, formats))

@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from stereodiffusion.cli.choices import DTYPES, EXTRAS, FORMATS, SOURCES, VIEW_FORMATS
+from stereodiffusion.cli.choices import DTYPES, EXTRAS, FORMATS, NAMES, SOURCES, VIEW_FORMATS
 
 _OUTPUT, _METHOD, _RUNNING = "Output", "Method", "Running"
 
@@ -41,6 +41,15 @@ Also: TypeAlias = Annotated[
         rich_help_panel=_OUTPUT,
         show_default=False,
         help=f"Write besides: {', '.join(EXTRAS)}. Repeat it, or list several with commas.",
+    ),
+]
+FileNames: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--names",
+        metavar="|".join(NAMES),
+        rich_help_panel=_OUTPUT,
+        help="players ends names as players of 3D pictures expect it, such as FILE_LRF_Full_SBS.png.",
     ),
 ]
 Views: TypeAlias = Annotated[

@@ -1,13 +1,19 @@
 """Reading and writing: pictures, maps, and every way to pack a stereo pair into a file.
 
-pictures   pictures: files, Pillow images, tensors          maps       depth and disparity maps
-layouts    several pictures in one                          stereo     files that hold both eyes
-files      whole files or none                              limits     how large they may be
-outputs    all output formats by name, and how files are named
+pictures   files, Pillow images, tensors                    maps          depth and disparity maps
+layouts    several pictures in one                          stereo        files that hold both eyes
+eyes       a pair, as all formats are written from and read into it
+encoders   what makes each format                           outputs       all output formats by name
+naming     how files are named                              reading       pairs out of files
+recognising   which format a file has                       guessing      what its picture looks like
+files      whole files or none                              limits        how large they may be
+extras     libraries that only some formats need
 """
 
+from stereodiffusion.formats.eyes import Eyes
 from stereodiffusion.formats.layouts.anaglyph import AnaglyphMethod, anaglyph
-from stereodiffusion.formats.layouts.sbs import cross_eyed, side_by_side, top_bottom
+from stereodiffusion.formats.layouts.interlaced import interlaced, separated
+from stereodiffusion.formats.layouts.sbs import cross_eyed, halves, side_by_side, top_bottom
 from stereodiffusion.formats.maps import (
     MapKind,
     RawMap,
@@ -19,6 +25,7 @@ from stereodiffusion.formats.maps import (
     visualise,
     write_map,
 )
+from stereodiffusion.formats.naming import Names, write_pair
 from stereodiffusion.formats.outputs import OUTPUT_FORMATS, OutputFormat
 from stereodiffusion.formats.pictures.image import (
     encode_image,
@@ -29,16 +36,23 @@ from stereodiffusion.formats.pictures.image import (
     to_pil,
     write_image,
 )
+from stereodiffusion.formats.reading import READABLE, read_pair
+from stereodiffusion.formats.stereo.alignment import Misalignment, aligned, misalignment
 from stereodiffusion.formats.stereo.mpo import encode_mpo
 from stereodiffusion.formats.stereo.wiggle import encode_wiggle
 
 __all__ = [
     "OUTPUT_FORMATS",
+    "READABLE",
     "AnaglyphMethod",
+    "Eyes",
     "MapKind",
+    "Misalignment",
+    "Names",
     "OutputFormat",
     "RawMap",
     "Unknown",
+    "aligned",
     "anaglyph",
     "cross_eyed",
     "disparity_from_map",
@@ -46,11 +60,16 @@ __all__ = [
     "encode_mpo",
     "encode_wiggle",
     "from_pil",
+    "halves",
+    "interlaced",
+    "misalignment",
     "parse_unknown",
     "read_image",
     "read_map",
     "read_metadata",
+    "read_pair",
     "resize_image",
+    "separated",
     "shows_whole",
     "side_by_side",
     "to_pil",
@@ -58,4 +77,5 @@ __all__ = [
     "visualise",
     "write_image",
     "write_map",
+    "write_pair",
 ]

@@ -5,6 +5,7 @@ name of the file says how to cut it, `_qs8x6a0.75` for 8 columns, 6 rows and vie
 Looking Glass software reads it (https://lookingglassfactory.com/tutorial/what-is-a-quilt).
 """
 
+import re
 from collections.abc import Mapping
 from glob import escape
 from math import log
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats.pictures.image import NO_SETTINGS, encode_pil, to_pil
+
+_CUT = re.compile(r"_qs(\d{1,3})x(\d{1,3})a[\d.]+")
 
 
 def quilt_grid(count: int, height: int, width: int) -> tuple[int, int]:
@@ -40,6 +43,26 @@ def quilt_grid(count: int, height: int, width: int) -> tuple[int, int]:
 def quilts_of(path: Path) -> list[Path]:
     """The quilts that are there already under the name that `path` gives them."""
     return sorted(path.parent.glob(f"{escape(path.stem)}_qs*x*a*{escape(path.suffix)}"))
+
+
+def outermost(
+    quilt: Float[Tensor, "1 channels h w"], stem: str
+) -> tuple[Float[Tensor, "1 channels h2 w2"], Float[Tensor, "1 channels h2 w2"], int]:
+    """The leftmost and the rightmost view of a quilt, and how many there are; its name says how to cut it.
+
+    Raises:
+        FormatError: If the name does not say so, or says what does not fit the picture.
+    """
+    said = _CUT.search(stem)
+    if said is None:
+        raise FormatError("expected a quilt whose name says how to cut it, such as _qs8x6a0.75")
+    columns, rows = int(said[1]), int(said[2])
+    height, width = quilt.shape[2:]
+    if columns < 1 or rows < 1 or columns * rows < 2 or width % columns or height % rows:
+        raise FormatError(f"expected two views or more of whole pixels, got {columns} x {rows} in {width} x {height}")
+    tall, wide = height // rows, width // columns
+    first, last = quilt[..., -tall:, :wide], quilt[..., :tall, -wide:]
+    return first.contiguous(), last.contiguous(), columns * rows
 
 
 class Quilt:

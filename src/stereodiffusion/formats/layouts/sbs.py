@@ -5,30 +5,48 @@ looking at it without any device. A half frame squeezes each eye to half its wid
 stretch back; both halves are equally large, so an odd width gains a column.
 """
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stereodiffusion.formats.pictures.image import resize_image
-from stereodiffusion.types import Image
+from stereodiffusion.errors import FormatError
+from stereodiffusion.formats.layouts.squeeze import squeezed
+
+Eye: TypeAlias = Float[Tensor, "b channels h w"]
+"""Colours, or colours and alpha."""
 
 
-def side_by_side(left: Image, right: Image, size: Literal["full", "half"] = "full") -> Float[Tensor, "b 3 h frame"]:
+def side_by_side(left: Eye, right: Eye, size: Literal["full", "half"] = "full") -> Float[Tensor, "b channels h frame"]:
     """Left eye on the left."""
     if size == "half":
-        left, right = (resize_image(eye, eye.shape[-2], (eye.shape[-1] + 1) // 2) for eye in (left, right))
+        left, right = (squeezed(eye, eye.shape[-2], (eye.shape[-1] + 1) // 2) for eye in (left, right))
     return torch.cat([left, right], dim=-1)
 
 
-def cross_eyed(left: Image, right: Image) -> Float[Tensor, "b 3 h frame"]:
+def cross_eyed(left: Eye, right: Eye) -> Float[Tensor, "b channels h frame"]:
     """Right eye on the left."""
     return side_by_side(right, left)
 
 
-def top_bottom(left: Image, right: Image, size: Literal["full", "half"] = "full") -> Float[Tensor, "b 3 frame w"]:
+def top_bottom(left: Eye, right: Eye, size: Literal["full", "half"] = "full") -> Float[Tensor, "b channels frame w"]:
     """Left eye on top."""
     if size == "half":
-        left, right = (resize_image(eye, (eye.shape[-2] + 1) // 2, eye.shape[-1]) for eye in (left, right))
+        left, right = (squeezed(eye, (eye.shape[-2] + 1) // 2, eye.shape[-1]) for eye in (left, right))
     return torch.cat([left, right], dim=-2)
+
+
+def halves(
+    frame: Eye, side: Literal["width", "height"]
+) -> tuple[Float[Tensor, "b channels h2 w2"], Float[Tensor, "b channels h2 w2"]]:
+    """The left and right, or upper and lower, half of a frame: undoes the functions above.
+
+    Raises:
+        FormatError: If the side is odd.
+    """
+    dim = -1 if side == "width" else -2
+    if frame.shape[dim] % 2:
+        raise FormatError(f"expected two eyes in an even {side}, got {frame.shape[dim]} pixels")
+    first, second = frame.chunk(2, dim=dim)
+    return first.contiguous(), second.contiguous()

@@ -1,6 +1,7 @@
 """The numbers of a map file, before anything is known of their meaning.
 
-Files are recognised by content: PNG and PGM of 8 or 16 bits, TIFF of 8 to 64 bits, PFM, and NPY without pickles.
+Files are recognised by content: PNG and PGM of 8 or 16 bits, TIFF of 8 to 64 bits, PFM, OpenEXR, and NPY
+without pickles.
 """
 
 import re
@@ -18,6 +19,7 @@ from torch import Tensor
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats.files import PathLike, read_bytes
 from stereodiffusion.formats.limits import check_size
+from stereodiffusion.formats.maps.exr import decode_exr, is_exr
 from stereodiffusion.formats.maps.pfm import decode_pfm
 from stereodiffusion.formats.pictures import png, tiff
 from stereodiffusion.formats.pictures.containers import is_png, is_tiff, refuse_foreign
@@ -47,11 +49,14 @@ class RawMap:
 
 
 def read_map(path: PathLike) -> RawMap:
-    """The numbers of a PNG, PGM, TIFF, PFM or NPY file."""
+    """The numbers of a PNG, PGM, TIFF, PFM, EXR or NPY file."""
     content, no_data = read_bytes(path), None
     with decoding(path):
-        refuse_foreign(content)
-        if content.startswith(b"\x93NUMPY"):
+        if not is_exr(content):
+            refuse_foreign(content)
+        if is_exr(content):
+            stored = decode_exr(content)
+        elif content.startswith(b"\x93NUMPY"):
             stored = _decode_npy(content)
         elif content.startswith((b"Pf", b"PF")):
             stored = decode_pfm(content)
@@ -62,7 +67,9 @@ def read_map(path: PathLike) -> RawMap:
         elif is_tiff(content):
             stored, no_data = _decode_tiff(content)
         else:
-            raise FormatError("expected a map: PNG, PGM, TIFF, PFM or NPY (JPEG loses too much), this is none of them")
+            raise FormatError(
+                "expected a map: PNG, PGM, TIFF, PFM, EXR or NPY (JPEG loses too much), this is none of them"
+            )
     is_integer = stored.dtype.kind in "iu"
     exact = np.float32 if stored.dtype.itemsize <= 2 or stored.dtype.str[1:] == "f4" else np.float64
     values = torch.from_numpy(np.require(stored, exact, ["C", "W"]))

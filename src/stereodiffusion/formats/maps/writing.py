@@ -10,19 +10,20 @@ from PIL import Image, PngImagePlugin
 
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats.files import PathLike, write_files
+from stereodiffusion.formats.maps.exr import encode_exr
 from stereodiffusion.formats.maps.pfm import encode_pfm
 from stereodiffusion.geometry import Disparity
 
 PNG_SCALE = 256
 """Levels per pixel of disparity in the 16-bit PNG that `write_map` makes, as in KITTI."""
 
-_MAP_SUFFIXES = (".pfm", ".png", ".npy", ".tif", ".tiff")
+_MAP_SUFFIXES = (".pfm", ".png", ".npy", ".tif", ".tiff", ".exr")
 
 
 def write_map(path: PathLike, disparity: Disparity) -> Path:
     """Writes one disparity map in pixels; the suffix chooses how.
 
-    `.pfm` (unknown is inf), `.npy` and `.tif` (unknown is NaN) hold the exact float32. `.png` has 16 bits as in
+    `.pfm` (unknown is inf), `.npy`, `.tif` and `.exr` (unknown is NaN) hold the exact float32. `.png` has 16 bits as in
     KITTI: round(256 d), at least 1; 0 is unknown; it takes 0 <= d < 256.
     """
     path = Path(path)
@@ -48,6 +49,8 @@ def encode_map(disparity: Disparity, suffix: str) -> bytes:
             return file.getvalue()
         case ".png":
             return _encode_png(pixels, known)
+        case ".exr":
+            return encode_exr(np.where(known, pixels, np.float32(np.nan)))
         case ".tif" | ".tiff":
             file = BytesIO()
             holes = np.where(known, pixels, np.float32(np.nan))
@@ -61,7 +64,7 @@ def _encode_png(pixels: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]
     levels = np.floor(pixels.astype(np.float64) * PNG_SCALE + 0.5)
     if known.any() and not (pixels[known].min() >= 0 and levels[known].max() <= 65535):
         raise FormatError(
-            "a 16-bit PNG takes disparities of 0 ... 255.99 px, PFM, NPY and TIFF take any; "
+            "a 16-bit PNG takes disparities of 0 ... 255.99 px, PFM, NPY, TIFF and EXR take any; "
             f"got {pixels[known].min():g} ... {pixels[known].max():g}"
         )
     note = PngImagePlugin.PngInfo()

@@ -2,9 +2,10 @@
 
 Reading gives sRGB in [0, 1] whatever the file holds: EXIF orientation is applied, other colour spaces are
 converted (see `colour`), grey becomes three equal channels, 16 bits keep their precision (except of CMYK, and through
-a colour profile other than sRGB, which is applied in 8 bits), and transparency is laid over white, as on paper. Of an
-MPO or HEIC the first or main picture is read, of a TIFF the only one that is no smaller copy. Refused are animations
-and other files of several pictures, camera raw files, high dynamic range, and what is larger than `limits` says.
+a colour profile other than sRGB, which is applied in 8 bits), and transparency is laid over white, as on paper, or kept
+as a fourth channel where that is asked for. Of an MPO or HEIC the first or main picture is read, of a TIFF the only one
+that is no smaller copy. Refused are animations and other files of several pictures, camera raw files, high dynamic
+range, and what is larger than `limits` says.
 
 Pillow decodes what has 8 bits, pi-heif HEIC, tifffile TIFF and imagecodecs the 16-bit colour of PNG.
 
@@ -35,7 +36,7 @@ from stereodiffusion.formats.pictures import colour, jpeg, metadata, png, tiff
 from stereodiffusion.formats.pictures.containers import is_heif, is_png, is_tiff, refuse_foreign
 from stereodiffusion.formats.pictures.declared import CODE_POINTS, NCLX, declared_profile
 from stereodiffusion.formats.pictures.orientation import upright
-from stereodiffusion.formats.pictures.raster import Composed, Raster, assembled, deep_grey, tensor_of_raster
+from stereodiffusion.formats.pictures.raster import Composed, Raster, assembled, deep_grey, over_white, tensor_of_raster
 from stereodiffusion.geometry import bands
 from stereodiffusion.geometry.accept import RANGE_SLACK, check_picture
 from stereodiffusion.types import Image as ImageTensor
@@ -65,22 +66,33 @@ def read_image(path: PathLike) -> Float[Tensor, "1 3 h w"]:
     """
     content = read_bytes(path)
     with decoding(path):
-        refuse_foreign(content)
-        if is_tiff(content):
-            return _read_tiff(content)
-        if is_png(content) and png.is_deep_colour(content):
-            return _read_deep_png(content)
-        return from_pil(open_picture(content))
+        return decode_image(content)
+
+
+def decode_image(content: bytes, *, keeps_alpha: bool = False) -> Float[Tensor, "1 channels h w"]:
+    """A picture in memory as sRGB in [0, 1], and alpha as a fourth channel if it has some. To be called in `decoding`.
+
+    Args:
+        content: The file.
+        keeps_alpha: Whether there is such a channel; else the picture is laid over white.
+    """
+    refuse_foreign(content)
+    if is_tiff(content):
+        return _read_tiff(content, keeps_alpha=keeps_alpha)
+    if is_png(content) and png.is_deep_colour(content):
+        return _read_deep_png(content, keeps_alpha=keeps_alpha)
+    return tensor_of_pil(open_picture(content), keeps_alpha=keeps_alpha)
 
 
 def from_pil(picture: Image.Image) -> Float[Tensor, "1 3 h w"]:
     """A Pillow image of any mode as sRGB in [0, 1]; orientation, profile and transparency as in a file."""
     _check_single(picture)
     check_size(picture.width, picture.height)
-    return _from_single(picture)
+    return tensor_of_pil(picture)
 
 
-def _from_single(picture: Image.Image) -> Float[Tensor, "1 3 h w"]:
+def tensor_of_pil(picture: Image.Image, *, keeps_alpha: bool = False) -> Float[Tensor, "1 channels h w"]:
+    """The frame at which a Pillow image stands, as `decode_image` gives it."""
     if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         picture = ImageOps.exif_transpose(picture)
     if picture.mode in {"I", "F"}:
@@ -100,24 +112,26 @@ def _from_single(picture: Image.Image) -> Float[Tensor, "1 3 h w"]:
         alpha = np.asarray(part.convert("RGBA").getchannel("A"))[..., None]
         return np.concatenate([np.asarray(convert(part)), alpha], axis=-1)
 
-    return assembled(picture.height, picture.width, compose)
+    return assembled(picture.height, picture.width, compose, keeps_alpha=keeps_alpha)
 
 
-def to_pil(image: Float[Tensor, "1 3 h w"]) -> Image.Image:
-    """One picture in [0, 1] as a Pillow image of 8 bits, rounded to the nearest level."""
+def to_pil(image: Float[Tensor, "1 channels h w"]) -> Image.Image:
+    """One picture in [0, 1] as a Pillow image of 8 bits, rounded to the nearest level; a fourth channel is alpha."""
     return Image.fromarray(to_levels(image))
 
 
-def to_levels(image: Float[Tensor, "1 3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """One picture in [0, 1] as levels 0 ... 255."""
-    check_picture(image, name="image")
+def to_levels(image: Float[Tensor, "1 channels h w"]) -> UInt8[np.ndarray, "h w channels"]:
+    """One picture in [0, 1], with or without alpha, as levels 0 ... 255."""
+    check_picture(image[:, :3] if isinstance(image, Tensor) and image.ndim == 4 else image, name="image")
     if image.shape[0] != 1:
         raise FormatError(f"expected one picture, got a batch of {image.shape[0]}")
+    if image.shape[1] > 4:
+        raise FormatError(f"expected red, green, blue and perhaps alpha, got {image.shape[1]} channels")
     pixels = image[0].detach().to("cpu", torch.float32)
     lowest, highest = (float(bound) for bound in pixels.aminmax())
     if not (lowest >= -RANGE_SLACK and highest <= 1 + RANGE_SLACK):
         raise FormatError(f"expected pixels in [0, 1], got {lowest:g} ... {highest:g}")
-    levels = np.empty((*pixels.shape[1:], 3), np.uint8)
+    levels = np.empty((*pixels.shape[1:], len(pixels)), np.uint8)
     for band in bands(pixels.shape[1], pixels.shape[2]):
         rounded = (pixels[:, band.rows].clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8)
         levels[band.rows] = rounded.permute(1, 2, 0).numpy()
@@ -139,13 +153,29 @@ def write_image(path: PathLike, image: Float[Tensor, "1 3 h w"], settings: Mappi
     return write_files({path: content})[0]
 
 
-def encode_image(image: Float[Tensor, "1 3 h w"], suffix: str, settings: Mapping[str, object] = NO_SETTINGS) -> bytes:
-    """The bytes of a picture file. The same picture and settings give the same bytes."""
-    return encode_pil(to_pil(image), suffix, settings)
+def encode_image(
+    image: Float[Tensor, "1 channels h w"],
+    suffix: str,
+    settings: Mapping[str, object] = NO_SETTINGS,
+    *,
+    exif: bytes = b"",
+) -> bytes:
+    """The bytes of a picture file. The same picture and settings give the same bytes.
+
+    Args:
+        image: In [0, 1]; a fourth channel is alpha, which PNG, WebP and TIFF hold. JPEG gets it laid over white.
+        suffix: Chooses the format.
+        settings: What made the picture, as JSON values.
+        exif: Of a camera, to be kept, in JPEG, PNG and WebP.
+    """
+    holds_alpha = STILL_SUFFIXES.get(suffix.lower()) != "JPEG"
+    return encode_pil(to_pil(image if holds_alpha else over_white(image)), suffix, settings, exif=exif)
 
 
-def encode_pil(picture: Image.Image, suffix: str, settings: Mapping[str, object] = NO_SETTINGS) -> bytes:
-    """As `encode_image`, for an RGB or grey Pillow image."""
+def encode_pil(
+    picture: Image.Image, suffix: str, settings: Mapping[str, object] = NO_SETTINGS, *, exif: bytes = b""
+) -> bytes:
+    """As `encode_image`, for an RGB, RGBA or grey Pillow image."""
     kind = STILL_SUFFIXES.get(suffix.lower())
     if kind is None:
         raise FormatError(f"expected one of {', '.join(STILL_SUFFIXES)}, got {suffix or 'no suffix'}")
@@ -153,10 +183,12 @@ def encode_pil(picture: Image.Image, suffix: str, settings: Mapping[str, object]
     match kind:
         case "PNG":
             options["pnginfo"] = metadata.png_text(settings)
+            if exif:
+                options["exif"] = metadata.exif({}, exif)
         case "TIFF":
             options["tiffinfo"] = metadata.tiff_tags(settings)
         case _:
-            options["exif"] = metadata.exif(settings)
+            options["exif"] = metadata.exif(settings, exif)
     file = BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
@@ -255,18 +287,18 @@ def is_animated(picture: Image.Image) -> bool:
     return bool(getattr(picture, "is_animated", False))
 
 
-def _read_tiff(content: bytes) -> Float[Tensor, "1 3 h w"]:
+def _read_tiff(content: bytes, *, keeps_alpha: bool) -> Float[Tensor, "1 channels h w"]:
     with tiff.only_page(content) as page:
         if not tiff.is_for_libtiff(page):
-            return tensor_of_raster(tiff.picture_of(page))
+            return tensor_of_raster(tiff.picture_of(page), keeps_alpha=keeps_alpha)
         with _quiet():
             picture = Image.open(BytesIO(content), formats=("TIFF",))
             picture.seek(page.index)
             picture.load()
-    return _from_single(picture)
+    return tensor_of_pil(picture, keeps_alpha=keeps_alpha)
 
 
-def _read_deep_png(content: bytes) -> Float[Tensor, "1 3 h w"]:
+def _read_deep_png(content: bytes, *, keeps_alpha: bool) -> Float[Tensor, "1 channels h w"]:
     """Of 16 bits, which Pillow reads as 8; it tells what there is beside the pixels."""
     picture = identify_picture(content)
     pixels = decode_deep_png(picture, content)
@@ -276,7 +308,8 @@ def _read_deep_png(content: bytes) -> Float[Tensor, "1 3 h w"]:
             levels=pixels[..., :-1] if has_alpha else pixels,
             alpha=pixels[..., -1:] if has_alpha else None,
             profile=declared_profile(picture),
-        )
+        ),
+        keeps_alpha=keeps_alpha,
     )
 
 

@@ -19,6 +19,29 @@ PNG_KEYWORD = "stereodiffusion"
 
 _ASCII = b"ASCII\0\0\0"  # EXIF 2.3, table 9: the character code of a UserComment
 _SRGB = 1
+_OF_CAMERAS = frozenset(
+    {
+        ExifTags.Base.ImageDescription,
+        ExifTags.Base.Make,
+        ExifTags.Base.Model,
+        ExifTags.Base.Software,
+        ExifTags.Base.DateTime,
+        ExifTags.Base.Artist,
+        ExifTags.Base.Copyright,
+    }
+)
+_OF_THE_FILE = frozenset(
+    {
+        ExifTags.Base.MakerNote,
+        ExifTags.Base.UserComment,
+        ExifTags.Base.ColorSpace,
+        ExifTags.Base.ExifImageWidth,
+        ExifTags.Base.ExifImageHeight,
+        ExifTags.Base.ComponentsConfiguration,
+        ExifTags.Base.CompressedBitsPerPixel,
+        ExifTags.IFD.Interop,
+    }
+)
 
 
 def to_json(settings: Mapping[str, object]) -> str:
@@ -39,10 +62,24 @@ def png_text(settings: Mapping[str, object]) -> PngImagePlugin.PngInfo:
     return info
 
 
-def exif(settings: Mapping[str, object]) -> Image.Exif:
-    """EXIF with the settings, and the tag that declares the pixels sRGB."""
+def exif(settings: Mapping[str, object], camera: bytes = b"") -> Image.Exif:
+    """EXIF with the settings, and the tag that declares the pixels sRGB.
+
+    Args:
+        settings: What made the picture, as JSON values.
+        camera: EXIF of the picture that it was made from, whose tags are kept: all but those that describe the old
+            file's pixels, and notes of the maker, which do not survive a move.
+    """
     block = Image.Exif()
-    details: dict[int, object] = {ExifTags.Base.ColorSpace: _SRGB}
+    details: dict[int, object] = {}
+    if camera:
+        taken = Image.Exif()
+        taken.load(camera)
+        block.update({tag: value for tag, value in taken.items() if tag in _OF_CAMERAS})
+        details |= {tag: value for tag, value in taken.get_ifd(ExifTags.IFD.Exif).items() if tag not in _OF_THE_FILE}
+        if place := taken.get_ifd(ExifTags.IFD.GPSInfo):
+            block[ExifTags.IFD.GPSInfo] = dict(place)
+    details[ExifTags.Base.ColorSpace] = _SRGB
     if settings:
         block[ExifTags.Base.Software] = SOFTWARE
         details[ExifTags.Base.UserComment] = _ASCII + to_json(settings).encode("ascii")

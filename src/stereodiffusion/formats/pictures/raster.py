@@ -42,8 +42,8 @@ class Raster:
     profile: bytes | None = None
 
 
-def tensor_of_raster(raster: Raster) -> Float[Tensor, "1 3 h w"]:
-    """The picture as sRGB in [0, 1], laid over white where it is transparent."""
+def tensor_of_raster(raster: Raster, *, keeps_alpha: bool = False) -> Float[Tensor, "1 channels h w"]:
+    """The picture as sRGB in [0, 1]; what is transparent as `assembled` has it."""
     sample = Image.new(_MODES[raster.levels.shape[2]], (1, 1))
     if raster.profile is not None:
         sample.info["icc_profile"] = raster.profile
@@ -58,17 +58,32 @@ def tensor_of_raster(raster: Raster) -> Float[Tensor, "1 3 h w"]:
             levels = _divided(levels, alpha)
         return _joined(convert(levels), alpha)
 
-    return assembled(raster.levels.shape[0], raster.levels.shape[1], compose)
+    return assembled(raster.levels.shape[0], raster.levels.shape[1], compose, keeps_alpha=keeps_alpha)
 
 
-def assembled(height: int, width: int, compose: Callable[[slice], Composed]) -> Float[Tensor, "1 3 height width"]:
-    """A picture from its rows, laid over white where it is transparent."""
+def assembled(
+    height: int, width: int, compose: Callable[[slice], Composed], *, keeps_alpha: bool = False
+) -> Float[Tensor, "1 channels height width"]:
+    """A picture from its rows: laid over white where it is transparent, or with alpha as a fourth channel."""
     picture = torch.empty(1, 3, height, width)
     for band in bands(height, width):
         stored = torch.from_numpy(compose(band.rows).transpose(2, 0, 1).copy())
         unit = stored / 255 if stored.dtype == torch.uint8 else stored
-        picture[0, :, band.rows] = unit if len(unit) == 3 else unit[:3] * unit[3:] + (1 - unit[3:])
+        if keeps_alpha and len(unit) == 4:
+            if picture.shape[1] == 3:  # the first rows of a picture that has alpha
+                picture = torch.empty(1, 4, height, width)
+            picture[0, :, band.rows] = unit
+        else:
+            picture[0, :, band.rows] = unit if len(unit) == 3 else over_white(unit[None])[0]
     return picture
+
+
+def over_white(picture: Float[Tensor, "b channels h w"]) -> Float[Tensor, "b 3 h w"]:
+    """The colours of a picture on white paper; a picture without alpha is what it is."""
+    if picture.shape[1] == 3:
+        return picture
+    colours, alpha = picture[:, :3], picture[:, 3:]
+    return colours * alpha + (1 - alpha)
 
 
 def deep_grey(levels: UInt16[np.ndarray, "h w"], ramp: Float[np.ndarray, "256 3"]) -> Float[np.ndarray, "h w 3"]:
