@@ -36,7 +36,7 @@ class Eyes:
     """
 
     left: Float[Tensor, "1 channels h w"]
-    right: Float[Tensor, "1 channels h w"] | None
+    right: Float[Tensor, "1 _channels _h _w"] | None
     disparity: Disparity | None = None
     field_of_view_deg: float | None = None
     baseline_m: float | None = None

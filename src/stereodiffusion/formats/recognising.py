@@ -34,8 +34,8 @@ _NAMES = (  # the first that is found in the stem counts; full or half is seen f
     (r"htb|hou|half[-_]?(tb|ou)|top-bottom-half", "top-bottom-half"),
     (r"sbs|lr|3dh|parallel", "sbs?"),
     (r"tb|ou|3dv|top-bottom|overunder", "top-bottom?"),
-    (r"interlaced(-rows)?", "interlaced-rows"),
-    (r"interlaced-columns", "interlaced-columns"),
+    (r"interlaced[-_]columns", "interlaced-columns"),
+    (r"interlaced([-_]rows)?", "interlaced-rows"),
     (r"checkerboard", "checkerboard"),
     (r"redcyan|anaglyph", "anaglyph"),
 )

@@ -7,7 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from stereodiffusion.errors import FormatError
 from stereodiffusion.formats import encode_image, encode_mpo, to_pil
+from stereodiffusion.formats.stereo.mpo import holds_eyes, split_mpo
 
 
 def frames(content: bytes) -> list[np.ndarray]:
@@ -45,6 +47,21 @@ def test_the_index_says_that_they_are_two_eyes(eyes: tuple[Tensor, Tensor]) -> N
     assert [entry["Attribute"]["MPType"] for entry in entries] == ["Multi-Frame Image: (Disparity)"] * 2
     assert [entry["Attribute"]["RepresentativeImageFlag"] for entry in entries] == [True, False]
     assert sum(entry["Size"] for entry in entries) == len(content)
+
+
+def test_the_baseline_is_told_in_metres_and_the_eyes_are_cut_apart(eyes: tuple[Tensor, Tensor]) -> None:
+    content = encode_mpo(*eyes, {"seed": 3}, baseline_m=0.0635)
+    views = split_mpo(content)
+    assert views.left + views.right == content
+    assert views.baseline_m == 0.0635
+    assert split_mpo(encode_mpo(*eyes)).baseline_m is None
+
+
+def test_a_photo_with_a_preview_is_no_pair(eyes: tuple[Tensor, Tensor]) -> None:
+    content = encode_mpo(*eyes).replace(b"\x02\x00\x02\x00", b"\x01\x00\x01\x00")
+    assert not holds_eyes(content)
+    with pytest.raises(FormatError, match="expected an MPO of two eyes, got 1 views among 2 pictures"):
+        split_mpo(content)
 
 
 def test_deterministic(eyes: tuple[Tensor, Tensor]) -> None:

@@ -29,7 +29,7 @@ def nearness(disparity: Disparity | None) -> tuple[Float[Tensor, "1 1 h w"], Rel
         FormatError: If there is no disparity.
     """
     if disparity is None:
-        raise FormatError("RGBD needs the disparity of the left eye, which is not known of this pair")
+        raise FormatError("RGBD needs the disparity of the left eye, which is not known: hand it in (--disparity MAP)")
     pixels = disparity.filled().pixels.detach().cpu().float()
     relief = Relief(float(pixels.min()), float(pixels.max()))
     return (pixels - relief.far_px) / max(relief.near_px - relief.far_px, torch.finfo(torch.float32).tiny), relief

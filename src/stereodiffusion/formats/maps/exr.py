@@ -40,11 +40,10 @@ def decode_exr(content: bytes) -> Shaped[np.ndarray, "h w"]:
     """
     exr: Any = require("exr")
     with exr.File(BytesIO(content), separate_channels=True, header_only=True, num_threads=0) as file:
-        headers = [part.header for part in file.parts]
-    if len(headers) != 1:
-        raise FormatError(f"expected a single map, got an EXR of {len(headers)} parts")
-    (left, top), (right, bottom) = headers[0]["dataWindow"]
-    check_size(int(right - left + 1), int(bottom - top + 1), 4)
+        if len(file.parts) != 1:
+            raise FormatError(f"expected a single map, got an EXR of {len(file.parts)} parts")
+        (left, top), (right, bottom) = file.header()["dataWindow"]
+        check_size(int(right) - int(left) + 1, int(bottom) - int(top) + 1, 4)
     with exr.File(BytesIO(content), separate_channels=True, num_threads=0) as file:
         channels: dict[str, Any] = file.channels()
         if len(channels) != 1:
