@@ -144,13 +144,18 @@ def part_of_view(field_of_view_deg: float | None, share: float) -> float | None:
 
 
 def same_channels(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """Two pictures of which one may have alpha: then the other gets one that is opaque."""
+    """Two pictures of which one may have alpha: then the other gets one that is opaque. What is all opaque has none."""
+    left, right = (_without_needless_alpha(eye) for eye in (left, right))
     channels = max(left.shape[1], right.shape[1])
 
     def widened(eye: Tensor) -> Tensor:
         return eye if eye.shape[1] == channels else torch.cat([eye, torch.ones_like(eye[:, :1])], dim=1)
 
     return widened(left), widened(right)
+
+
+def _without_needless_alpha(eye: Tensor) -> Tensor:
+    return eye[:, :3].contiguous() if eye.shape[1] == 4 and bool((eye[:, 3] == 1).all()) else eye
 
 
 def _sizes(eye: Tensor) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 import tifffile
 import torch
@@ -390,3 +391,22 @@ def test_unknown_is_black_and_nothing_else_is() -> None:
 
 def test_a_constant_map_has_one_colour() -> None:
     assert visualise(Disparity.from_pixels(torch.full((2, 3), 7.0))).flatten(2).unique(dim=2).shape[-1] == 1
+
+
+def test_exr_is_exact_and_of_one_channel(tmp_path: Path) -> None:
+    values = torch.tensor([[0.1, 1e-30, -3.5], [1e30, 2, 7]])
+    known = torch.tensor([[True, True, True], [True, False, True]])
+    path = write_map(
+        tmp_path / "d.exr", Disparity(pixels=torch.where(known, values, 0)[None, None], known=known[None, None])
+    )
+    raw = read_map(path)
+    assert torch.equal(raw.values[known], values[known])
+    assert bool(raw.values[~known].isnan().all())
+    assert (raw.bits, raw.is_integer) == (32, False)
+    channels = {name: np.ones((2, 3), np.float16) for name in "RG"}
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, channels).write(str(path))
+    with pytest.raises(FormatError, match=r"d\.exr: expected one value for each pixel, got channels G, R"):
+        read_map(path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(FormatError, match=r"d\.exr: the file is damaged or truncated"):
+        read_map(path)

@@ -16,7 +16,7 @@ from stereodiffusion.formats.stereo.wiggle import FRAME_MS
 @pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "h264"), (".webm", "vp9")])
 def test_the_eyes_take_turns(eyes: tuple[Tensor, Tensor], suffix: Literal[".mp4", ".webm"], codec: str) -> None:
     content = encode_video(eyes, suffix, {"seed": 1})
-    with av.open(io.BytesIO(content)) as video:
+    with av.open(io.BytesIO(content), "r") as video:
         (stream,) = video.streams.video
         assert stream.codec_context.name == codec
         assert (stream.width, stream.height) == (32, 24)

@@ -72,6 +72,7 @@ def test_the_segments_are_as_the_specifications_have_them(spheres: tuple[Tensor,
     assert (packet["CroppedAreaImageWidthPixels"], packet["FullPanoWidthPixels"]) == ("200", "400")
     assert (packet["CroppedAreaLeftPixels"], packet["FullPanoHeightPixels"]) == ("100", "200")
     parts: dict[int, bytes] = {}
+    size = 0
     for found in re.finditer(rb"http://ns.adobe.com/xmp/extension/\0(.{32})(.{4})(.{4})", content, flags=re.S):
         size, offset = struct.unpack(">LL", found[2] + found[3])
         length = int.from_bytes(content[found.start() - 2 : found.start()], "big") - 2 - 35 - 40

@@ -23,6 +23,9 @@ from stereodiffusion.formats.pictures.raster import over_white
 if TYPE_CHECKING:
     pass
 
+if TYPE_CHECKING:
+    from cv2 import DMatch
+
 _FEWEST = 20  # points
 _INLIER_PX = 1.5
 _TRIES = 500
