@@ -54,13 +54,17 @@ class _File:
     def picture(self) -> Picture:
         return decode_image(self.content, keeps_alpha=True)
 
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of an eye: as is said, or else as given."""
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of an eye, if it is said.
+
+        Raises:
+            FormatError: If no picture has such a size.
+        """
         said = self.facts.get("size")
-        if isinstance(said, list) and len(said) == 2 and all(isinstance(side, int) for side in said):
-            check_size(said[1], said[0])
-            return said[0], said[1]
-        return height, width
+        if not (isinstance(said, list) and len(said) == 2 and all(isinstance(side, int) for side in said)):
+            return None
+        check_size(said[1], said[0])
+        return said[0], said[1]
 
     def number(self, name: str) -> float | None:
         said = self.facts.get(name)
@@ -191,7 +195,10 @@ def _top_bottom(file: _File) -> Eyes:
 
 
 def _stretched(file: _File, eyes: tuple[Picture, Picture], height: int, width: int) -> tuple[Picture, Picture]:
-    size = file.size(height, width)
+    """Squeezed eyes at the size that is said, which is that of their frame but for a pixel that made a side even."""
+    size = file.size() or (height, width)
+    if max(abs(size[0] - height), abs(size[1] - width)) > 1:
+        raise FormatError(f"the metadata speak of eyes of {size[1]} x {size[0]}, which do not fit {width} x {height}")
     left, right = (squeezed(eye, *size) for eye in eyes)
     return left, right
 
@@ -234,8 +241,12 @@ def _spatial(file: _File) -> Eyes:
 def _from_spheres(file: _File, left: Picture, right: Picture) -> Eyes:
     """Flat eyes of the angle and size that are said, or else of a square as sharp as the sphere."""
     angle, side = file.number("field_of_view_deg") or SPHERE_DEG, left.shape[3]
+    if not 1 <= angle <= 170:
+        raise FormatError(f"the metadata speak of a field of view of {angle:g} degrees, expected 1 ... 170")
     natural = next((width for width in range(side, 0, -1) if sphere_side(width, angle) <= side), 1)
-    size = file.size(natural, natural)
+    size = file.size() or (natural, natural)
+    if sphere_side(size[1], angle) != side:
+        raise FormatError(f"the metadata speak of eyes of {size[1]} x {size[0]}, which do not fit the sphere's {side}")
     flat = [from_sphere(eye[:, :3], *size, angle) for eye in (left, right)]
     return _made(file, flat[0], flat[1], field_of_view_deg=angle)
 

@@ -40,7 +40,7 @@ def top_bottom(left: Eye, right: Eye, size: Literal["full", "half"] = "full") ->
 def halves(
     frame: Eye, side: Literal["width", "height"]
 ) -> tuple[Float[Tensor, "b channels h2 w2"], Float[Tensor, "b channels h2 w2"]]:
-    """The left and right, or upper and lower, half of a frame: undoes the functions above.
+    """The left and right, or upper and lower, half of a frame, as views of it: undoes the functions above.
 
     Raises:
         FormatError: If the side is odd.
@@ -49,4 +49,4 @@ def halves(
     if frame.shape[dim] % 2:
         raise FormatError(f"expected two eyes in an even {side}, got {frame.shape[dim]} pixels")
     first, second = frame.chunk(2, dim=dim)
-    return first.contiguous(), second.contiguous()
+    return first, second

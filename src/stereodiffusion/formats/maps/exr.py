@@ -1,6 +1,7 @@
 """OpenEXR maps: one channel of 16- or 32-bit floating point, as compositing programs and renderers exchange them."""
 
-from io import BytesIO
+from contextlib import redirect_stdout
+from io import BytesIO, StringIO
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,14 @@ def decode_exr(content: bytes) -> Shaped[np.ndarray, "h w"]:
     Raises:
         FormatError: If there are several, parts or channels, or OpenEXR is not installed.
     """
+    with redirect_stdout(StringIO()) as said:  # where OpenEXR tells of damage that it passes over
+        values = _only_channel(content)
+    if said.getvalue().strip():
+        raise FormatError(f"the file is damaged or truncated: {' '.join(said.getvalue().split())}")
+    return values
+
+
+def _only_channel(content: bytes) -> Float[np.ndarray, "h w"]:
     exr: Any = require("exr")
     with exr.File(BytesIO(content), separate_channels=True, header_only=True, num_threads=0) as file:
         if len(file.parts) != 1:

@@ -7,6 +7,7 @@ different focal lengths are not corrected.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 

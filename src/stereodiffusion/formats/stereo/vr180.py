@@ -20,7 +20,6 @@ from stereodiffusion.types import Image
 _APP1 = 0xE1
 _XMP, _EXTENSION = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 _CHUNK = 65_000
-_MOST_BYTES = 200_000_000  # of an extension
 _RDF = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     '<rdf:Description rdf:about="" {}/></rdf:RDF></x:xmpmeta>'
@@ -113,7 +112,7 @@ def _extension(content: bytes, name: str) -> str:
         if marker == _APP1 and content[start + 4 : end].startswith(head):
             at = start + 4 + len(head)
             size, offset = struct.unpack_from(">LL", content, at)
-            if size > _MOST_BYTES or offset + end - at - 8 > size:
+            if size > len(content) or offset + end - at - 8 > size:
                 raise FormatError("the file is damaged or truncated: extended XMP does not fit its length")
             whole = whole or bytearray(size)
             whole[offset : offset + end - at - 8] = content[at + 8 : end]
