@@ -19,8 +19,8 @@ from stereodiffusion.types import Image
 
 _CONTINUED_PX = 2.5
 
-LARGEST = 6144
-"""Pixels along a side of the half sphere: 34 for a degree, more than headsets show."""
+LARGEST = 4096
+"""Pixels along a side of the half sphere: 23 for a degree, about what headsets show; two of them can be read again."""
 
 
 def sphere_side(width: int, field_of_view_deg: float) -> int:
