@@ -57,9 +57,10 @@ def misalignment(eyes: Eyes) -> Misalignment:
     left, right = _matches(eyes)
     if len(left) < _FEWEST:
         raise FormatError(f"cannot align: expected at least {_FEWEST} points that both eyes see, got {len(left)}")
-    # For small angles y_right - y_left = lower + roll x_right, with x from the middle.
-    middle = eyes.size[1] / 2
-    x, lower = right[:, 0] - middle, right[:, 1] - left[:, 1]
+    # For small angles y_right - y_left = lower + roll x, with x from the middle. Each picture is turned by half of the
+    # roll, so that x is the mean of both: what remains does not depend on disparity.
+    x = (left[:, 0] + right[:, 0] - eyes.size[1]) / 2
+    lower = right[:, 1] - left[:, 1]
     agree = _most_agreeing(x, lower)
     if agree.sum() < max(_FEWEST, len(x) / 4):
         raise FormatError(f"cannot align: of {len(x)} points that both eyes see {int(agree.sum())} agree on a height")
