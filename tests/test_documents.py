@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 GUIDES = [
     "tutorial",
     "choosing",
+    "formats",
     "models",
     "comfort",
     "method",
@@ -81,8 +82,9 @@ def test_the_layers_are_those_that_are_enforced() -> None:
     assert [layer.strip() for layer in written.split(">")] == enforced
 
 
-def architecture() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("architecture", ROOT / "docs" / "architecture.py")
+def drawing(name: str) -> ModuleType:
+    """The program beside the documents that draws something for one of them."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -91,7 +93,7 @@ def architecture() -> ModuleType:
 
 
 def test_the_picture_of_the_architecture_is_that_of_the_contract() -> None:
-    drawn = architecture()
+    drawn = drawing("architecture")
     assert drawn.PICTURE.read_text(encoding="utf-8") == drawn.drawing(
         drawn.layers()
     )  # else: python docs/architecture.py
@@ -129,3 +131,29 @@ def test_what_people_are_told_of_is_in_the_source_distribution() -> None:
     assert [name for name in shipped if not (ROOT / name).exists()] == []
     told = {*DOCUMENTS, "mkdocs.yml", "src", "tests", "scripts", ".ci", "LICENSE", "constraints.txt"}
     assert {name.partition("/")[0] for name in told} <= set(shipped)
+
+
+def rows_of(document: str, name: str) -> dict[str, list[str]]:
+    """The cells of a table between marks, by the first cell of their row."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    table = text.partition(f"<!-- {name} -->\n")[2].partition(f"<!-- end {name} -->")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()]
+    return {row[0].strip("`"): row[1:] for row in rows[2:]}
+
+
+def test_the_table_of_formats_is_drawn_from_the_code() -> None:
+    assert f"<!-- formats -->\n{drawing('formats').formats_table()}\n<!-- end" in (ROOT / "docs/formats.md").read_text()
+
+
+def test_the_conversions_are_those_that_the_code_makes() -> None:
+    """Of two rows; what is lost in decibels is another scene's and not compared."""
+    drawn, shown = drawing("formats"), rows_of("docs/formats.md", "matrix")
+    assert list(shown) == list(drawn.sources())
+    for source, cells in drawn.conversions(drawn.scene(24, 32), iter(["sbs", "rgbd"])):
+        assert [_kind(cell) for cell in shown[source]] == [_kind(cell) for cell in cells.values()]
+    both = [cells for source, cells in shown.items() if not source.startswith("rgbd")]
+    assert all([cell == "-" for cell in cells] == [cell == "-" for cell in both[0]] for cells in both)
+
+
+def _kind(cell: str) -> str:
+    return "dB" if cell.lstrip("-").isdigit() else cell

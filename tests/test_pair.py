@@ -160,8 +160,9 @@ def test_saves_every_format_at_once(tmp_path: Path) -> None:
     assert len(set(written)) == len(written) == len(OUTPUT_FORMATS) + 2 + 2
     assert files(tmp_path) == sorted(path.name for path in written)
     for path in written:
-        if path.suffix != ".pfm" and path.stem not in ("ball-occlusion", "ball-disparity"):
-            assert read_metadata(path) == {"seed": 3, "format": path.stem.removeprefix("ball-")}
+        if path.suffix not in (".pfm", ".mp4", ".webm") and path.stem not in ("ball-occlusion", "ball-disparity"):
+            told = read_metadata(path)
+            assert (told["seed"], told["format"]) == (3, path.stem.removeprefix("ball-"))
 
 
 def test_saves_the_geometry(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError
+from stereodiffusion.formats.eyes import Eyes
 from stereodiffusion.formats.files import PathLike, check_name, write_files
-from stereodiffusion.formats.floating_window import floating_window, window_bars
-from stereodiffusion.formats.image import encode_image, encoding, resize_image
+from stereodiffusion.formats.layouts.floating_window import floating_window, window_bars
 from stereodiffusion.formats.maps import encode_map
-from stereodiffusion.formats.outputs import Extra, check_files, extra_files, output_format, plan_files
-from stereodiffusion.formats.visualise import visualise
+from stereodiffusion.formats.maps.visualise import visualise
+from stereodiffusion.formats.naming import Extra, Names, check_files, encode_files, extra_files
+from stereodiffusion.formats.outputs import encode, output_format
+from stereodiffusion.formats.pictures.image import encode_image, encoding, identify_picture, resize_image
 from stereodiffusion.geometry import Disparity, warp_disparity
 from stereodiffusion.geometry.accept import check_picture, described
 from stereodiffusion.geometry.disparity import check_disparity
@@ -93,14 +95,19 @@ class StereoPair:
         return encode_image(pictures[None], ".png")
 
     def image(self, format: str = "sbs") -> PIL.Image.Image:  # noqa: A002 - the command line's word
-        """The pair in one of `OUTPUT_FORMATS`, in memory. Animations and MPO have two frames."""
-        self._check_single("image")
-        parts = output_format(format).parts
-        if len(parts) > 1:
-            raise FormatError(f"{format} are {len(parts)} pictures: see left and right")
-        suffix = output_format(format).suffixes[0]
-        encode = next(iter(parts.values()))
-        return PIL.Image.open(BytesIO(encode(self.left, self.right, suffix, self.provenance)))
+        """The pair in one of `OUTPUT_FORMATS`, in memory. Animations, MPO and spatial photos have two frames."""
+        kind = output_format(format)
+        if len(kind.parts) > 1:
+            raise FormatError(f"{format} are {len(kind.parts)} pictures: see left and right")
+        if kind.extra == "video":
+            raise FormatError(f"{format} is a video and no picture: save it")
+        content = encode(format, self.eyes(), kind.suffixes[0])
+        return identify_picture(content) if format == "spatial" else PIL.Image.open(BytesIO(content))
+
+    def eyes(self) -> Eyes:
+        """The pair as a value that files are written from; it may be told what else is known of it (`replace`)."""
+        self._check_single("eyes")
+        return Eyes(left=self.left, right=self.right, disparity=self.disparity, settings=self.provenance)
 
     def save(
         self,
@@ -108,6 +115,7 @@ class StereoPair:
         format: str | Sequence[str] = "sbs",  # noqa: A002
         *,
         also: Extra | Collection[Extra] = (),
+        names: Names = "plain",
     ) -> list[Path]:
         """Writes the pair, all files or none, and returns their paths.
 
@@ -116,9 +124,11 @@ class StereoPair:
                 `-0`, `-1` ... at the end of their stems. Existing files are replaced.
             format: one or several of `OUTPUT_FORMATS`.
             also: `disparity` (`<stem>-disparity.pfm`: exact, in pixels of the left eye, unknown is inf; and
-                `<stem>-disparity.png` for people: near is red),
+                `<stem>-disparity.png` for people: near is red), `disparity-kitti` (16-bit PNG, 256 levels a pixel,
+                0 is unknown), `disparity-exr` (exact, unknown is NaN),
                 `occlusion` (`<stem>-occlusion.png`: white where the right eye sees what the left does not),
                 `left` and `right` (pictures, `<stem>-left<suffix>`).
+            names: `players` ends stems as players expect it (see `formats.naming`).
         """
         path = Path(path)
         check_name(path)
@@ -129,8 +139,8 @@ class StereoPair:
         contents: dict[Path, bytes] = {}
         for index, pair in enumerate(self):
             target = path if len(self) == 1 else path.with_name(f"{path.stem}-{index}{path.suffix}")
-            check_files(target, formats, extras, pair.left.shape[2:])
-            contents |= pair._encode(target, formats, extras)
+            check_files(target, formats, extras, pair.left.shape[2:], names)
+            contents |= encode_files(target, formats, pair.eyes(), names) | pair._encode_extras(target, extras)
         return write_files(contents)
 
     def resize(self, height: int, width: int) -> "StereoPair":
@@ -172,12 +182,9 @@ class StereoPair:
         provenance = {**self.provenance, "floating_window": list(window_bars(self.disparity))}
         return replace(self, left=left, right=right, provenance=provenance)
 
-    def _encode(self, path: Path, formats: Sequence[str], also: Collection[Extra]) -> dict[Path, bytes]:
-        """The content of every file of a single pair."""
+    def _encode_extras(self, path: Path, also: Collection[Extra]) -> dict[Path, bytes]:
+        """The content of every file beside those of the formats."""
         contents: dict[Path, bytes] = {}
-        for target, encode in plan_files(path, formats).items():
-            with encoding(target):
-                contents[target] = encode(self.left, self.right, target.suffix, self.provenance)
         for extra in also:
             for target in extra_files(path, extra):
                 with encoding(target):
@@ -188,6 +195,8 @@ class StereoPair:
         match extra:
             case "disparity":
                 return encode_map(self.disparity, suffix) if suffix == ".pfm" else self._coloured(suffix)
+            case "disparity-kitti" | "disparity-exr":
+                return encode_map(self.disparity, suffix)
             case "occlusion":
                 return encode_image(self.occlusion.float().expand(-1, 3, -1, -1), suffix)
             case "left":

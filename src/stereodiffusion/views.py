@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias, get_args
 
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats.files import PathLike, check_name, write_files
-from stereodiffusion.formats.image import STILL_SUFFIXES, encode_image, encoding
-from stereodiffusion.formats.quilt import Quilt
+from stereodiffusion.formats.layouts.quilt import Quilt
+from stereodiffusion.formats.pictures.image import STILL_SUFFIXES, encode_image, encoding
 from stereodiffusion.types import Image, Region
 
 ViewFormat: TypeAlias = Literal["views", "quilt"]

@@ -11,9 +11,7 @@ from PIL import Image
 from tests.cli.conftest import Run
 from tests.cli.test_documented import command_lines
 
-from stereodiffusion.cli import choices
 from stereodiffusion.formats import read_image, read_metadata, write_image, write_map
-from stereodiffusion.formats.eyes import Layout
 from stereodiffusion.geometry import Disparity
 
 FEW = ("--steps", "4", "--quiet")
@@ -44,10 +42,6 @@ def checked(run: Run, *line: str) -> dict[str, Any]:
     result = run("check", *line, "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     return json.loads(result.stdout)
-
-
-def test_layouts_are_those_that_can_be_read() -> None:
-    assert choices.Layout == Layout
 
 
 def test_the_map_beside_a_pair_and_the_map_of_its_request_say_the_same(run: Run, photo: Any, here: Path) -> None:
@@ -110,8 +104,7 @@ def test_pairs_from_elsewhere_are_matched(run: Run, here: Path) -> None:
     write_image(here / "other.png", right)
     packed, apart = checked(run, "their.png"), checked(run, "one.png", "other.png")
     assert packed["disparity"] == "matched"
-    assert packed["layout"] == "sbs"
-    assert apart["layout"] == "eyes"
+    assert "their.png" in packed["read"]
     assert packed["reports"] == apart["reports"]
     assert [each["display"] for each in packed["reports"]] == ["phone", "headset", "monitor", "tv", "cinema"]
     assert packed["reports"][0]["parallax"][2]["px"] == pytest.approx(8, abs=0.1)
@@ -120,7 +113,8 @@ def test_pairs_from_elsewhere_are_matched(run: Run, here: Path) -> None:
 def test_a_report_for_people(run: Run, photo: Any) -> None:
     photo("--also", "disparity")
     text = run("check", "pair.png", "--screen-width-m", "1", "--viewing-distance-m", "2").stdout
-    assert text.startswith("pair.png: two eyes of 96 x 64 (sbs), disparity exact, from pair-disparity.pfm\n")
+    assert text.startswith("pair.png: read as sbs: ")
+    assert "; two eyes of 96 x 64, disparity exact, from pair-disparity.pfm\n" in text
     assert "1 m wide at 2 m (1.00 m wide, seen at 2 m): " in text
     assert "px                                 " in text
     assert "window: the frame cuts things that stand before the screen: right (0% to 100% of the height" in text
@@ -131,8 +125,8 @@ def test_a_report_for_people(run: Run, photo: Any) -> None:
     [
         (("pair.png",), "pair.png: no such file"),
         (("cat.png", "--for", "wall"), "--for must be one of phone, headset, monitor, tv, cinema, got 'wall'"),
-        (("cat.png", "--layout", "odd"), "--layout must be one of sbs, "),
-        (("cat.png",), "cat.png: 96 x 64 does not tell how two eyes are packed in it: say with --layout"),
+        (("cat.png", "--from", "odd"), "--from must be one of sbs, "),
+        (("one.png",), "one.png: expected a stereo pair, found a picture of one view"),
         (("cat.png", "--screen-width-m", "1"), "--screen-width-m and --viewing-distance-m belong together"),
         (
             ("cat.png", "--for", "tv", "--screen-width-m", "1", "--viewing-distance-m", "1"),
@@ -141,7 +135,8 @@ def test_a_report_for_people(run: Run, photo: Any) -> None:
         (("cat.png", "--screen-width-m", "0", "--viewing-distance-m", "1"), "must be positive metres, got 0"),
     ],
 )
-def test_refusals(run: Run, line: tuple[str, ...], message: str) -> None:
+def test_refusals(run: Run, line: tuple[str, ...], message: str, here: Path) -> None:
+    write_image(here / "one.png", torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0)))
     result = run("check", *line)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr

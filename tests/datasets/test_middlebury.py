@@ -9,7 +9,7 @@ from tests.datasets import trees
 
 from stereodiffusion.datasets import StereoSample, open_middlebury
 from stereodiffusion.errors import DatasetError
-from stereodiffusion.formats.pfm import encode_pfm
+from stereodiffusion.formats.maps.pfm import encode_pfm
 
 
 def write_stepped(folder: Path, scale: int, size: tuple[int, int] = trees.SIZE, *, netpbm: bool = False) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stereodiffusion.datasets import StereoSample
-from stereodiffusion.formats.pfm import encode_pfm
+from stereodiffusion.formats.maps.pfm import encode_pfm
 from stereodiffusion.geometry import splat
 
 SHIFT_PX = 3

@@ -17,7 +17,7 @@ from types import FrameType
 
 from stereodiffusion.bench.results import read_rows
 from stereodiffusion.errors import FormatWarning, StereoDiffusionError
-from stereodiffusion.formats import disparity_from_map, read_image, read_map, read_metadata
+from stereodiffusion.formats import disparity_from_map, read_image, read_map, read_metadata, read_pair
 
 SECONDS = 10.0  # of the processor, which other programs may share
 MEGABYTES = 1500.0
@@ -80,7 +80,7 @@ def _with_sums(content: bytearray) -> bytearray:
 def _read(path: Path) -> float:
     """By every reader, each of which may refuse; the seconds of the slowest."""
     slowest = 0.0
-    for read in (read_rows,) if path.is_dir() else (read_image, read_metadata, _read_map):
+    for read in (read_rows,) if path.is_dir() else (read_image, read_metadata, _read_map, read_pair):
         began = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, SECONDS + 1)
         try:

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+import torch
 from PIL import Image, PngImagePlugin
+
+from stereodiffusion.formats import Eyes
+from stereodiffusion.formats.maps.exr import encode_exr
+from stereodiffusion.formats.outputs import encode
+from stereodiffusion.geometry import Disparity
 
 DATA = Path(__file__).parent / "data"
 _RNG = np.random.default_rng(0)
@@ -62,6 +68,13 @@ def _mpo() -> bytes:
     return file.getvalue()
 
 
+def _stereo(name: str, suffix: str = ".png") -> bytes:
+    left = torch.from_numpy(RGB.copy()).permute(2, 0, 1)[None] / 255
+    disparity = Disparity.from_pixels(torch.from_numpy(4 * _SMOOTH).float())
+    eyes = Eyes(left=left, right=left.flip(-1), disparity=disparity, field_of_view_deg=60, baseline_m=0.06)
+    return encode(name, eyes, suffix)
+
+
 def _text() -> PngImagePlugin.PngInfo:
     text = PngImagePlugin.PngInfo()
     text.add_itxt("stereodiffusion", json.dumps({"prompt": "a cat", "steps": [1, 2]}))
@@ -84,6 +97,15 @@ def every_kind() -> dict[str, bytes]:
         "jpeg-progressive": _pillow("JPEG", progressive=True, quality=90),
         "jpeg-cmyk": _pillow("JPEG", "CMYK"),
         "mpo": _mpo(),
+        "jps": _stereo("jps"),
+        "vr180": _stereo("vr180", ".jpg"),
+        "spatial": _stereo("spatial"),
+        "png-half": _stereo("sbs-half"),
+        "png-rgbd": _stereo("rgbd"),
+        "png-sphere": _stereo("vr180-sbs"),
+        "gif-wiggle": _stereo("wiggle-gif", ".gif"),
+        "webp-wiggle": _stereo("wiggle-webp", ".webp"),
+        "exr": encode_exr((1 + 5 * _SMOOTH).astype(np.float32)),
         "webp": _pillow("WEBP", exif=_exif()),
         "webp-lossless": _pillow("WEBP", "RGBA", lossless=True),
         "bmp": _pillow("BMP"),

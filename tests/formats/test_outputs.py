@@ -1,14 +1,35 @@
 import io
 from pathlib import Path
+from typing import get_args
 
+import av
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats import OUTPUT_FORMATS
-from stereodiffusion.formats.outputs import Extra, check_files, extra_files, plan_files
+from stereodiffusion.formats import OUTPUT_FORMATS, Eyes
+from stereodiffusion.formats.naming import Extra, check_files, extra_files, plan_files
+from stereodiffusion.formats.outputs import encode
+from stereodiffusion.formats.pictures.image import identify_picture
+from stereodiffusion.geometry import Disparity
+
+
+def pair(left: Tensor, right: Tensor) -> Eyes:
+    """Eyes of which all is known that a format may want."""
+    ramp = torch.linspace(0, 5, left.shape[3]).expand(left.shape[2], -1)
+    return Eyes(left=left, right=right, disparity=Disparity.from_pixels(ramp), settings={"seed": 1})
+
+
+def frame_of(name: str, content: bytes) -> tuple[int, int]:
+    """(width, height) of the picture in a file, as another library reads it."""
+    if OUTPUT_FORMATS[name].extra == "video":
+        with av.open(io.BytesIO(content)) as video:
+            return video.streams.video[0].width, video.streams.video[0].height
+    picture = identify_picture(content) if name == "spatial" else Image.open(io.BytesIO(content))
+    picture.load()
+    return picture.size
 
 
 def names(path: str, *formats: str) -> list[str]:
@@ -54,22 +75,28 @@ def test_what_does_not_fit(path: str, kind: str, message: str) -> None:
 
 
 def test_extras_are_beside() -> None:
-    extras: list[Extra] = ["disparity", "occlusion", "left", "right"]
+    extras = list(get_args(Extra))
     beside = [file.name for extra in extras for file in extra_files(Path("out/ball.jpg"), extra)]
     assert beside == [
-        f"ball-{end}" for end in ("disparity.pfm", "disparity.png", "occlusion.png", "left.jpg", "right.jpg")
+        "ball-disparity.pfm",
+        "ball-disparity.png",
+        "ball-disparity-kitti.png",
+        "ball-disparity.exr",
+        "ball-occlusion.png",
+        "ball-left.jpg",
+        "ball-right.jpg",
     ]
     assert extra_files(Path("ball.mpo"), "left") == (Path("ball-left.png"),)
 
 
 @pytest.mark.parametrize("name", OUTPUT_FORMATS)
-def test_every_format_is_a_picture_and_deterministic(eyes: tuple[Tensor, Tensor], name: str) -> None:
-    kind = OUTPUT_FORMATS[name]
+def test_every_format_is_deterministic_and_as_large_as_is_told(eyes: tuple[Tensor, Tensor], name: str) -> None:
+    kind, small = OUTPUT_FORMATS[name], tuple(eye[..., :18, :27] for eye in eyes)
     assert kind.about
-    for encode in kind.parts.values():
-        content = encode(*eyes, kind.suffixes[0], {"seed": 1})
-        assert content == encode(*eyes, kind.suffixes[0], {"seed": 1})
-        Image.open(io.BytesIO(content)).load()
+    for part in kind.parts:
+        content = encode(name, pair(*small), kind.suffixes[0], part=part)
+        assert content == encode(name, pair(*small), kind.suffixes[0], part=part)
+        assert frame_of(name, content)[::-1] == kind.frame(18, 27)
 
 
 @pytest.mark.parametrize(
@@ -80,25 +107,24 @@ def test_every_format_is_a_picture_and_deterministic(eyes: tuple[Tensor, Tensor]
         ("cross-eyed", (62, 24)),
         ("top-bottom", (31, 48)),
         ("top-bottom-half", (31, 24)),
+        ("interlaced-rows", (31, 24)),
+        ("checkerboard", (31, 24)),
         ("anaglyph", (31, 24)),
         ("mpo", (31, 24)),
+        ("jps", (62, 24)),
+        ("spatial", (31, 24)),
+        ("rgbd", (62, 24)),
+        ("rgbd-half", (32, 24)),
         ("wiggle-gif", (31, 24)),
         ("wiggle-webp", (31, 24)),
+        ("wiggle-webm", (32, 24)),
         ("eyes", (31, 24)),
     ],
 )
 def test_frame_sizes(eyes: tuple[Tensor, Tensor], name: str, size: tuple[int, int]) -> None:
-    for encode in OUTPUT_FORMATS[name].parts.values():
-        assert Image.open(io.BytesIO(encode(*eyes, OUTPUT_FORMATS[name].suffixes[0], {}))).size == size
-
-
-@pytest.mark.parametrize("name", OUTPUT_FORMATS)
-@pytest.mark.parametrize("size", [(24, 31), (7, 10)])
-def test_the_frame_is_told_beforehand(name: str, size: tuple[int, int]) -> None:
-    kind, eye = OUTPUT_FORMATS[name], torch.zeros(1, 3, *size)
-    for encode in kind.parts.values():
-        picture = Image.open(io.BytesIO(encode(eye, eye, kind.suffixes[0], {})))
-        assert picture.size[::-1] == kind.frame(*size)
+    for part in OUTPUT_FORMATS[name].parts:
+        content = encode(name, pair(*eyes), OUTPUT_FORMATS[name].suffixes[0], part=part)
+        assert frame_of(name, content) == size
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from stereodiffusion.baselines.blank import Registration, warp
-from stereodiffusion.formats.image import to_levels
+from stereodiffusion.formats.pictures.image import to_levels
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.types import Image, Region
 

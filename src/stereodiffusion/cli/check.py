@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 import typer
 
 from stereodiffusion.cli import options
-from stereodiffusion.cli.choices import LAYOUTS
 from stereodiffusion.cli.paths import require_file
 from stereodiffusion.errors import ConfigError, FormatError
 from stereodiffusion.settings import DISPLAYS, Display, DisplayName
@@ -27,14 +26,7 @@ def check(
     right: Annotated[
         Path | None, typer.Argument(metavar="RIGHT", show_default=False, help="The right eye's, if that is another.")
     ] = None,
-    layout: Annotated[
-        str | None,
-        typer.Option(
-            metavar="|".join(LAYOUTS),
-            show_default="told from the file",
-            help="How the two eyes are packed in one file.",
-        ),
-    ] = None,
+    from_format: options.FromFormat = None,
     display: Annotated[
         str | None,
         typer.Option(
@@ -53,27 +45,22 @@ def check(
     """Say how comfortable a stereo pair is to look at, and what to change."""
     del debug
     displays = _displays(display, screen_width_m, viewing_distance_m)
-    if layout not in (None, *LAYOUTS):
-        raise ConfigError(f"--layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
+    options.check_from_format(from_format)
 
     from stereodiffusion.comfort import report_on
-    from stereodiffusion.formats import read_eyes
+    from stereodiffusion.formats import read_pair
 
-    eyes = read_eyes(require_file(pair), right and require_file(right), layout=layout)
+    eyes = read_pair(require_file(pair), right and require_file(right), format=from_format).opaque()
     recorded = _recorded(pair)
     measured, source = _measured(pair, eyes, recorded)
     made = _made(recorded)
     reports = [report_on(measured, screen, name, made) for name, screen in displays.items()]
-    about = {
-        "layout": eyes.layout,
-        "width": eyes.left.shape[3],
-        "height": eyes.left.shape[2],
-        "disparity": source,
-    }
+    height, width = eyes.size
+    about = {"read": eyes.source, "width": width, "height": height, "disparity": source}
     if as_json:
         typer.echo(json.dumps({"pair": str(pair), **about, "reports": [each.plain() for each in reports]}, indent=2))
         return
-    typer.echo(f"{pair}: two eyes of {about['width']} x {about['height']} ({eyes.layout}), disparity {source}")
+    typer.echo(f"{eyes.source}; two eyes of {width} x {height}, disparity {source}")
     for report in reports:
         typer.echo("\n".join(_lines(report, short=len(reports) > 1)))
 
@@ -124,11 +111,12 @@ def _measured(pair: Path, eyes: "Eyes", recorded: dict[str, Any]) -> tuple["Meas
     """The pair's parallax, and where its disparity comes from."""
     from stereodiffusion.comfort import bars_in, measure, measure_by_matching
 
+    left, right = eyes.both
     exact = _exact(pair, eyes, recorded) if recorded else None
     if exact is None:
-        return measure_by_matching(eyes.left, eyes.right), "matched"
+        return measure_by_matching(left, right), "matched"
     disparity, source = exact
-    return measure(eyes.left, eyes.right, disparity, bars=bars_in(recorded)), source
+    return measure(left, right, disparity, bars=bars_in(recorded)), source
 
 
 def _exact(pair: Path, eyes: "Eyes", recorded: dict[str, Any]) -> tuple["Disparity", str] | None:
@@ -137,15 +125,15 @@ def _exact(pair: Path, eyes: "Eyes", recorded: dict[str, Any]) -> tuple["Dispari
     Raises:
         FormatError: If the map beside the pair cannot be read, or is of another size.
     """
-    from stereodiffusion.formats.eyes import disparity_beside, saved_disparity
+    from stereodiffusion.formats.beside import disparity_beside, saved_disparity
 
-    beside, size = disparity_beside(pair), (eyes.left.shape[2], eyes.left.shape[3])
+    beside = disparity_beside(pair)
     if beside is not None:
         found = saved_disparity(beside)
-        if found.size != size:
+        if found.size != eyes.size:
             raise FormatError(
-                f"{beside} is {found.width} x {found.height}, an eye of {pair} is {size[1]} x {size[0]}: is it another "
-                "pair's?"
+                f"{beside} is {found.width} x {found.height}, an eye of {pair} is {eyes.size[1]} x {eyes.size[0]}: is "
+                "it another pair's?"
             )
         return found, f"exact, from {beside}"
     if "map" not in (recorded.get("request") or {}):

@@ -4,7 +4,7 @@ Spelled out, not imported: the modules that own these names import torch, and `-
 keeps them equal to their originals.
 """
 
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from stereodiffusion.settings import PrecisionChoice
 from stereodiffusion.viewpoint import SourceEye
@@ -15,6 +15,9 @@ FORMATS = (
     "cross-eyed",
     "top-bottom",
     "top-bottom-half",
+    "interlaced-rows",
+    "interlaced-columns",
+    "checkerboard",
     "anaglyph",
     "anaglyph-green-magenta",
     "anaglyph-amber-blue",
@@ -23,14 +26,45 @@ FORMATS = (
     "anaglyph-gray",
     "anaglyph-true",
     "mpo",
+    "jps",
+    "spatial",
+    "vr180",
+    "vr180-sbs",
+    "rgbd",
+    "rgbd-half",
     "wiggle-gif",
     "wiggle-webp",
+    "wiggle-mp4",
+    "wiggle-webm",
     "eyes",
 )
-Layout: TypeAlias = Literal["sbs", "sbs-half", "cross-eyed", "top-bottom", "top-bottom-half", "mpo", "eyes"]
-LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+READABLE = (
+    "sbs",
+    "sbs-half",
+    "cross-eyed",
+    "top-bottom",
+    "top-bottom-half",
+    "interlaced-rows",
+    "interlaced-columns",
+    "checkerboard",
+    "anaglyph-gray",
+    "anaglyph-true",
+    "mpo",
+    "jps",
+    "spatial",
+    "vr180",
+    "vr180-sbs",
+    "rgbd",
+    "rgbd-half",
+    "wiggle-gif",
+    "wiggle-webp",
+    "quilt",
+    "eyes",
+)
 VIEW_FORMATS = ("views", "quilt")
-Extra: TypeAlias = Literal["disparity", "occlusion", "left", "right"]
-EXTRAS: tuple[Extra, ...] = ("disparity", "occlusion", "left", "right")
+Extra: TypeAlias = Literal["disparity", "disparity-kitti", "disparity-exr", "occlusion", "left", "right"]
+EXTRAS: tuple[Extra, ...] = ("disparity", "disparity-kitti", "disparity-exr", "occlusion", "left", "right")
+Names: TypeAlias = Literal["plain", "players"]
+NAMES: tuple[Names, ...] = ("plain", "players")
 SOURCES: tuple[SourceEye, ...] = ("left", "right", "centre")
 DTYPES: tuple[PrecisionChoice, ...] = ("auto", "float32", "float16", "bfloat16")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stereodiffusion.cli.progress import Display
     from stereodiffusion.models.estimators import DepthEstimator
 
-SUFFIXES = (".pfm", ".npy", ".tif", ".tiff", ".png")
+SUFFIXES = (".pfm", ".npy", ".tif", ".tiff", ".exr", ".png")
 """Of maps, see `stereodiffusion.formats.write_map`."""
 
 
@@ -30,7 +30,7 @@ def disparity(
             "-o",
             metavar="FILE",
             show_default="PHOTO-disparity.pfm",
-            help="PFM, NPY and TIFF hold exact pixels; PNG has 16 bits, 256 of them a pixel, as KITTI's.",
+            help="PFM, NPY, TIFF and EXR hold exact pixels; PNG has 16 bits, 256 of them a pixel, as KITTI's.",
         ),
     ] = None,
     colour: Annotated[
@@ -64,8 +64,8 @@ def disparity(
     from stereodiffusion.cli.progress import Display
     from stereodiffusion.formats import read_image, visualise
     from stereodiffusion.formats.files import check_targets, write_files
-    from stereodiffusion.formats.image import encode_image
     from stereodiffusion.formats.maps import encode_map
+    from stereodiffusion.formats.pictures.image import encode_image
     from stereodiffusion.synthesis.parallax import estimate
 
     check_targets(files)

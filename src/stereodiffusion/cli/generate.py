@@ -64,7 +64,9 @@ def command(kind: type[Request], summary: str) -> Callable[..., None]:
         if typed["print_request"]:
             typer.echo(json.dumps(request.plain(), indent=2))
             return
-        files = Files.of(typed["formats"], typed["also"], request, window=typed["floating_window"])
+        files = Files.of(
+            typed["formats"], typed["also"], request, names=typed["names"], window=typed["floating_window"]
+        )
         try:
             memory = Memory(offload=typed["offload"], tiles=typed["tiles"])
             machine = Machine(device=typed["device"], dtype=typed["dtype"], memory=memory, quiet=typed["quiet"])
@@ -90,6 +92,7 @@ def _output_parameters() -> list[Parameter]:
         _parameter("formats", options.Formats, []),
         _parameter("also", options.Also, []),
         _parameter("floating_window", options.FloatingWindow, False),
+        _parameter("names", options.FileNames, "plain"),
         _parameter("views", options.Views),
         _parameter("baselines", options.Baselines),
         _parameter("source", options.SourceEye),
@@ -194,6 +197,6 @@ def _written(display: "Display", run: "Run | ViewRun", target: Path, files: File
     if isinstance(run, Run):
         pair = display.follow(run)
         pair = pair.with_floating_window() if files.window else pair
-        return pair.save(target, format=files.formats, also=files.also)
+        return pair.save(target, format=files.formats, also=files.also, names=files.names)
     formats = cast(tuple[ViewFormat, ...], files.formats)
     return list(save_views(display.views(run), run.positions, target, formats))

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from stereodiffusion import __version__
 from stereodiffusion.cli import bench, models
 from stereodiffusion.cli.check import check
+from stereodiffusion.cli.convert import convert
 from stereodiffusion.cli.disparity import disparity
 from stereodiffusion.cli.generate import command
 from stereodiffusion.cli.redo import redo
@@ -108,6 +109,7 @@ app.command("photo")(command(PhotoRequest, "Make a stereo pair from a photo."))
 app.command("disparity")(disparity)
 app.command("redo")(redo)
 app.command("check")(check)
+app.command("convert")(convert)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")
 

@@ -5,7 +5,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from stereodiffusion.cli.choices import DTYPES, EXTRAS, FORMATS, SOURCES, VIEW_FORMATS
+from stereodiffusion.cli.choices import DTYPES, EXTRAS, FORMATS, NAMES, READABLE, SOURCES, VIEW_FORMATS
+from stereodiffusion.errors import FormatError
 
 _OUTPUT, _METHOD, _RUNNING = "Output", "Method", "Running"
 
@@ -49,6 +50,25 @@ FloatingWindow: TypeAlias = Annotated[
         "--floating-window",
         rich_help_panel=_OUTPUT,
         help="Black bars at the sides of a pair where the frame cuts what stands before the screen.",
+    ),
+]
+FileNames: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--names",
+        metavar="|".join(NAMES),
+        rich_help_panel=_OUTPUT,
+        help="players ends names as players of 3D pictures expect it, such as FILE_LRF_Full_SBS.png.",
+    ),
+]
+FromFormat: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FORMAT",
+        show_default="recognised",
+        rich_help_panel="Pair",
+        help=f"What the file is: {', '.join(READABLE)}.",
     ),
 ]
 Views: TypeAlias = Annotated[
@@ -174,3 +194,13 @@ Seed: TypeAlias = Annotated[
     int,
     typer.Option(metavar="N", rich_help_panel=_METHOD, help="Same command, same seed: same picture."),
 ]
+
+
+def check_from_format(name: str | None) -> None:
+    """Refuse what pairs cannot be read from.
+
+    Raises:
+        FormatError: If there is no such format, or its eyes cannot be taken apart.
+    """
+    if name not in (None, *READABLE):
+        raise FormatError(f"--from must be one of {', '.join(READABLE)}, got {name!r}")

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import cast
 
-from stereodiffusion.cli.choices import EXTRAS, FORMATS, VIEW_FORMATS, Extra
+from stereodiffusion.cli.choices import EXTRAS, FORMATS, NAMES, VIEW_FORMATS, Extra, Names
 from stereodiffusion.cli.lists import listed
 from stereodiffusion.cli.paths import usable
 from stereodiffusion.errors import FormatError
@@ -24,16 +24,26 @@ class Files:
         formats: Names of output formats, of pairs or of views.
         also: What is written besides.
         views: How many views there are; None for a pair.
+        names: How the files of a pair are named.
         window: Whether a pair gets a floating window.
     """
 
     formats: tuple[str, ...]
     also: tuple[Extra, ...] = ()
     views: int | None = None
+    names: Names = "plain"
     window: bool = False
 
     @classmethod
-    def of(cls, formats: Sequence[str], also: Sequence[str], request: Request, *, window: bool = False) -> "Files":
+    def of(
+        cls,
+        formats: Sequence[str],
+        also: Sequence[str],
+        request: Request,
+        *,
+        names: str = "plain",
+        window: bool = False,
+    ) -> "Files":
         """What was asked for, checked against what is made.
 
         Raises:
@@ -54,18 +64,36 @@ class Files:
         if window and views is not None:
             raise FormatError("--floating-window is for a pair, not for several views")
         default = ("sbs",) if views is None else ("views",)
-        return cls(formats=asked or default, also=cast(tuple[Extra, ...], extras), views=views, window=window)
+        return cls(
+            formats=asked or default,
+            also=cast(tuple[Extra, ...], extras),
+            views=views,
+            names=checked_names(names),
+            window=window,
+        )
 
     def check_size(self, path: Path) -> Callable[[int, int], None]:
         """What refuses eyes of a (height, width) that the files of a pair at a path cannot hold."""
 
         def check(height: int, width: int) -> None:
-            from stereodiffusion.formats.outputs import check_files
+            from stereodiffusion.formats.naming import check_files
 
             if self.views is None:
-                check_files(path, self.formats, self.also, (height, width))
+                check_files(path, self.formats, self.also, (height, width), self.names)
 
         return check
+
+
+def checked_names(asked: str) -> Names:
+    """How files are named.
+
+    Raises:
+        FormatError: If there is no such way.
+    """
+    for known in NAMES:
+        if asked == known:
+            return known
+    raise FormatError(f"--names must be one of {', '.join(NAMES)}, got {asked!r}")
 
 
 def settle_output(output: Path | None, stem: str, files: Files, *, inputs: Sequence[Path] = ()) -> Path:
@@ -119,14 +147,17 @@ def _asked_for(output: Path, files: Files, inputs: Sequence[Path]) -> Path:
 
 def written_files(path: Path, files: Files) -> list[Path]:
     """All files that saving to `path` writes, or that it would replace."""
-    from stereodiffusion.formats.outputs import extra_files, plan_files
-    from stereodiffusion.formats.quilt import quilts_of
+    from stereodiffusion.formats.layouts.quilt import quilts_of
+    from stereodiffusion.formats.naming import extra_files, plan_files
     from stereodiffusion.views import view_file
 
     if files.views is not None:
         views = [view_file(path, number, files.views) for number in range(files.views)]
         return [*(views if "views" in files.formats else []), *(quilts_of(path) if "quilt" in files.formats else [])]
-    return [*plan_files(path, files.formats), *(file for extra in files.also for file in extra_files(path, extra))]
+    return [
+        *plan_files(path, files.formats, files.names),
+        *(file for extra in files.also for file in extra_files(path, extra)),
+    ]
 
 
 def stem_of(prompt: str) -> str:

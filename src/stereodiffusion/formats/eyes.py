@@ -1,142 +1,162 @@
-"""Both eyes out of a file again, or out of two.
+"""Both eyes' pictures and what is known beside them: the value that every format is written from and read into."""
 
-What this package wrote says in its metadata how its eyes are packed; an MPO has them as two pictures; of other files
-the shape tells: twice as wide as high or wider is side by side, higher than wide is top-bottom. What lies between may
-be half side by side or half top-bottom, or no pair at all, and has to be said. Half frames are stretched back.
-"""
-
-from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, get_args
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.files import PathLike, read_bytes
-from stereodiffusion.formats.image import decoding, from_pil, identify_picture, read_image, read_metadata, resize_image
-from stereodiffusion.formats.limits import check_size
-from stereodiffusion.formats.maps import read_map
-from stereodiffusion.geometry import Disparity
+from stereodiffusion.errors import ConfigError, FormatError
+from stereodiffusion.formats.pictures.raster import over_white
+from stereodiffusion.geometry import Disparity, warp_disparity
 
-Layout: TypeAlias = Literal["sbs", "sbs-half", "cross-eyed", "top-bottom", "top-bottom-half", "mpo", "eyes"]
-"""How a pair is packed, by the names of the output formats."""
+FIELD_OF_VIEW_DEG = 65.0
+"""Horizontal, of an eye's picture of which nothing else is known: about that of a phone's main camera."""
+
+BASELINE_M = 0.063
+"""Between eyes of which nothing else is known: the mean distance of people's pupils."""
 
 
-class Eyes(NamedTuple):
-    """Both eyes.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Eyes:
+    """A stereo pair as files hold it, one pair at a time.
 
     Attributes:
-        left: One picture, sRGB in [0, 1].
-        right: The other eye's, of the same size.
-        layout: How they were packed.
+        left: The left eye's picture, (1, 3, h, w) sRGB in [0, 1]; with alpha as a fourth channel, (1, 4, h, w), not
+            multiplied into the colours.
+        right: The right eye's, of the same shape. None where a file holds one eye and its depth.
+        disparity: Of the left picture, if it is known.
+        field_of_view_deg: Horizontal angle that each picture shows, flat as cameras draw it, if it is known.
+        baseline_m: Distance of the two cameras in metres, if it is known.
+        settings: What made the pair, as JSON values; goes into the files.
+        exif: Tags of the camera, as the bytes of an EXIF block; empty if there are none.
+        source: What the pair was read from and how that was recognised, in a line; empty if it was not read.
     """
 
-    left: Float[Tensor, "1 3 h w"]
-    right: Float[Tensor, "1 3 h w"]
-    layout: Layout
+    left: Float[Tensor, "1 channels h w"]
+    right: Float[Tensor, "1 _channels _h _w"] | None
+    disparity: Disparity | None = None
+    field_of_view_deg: float | None = None
+    baseline_m: float | None = None
+    settings: Mapping[str, object] = field(default_factory=dict[str, object])
+    exif: bytes = b""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.left.ndim != 4 or self.left.shape[0] != 1 or self.left.shape[1] not in (3, 4):
+            raise FormatError(f"expected an eye of shape (1, 3 or 4, h, w), got {tuple(self.left.shape)}")
+        if self.right is not None and self.right.shape != self.left.shape:
+            raise FormatError(
+                f"expected two eyes of one size, got {_sizes(self.left)} on the left and {_sizes(self.right)}"
+            )
+        if self.disparity is not None and self.disparity.size != self.size:
+            raise FormatError(
+                f"expected a disparity of {self.size[1]} x {self.size[0]}, "
+                f"got {self.disparity.width} x {self.disparity.height}"
+            )
+        angle, baseline_m = self.field_of_view_deg, self.baseline_m
+        if angle is not None and not 1 <= angle <= 170:
+            raise ConfigError(f"a field of view must be within 1 ... 170 degrees, got {angle:g}")
+        if baseline_m is not None and not 0 < baseline_m < 1000:
+            raise ConfigError(f"a baseline must be within 0 ... 1000 m, got {baseline_m:g}")
+
+    def __repr__(self) -> str:
+        known = [name for name in ("right", "disparity") if getattr(self, name) is not None]
+        return f"Eyes({self.size[0]} x {self.size[1]}, {', '.join(['left', *known])})"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of an eye."""
+        return self.left.shape[2], self.left.shape[3]
+
+    @property
+    def both(self) -> tuple[Float[Tensor, "1 channels h w"], Float[Tensor, "1 channels h w"]]:
+        """The left and the right picture.
+
+        Raises:
+            FormatError: If there is no right one.
+        """
+        if self.right is None:
+            raise FormatError(
+                "there is no right eye: the file holds the left one and its depth, from which "
+                "`stereodiffusion photo LEFT --disparity DEPTH` makes one"
+            )
+        return self.left, self.right
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the pictures say how opaque they are."""
+        return self.left.shape[1] == 4
+
+    def opaque(self) -> "Eyes":
+        """The pictures laid over white, without alpha."""
+        if not self.has_alpha:
+            return self
+        return replace(self, left=over_white(self.left), right=None if self.right is None else over_white(self.right))
+
+    def swapped(self) -> "Eyes":
+        """The eyes exchanged; near and far change places, so disparity is negative."""
+        left, right = self.both
+        disparity = None
+        if self.disparity is not None:
+            seen = warp_disparity(self.disparity, to="right")
+            disparity = Disparity(pixels=-seen.pixels, known=seen.known)
+        return replace(self, left=right, right=left, disparity=disparity)
+
+    def converged_at(self, zero_px: int) -> "Eyes":
+        """Points of disparity `zero_px` put on the screen: both pictures lose as many columns at one side each.
+
+        The field of view shrinks with the width.
+
+        Raises:
+            ConfigError: If no more than half of the width would be left.
+        """
+        left, right = self.both
+        width = self.size[1]
+        if 2 * abs(zero_px) >= width:
+            raise ConfigError(f"to converge must take less than half of the width, {width} px, got {zero_px} px")
+        first, last = max(zero_px, 0), width + min(zero_px, 0)
+        other = slice(max(-zero_px, 0), width - max(zero_px, 0))
+        disparity = self.disparity
+        if disparity is not None:
+            disparity = disparity.crop(0, first, self.size[0], last - first).converged_at(zero_px)
+        return replace(
+            self,
+            left=left[..., first:last].contiguous(),
+            right=right[..., other].contiguous(),
+            disparity=disparity,
+            field_of_view_deg=part_of_view(self.field_of_view_deg, (last - first) / width),
+        )
 
 
-def read_eyes(path: PathLike, right: PathLike | None = None, *, layout: Layout | None = None) -> Eyes:
-    """Both eyes of a pair.
-
-    Args:
-        path: The file, or the left eye's.
-        right: The right eye's, if that is a file of its own.
-        layout: How the eyes are packed in one file; told from the file if None.
-
-    Raises:
-        FormatError: If a file cannot be read, does not say how its eyes are packed, cannot be cut into two equal
-            halves, or the two eyes are of different sizes.
-    """
-    if right is not None:
-        if layout not in (None, "eyes"):
-            raise FormatError(f"two files are two eyes, got layout {layout}: leave it out")
-        eyes = Eyes(read_image(path), read_image(right), "eyes")
-    else:
-        found = layout or _layout_of(path)
-        if found == "eyes":
-            raise FormatError(f"{path} is one eye: expected the other eye's file besides")
-        eyes = Eyes(*_both_frames(path), found) if found == "mpo" else _halves(path, found)
-    if eyes.left.shape != eyes.right.shape:
-        sizes = " and ".join(f"{eye.shape[3]} x {eye.shape[2]}" for eye in (eyes.left, eyes.right))
-        raise FormatError(f"{path}: expected two eyes of one size, got {sizes}")
-    return eyes
+def focal_px(width: int, field_of_view_deg: float) -> float:
+    """The focal length, in pixels, of a flat picture of that width and horizontal angle."""
+    return width / 2 / math.tan(math.radians(field_of_view_deg) / 2)
 
 
-def packed_as(path: PathLike) -> str | None:
-    """The format in which this package wrote a picture; None if it wrote none of it."""
-    try:
-        return str(read_metadata(path).get("format", ""))
-    except FormatError:
+def part_of_view(field_of_view_deg: float | None, share: float) -> float | None:
+    """The horizontal angle of the middle part of a flat picture; None of one whose angle is not known."""
+    if field_of_view_deg is None:
         return None
+    return math.degrees(2 * math.atan(share * math.tan(math.radians(field_of_view_deg) / 2)))
 
 
-def _layout_of(path: PathLike) -> Layout:
-    written = packed_as(path)
-    for layout in get_args(Layout):
-        if layout == written:
-            return layout
-    if written in ("left", "right"):
-        return "eyes"
-    if written:
-        raise FormatError(f"{path}: the eyes of {written} cannot be taken apart; {', '.join(get_args(Layout))} can")
-    content = read_bytes(path)
-    with decoding(path):
-        picture = identify_picture(content)
-        if picture.format == "MPO":
-            return "mpo"
-        width, height = picture.size
-    if width >= 2 * height:
-        return "sbs"
-    if height > width:
-        return "top-bottom"
-    raise FormatError(f"{path}: {width} x {height} does not tell how two eyes are packed in it: say with --layout")
+def same_channels(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """Two pictures of which one may have alpha: then the other gets one that is opaque. What is all opaque has none."""
+    left, right = (_without_needless_alpha(eye) for eye in (left, right))
+    channels = max(left.shape[1], right.shape[1])
+
+    def widened(eye: Tensor) -> Tensor:
+        return eye if eye.shape[1] == channels else torch.cat([eye, torch.ones_like(eye[:, :1])], dim=1)
+
+    return widened(left), widened(right)
 
 
-def _halves(path: PathLike, layout: Layout) -> Eyes:
-    picture = read_image(path)
-    height, width = picture.shape[2:]
-    beside = layout in ("sbs", "sbs-half", "cross-eyed")
-    if (width if beside else height) % 2:
-        side = f"{width} columns" if beside else f"{height} rows"
-        raise FormatError(f"{path}: expected two equal halves ({layout}), got {side}")
-    first, second = picture.chunk(2, dim=3 if beside else 2)
-    if layout.endswith("-half"):
-        first, second = (resize_image(eye, height, width) for eye in (first, second))
-    return Eyes(second, first, layout) if layout == "cross-eyed" else Eyes(first, second, layout)
+def _without_needless_alpha(eye: Tensor) -> Tensor:
+    return eye[:, :3].contiguous() if eye.shape[1] == 4 and bool((eye[:, 3] == 1).all()) else eye
 
 
-def _both_frames(path: PathLike) -> tuple[Float[Tensor, "1 3 h w"], Float[Tensor, "1 3 h w"]]:
-    content = read_bytes(path)
-    with decoding(path):
-        picture = identify_picture(content)
-        count = getattr(picture, "n_frames", 1)
-        if picture.format != "MPO" or count < 2:
-            raise FormatError(f"expected an MPO with two pictures, got {picture.format} with {count}")
-        check_size(picture.width, picture.height)
-        left = from_pil(picture)
-        picture.seek(1)
-        return left, from_pil(picture)
-
-
-def disparity_beside(path: PathLike) -> Path | None:
-    """The exact map that `StereoPair.save(also="disparity")` wrote beside a picture of this package, if it did."""
-    path, written = Path(path), packed_as(path)
-    if written is None:
-        return None
-    ends = dict.fromkeys(["", f"-{written}", "-left", "-right"])
-    stems = [path.stem.removesuffix(end) for end in ends if path.stem.endswith(end)]
-    found = [path.with_name(f"{stem}-disparity.pfm") for stem in stems]
-    return next((each for each in found if each.is_file()), None)
-
-
-def saved_disparity(path: Path) -> Disparity:
-    """The map that `StereoPair.save(also="disparity")` wrote: of the left picture as it is shown, unknown is inf.
-
-    Raises:
-        FormatError: If it cannot be read.
-    """
-    values = read_map(path).values[None, None].float()
-    known = values.isfinite()
-    return Disparity(pixels=torch.where(known, values, 0.0), known=known)
+def _sizes(eye: Tensor) -> str:
+    return f"{eye.shape[3]} x {eye.shape[2]}"
