@@ -48,10 +48,21 @@ def files(here: Path) -> None:
 @pytest.mark.usefixtures("files")
 def test_the_readmes_commands_write_what_they_say(here: Path, run: Run, model: Path, estimator: Path) -> None:
     lines = command_lines("README.md")
-    assert [line[0] for line in lines] == ["text", "depth", "photo", "disparity", "models", "photo", "photo", "text"]
+    assert [line[0] for line in lines] == [
+        "text",
+        "depth",
+        "photo",
+        "disparity",
+        "check",
+        "convert",
+        "models",
+        "photo",
+        "photo",
+        "text",
+    ]
     for line in lines:
         small = ("--model", model, "--steps", "4", "--quiet")
-        small = {"models": (), "disparity": ("--quiet",)}.get(line[0], small)
+        small = {"models": (), "check": (), "disparity": ("--quiet",), "convert": ("--quiet",)}.get(line[0], small)
         estimating = ("--depth-estimator", estimator) if line[0] == "text" else ()
         fewer = ("--views", "3") if "--views" in line else ()
         result = run(*line, *small, *estimating, *fewer)

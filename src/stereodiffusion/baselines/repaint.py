@@ -5,7 +5,7 @@ and joins them. Since the two do not know of each other, the walk goes back: aft
 steps up by adding noise, `resamplings` times in all, so that the unknown has time to fit the known.
 
 Here the walk is in the latent space of the model at hand, as the StereoDiffusion paper compares with. The published
-networks learnt their variance; Stable Diffusion did not, so a step has the posterior's, β̃ (Ho et al. 2020, Eq. 7).
+networks learnt their variance; Stable Diffusion did not, so a step has the posterior's, β̃ (of Ho et al. 2020).
 """
 
 from collections.abc import Iterator

@@ -51,7 +51,7 @@ class Offered:
 
     @property
     def switch(self) -> bool:
-        """Whether it can be said to be off, as in `--hair/--no-hair`; other flags are off if they are not said."""
+        """Whether it can be said to be off, as in `--name/--no-name`; other flags are off if they are not said."""
         return any("/" in flag for flag in self.option.flags)
 
     @property

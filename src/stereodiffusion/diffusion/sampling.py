@@ -38,12 +38,14 @@ def solver_of(sampling: Sampling, noise: Callable[[], Float[Tensor, "n b c lh lw
         noise: Gives what a stochastic solver adds after each step; the others do not ask.
 
     Raises:
-        ConfigError: If the solver adds noise and there is none.
+        ConfigError: If there is no such solver, or it adds noise and there is none.
     """
     if sampling.solver == "ddim":
         return ddim
     if sampling.solver == "dpm++":
         return dpm_solver
+    if sampling.solver != "lcm":
+        raise ConfigError(f"expected a known solver, got {sampling.solver!r}")
     if noise is None:
         raise ConfigError("solver 'lcm' adds noise after every step, expected some, got none")
     return consistency_solver(noise())

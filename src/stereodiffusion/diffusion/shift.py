@@ -130,10 +130,10 @@ def resync_mixed(left_s: Latent, right: Transition, cells: CellMap) -> Latent:
 def resync_pixels(
     known: KnownLatents, left_0: Latent, left_s: Latent, alpha_s: float, cells: CellMap, fresh: Latent
 ) -> Latent:
-    """The right view as far as it is known, at the noise level of a finished step.
+    """The right view as far as it is known, at the noise level of a finished step: Eq. 7, by pixels.
 
-    The left's own noise ε = (x_s - √ᾱ x_0) / √(1-ᾱ) goes where its cells go and keeps its unit variance; cells that no
-    left cell reaches get `fresh`.
+    What the preset `best` does instead of `resync_copy`. The left's own noise ε = (x_s - √ᾱ x_0) / √(1-ᾱ) goes where
+    its cells go and keeps its unit variance; cells that no left cell reaches get `fresh`.
 
     Args:
         known: The right view's known part, clean.

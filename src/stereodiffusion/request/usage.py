@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from stereodiffusion.errors import ConfigError
-from stereodiffusion.settings import AfterSource, Mode, Settings, Together
+from stereodiffusion.settings import STOCHASTIC, AfterSource, Mode, Settings, Together
 
 
 def check_used(changes: Mapping[str, object], settings: Sequence[Settings], mode: Mode) -> None:
@@ -28,9 +28,9 @@ def unused(settings: Settings, mode: Mode) -> Iterator[tuple[str, str]]:
     """Settings, or groups of them, that have no effect, and why."""
     yield from _by_mode(settings, mode)
     sampling, views = settings.sampling, settings.views
-    if sampling.solver == "lcm":
-        yield "sampling.spacing", "solver lcm has levels of its own"
-        yield "sampling.offset", "solver lcm has levels of its own"
+    if sampling.solver in STOCHASTIC:
+        yield "sampling.spacing", f"solver {sampling.solver} has levels of its own"
+        yield "sampling.offset", f"solver {sampling.solver} has levels of its own"
     elif sampling.spacing == "trailing":
         yield "sampling.offset", "it is of leading spacing"
     if settings.guidance.scale == 1:

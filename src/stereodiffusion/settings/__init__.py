@@ -11,6 +11,7 @@ are denoised together have is in `Together`.
 
 from stereodiffusion.settings.display import DISPLAYS, Display, DisplayName
 from stereodiffusion.settings.method import (
+    STOCHASTIC,
     Decoded,
     Guidance,
     MapFitting,
@@ -32,6 +33,7 @@ from stereodiffusion.settings.views import AfterSource, Attention, AttentionMode
 
 __all__ = [
     "DISPLAYS",
+    "STOCHASTIC",
     "AfterSource",
     "Attention",
     "AttentionMode",

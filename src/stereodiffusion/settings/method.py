@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.settings.options import option
@@ -13,6 +13,8 @@ from stereodiffusion.settings.views import AfterSource, Together, check_fraction
 
 Mode: TypeAlias = Literal["text", "depth", "photo"]
 SolverName: TypeAlias = Literal["ddim", "dpm++", "lcm"]
+STOCHASTIC: Final[frozenset[SolverName]] = frozenset({"lcm"})
+"""Solvers that add noise after each step, at levels of their own; an inversion does not lead back along them."""
 SpacingName: TypeAlias = Literal["leading", "trailing"]
 Refinement: TypeAlias = Literal["off", "estimated", "all"]
 Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]

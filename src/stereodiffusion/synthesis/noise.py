@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.consistency import AddedNoise
-from stereodiffusion.settings import Sampling
+from stereodiffusion.settings import STOCHASTIC, Sampling
 from stereodiffusion.types import Latent
 
 
@@ -36,7 +36,7 @@ def added_noise(
 
     It is drawn after `seeded_noise` from the same generators.
     """
-    if sampling.solver != "lcm":
+    if sampling.solver not in STOCHASTIC:
         return None
     source, own = _drawn(backbone, seed, count, size, 2 + 2 * sampling.steps)[2:].chunk(2)
     return AddedNoise(source=source, own=own)

@@ -15,7 +15,7 @@ from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.geometry.accept import check_picture, check_range, described
 from stereodiffusion.models.estimators import DepthEstimator
-from stereodiffusion.settings import Settings
+from stereodiffusion.settings import STOCHASTIC, Settings
 from stereodiffusion.synthesis.borders import refined
 from stereodiffusion.synthesis.conditioning import Prompted, condition, over_steps
 from stereodiffusion.synthesis.controls import controlled
@@ -123,8 +123,11 @@ def _check(
         raise GeometryError(f"disparity must be a Disparity or a depth estimator, got {described(disparity)}")
     if backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} is conditioned on depth: photo mode needs a text-conditioned model")
-    if settings.sampling.solver == "lcm":
-        raise ConfigError("photo mode inverts with DDIM, which consistency models do not follow: got solver lcm")
+    if settings.sampling.solver in STOCHASTIC:
+        raise ConfigError(
+            "photo mode inverts with DDIM, which solvers that add noise do not follow: got solver "
+            f"{settings.sampling.solver}"
+        )
     if len(asked.prompts) != len(photo):
         raise ConfigError(f"expected one prompt per photo ({len(photo)}), got {len(asked.prompts)}")
     height, width = photo.shape[2:]
