@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from stereodiffusion import __version__
-from stereodiffusion.cli import bench, models
+from stereodiffusion.cli import bench, models, study
 from stereodiffusion.cli.disparity import disparity
 from stereodiffusion.cli.generate import command
 from stereodiffusion.cli.redo import redo
@@ -108,6 +108,7 @@ app.command("disparity")(disparity)
 app.command("redo")(redo)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")
+app.add_typer(study.app, name="study")
 
 
 def main() -> NoReturn:
