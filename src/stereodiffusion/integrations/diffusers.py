@@ -25,13 +25,13 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
 import numpy as np
 import PIL.Image
 import torch
+from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
 from diffusers.loaders import TextualInversionLoaderMixin
 from diffusers.pipelines.pipeline_utils import StableDiffusionMixin
 from diffusers.utils import BaseOutput
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
 from stereodiffusion.diffusion.denoise import Transition
 from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.solver import State

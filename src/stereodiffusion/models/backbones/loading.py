@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ModelError, StereoDiffusionError, first_line
 from stereodiffusion.models.alone import LOADING

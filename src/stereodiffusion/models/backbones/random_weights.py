@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from stereodiffusion.models.backbones.precision import formats_for
 from stereodiffusion.models.backbones.schedulers import stable_diffusion_scheduler
 from stereodiffusion.models.backbones.sd import StableDiffusion

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from diffusers import DDIMScheduler
+
 from stereodiffusion.diffusion.backbone import Prediction
 from stereodiffusion.errors import ModelError
 from stereodiffusion.models.checkpoint.files import check_texts, read_settings

@@ -16,11 +16,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Embedding, Prediction
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.backbones.attention import SelfAttention

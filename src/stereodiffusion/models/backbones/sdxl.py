@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from weakref import WeakKeyDictionary
 
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from stereodiffusion.diffusion.backbone import Embedding
 from stereodiffusion.errors import ModelError
 from stereodiffusion.models.backbones.sd import StableDiffusion

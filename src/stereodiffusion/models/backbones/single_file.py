@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import torch
 from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import (
     convert_ldm_clip_checkpoint,
     convert_ldm_unet_checkpoint,
@@ -25,7 +26,6 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from stereodiffusion.diffusion.backbone import Prediction
 from stereodiffusion.errors import ModelError
 from stereodiffusion.models.backbones.families import family_of

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from stereodiffusion.models.backbones.random_weights import settings_in
 from stereodiffusion.models.backbones.single_file import SETTINGS
 from stereodiffusion.models.backbones.tiling import save_memory
