@@ -77,7 +77,7 @@ def call(nodes: Mapping[str, Any], node: str, /, **given: Any) -> Any:
         return getattr(kind(), kind.FUNCTION)(**{**defaults, **given})
 
 
-def _default(declared: tuple[Any, ...]) -> Any:
+def _default(declared: Any) -> Any:
     told = declared[1] if len(declared) > 1 else {}
     if "default" in told:
         return told["default"]
@@ -195,9 +195,8 @@ def test_saving_numbers_files_and_keeps_the_request(
     monkeypatch.setitem(sys.modules, "folder_paths", folders)  # pyright: ignore[reportArgumentType]
     (source,) = call(nodes, "StereoDiffusionFromText", model=loaded, prompt="a red ball", settings=few(nodes))
     pair, left, right, *_ = call(nodes, "StereoDiffusionPair", source=source)
-    for _ in range(2):
-        shown = call(nodes, "StereoDiffusionSave", pair=pair, name="ball")
-    assert shown == {"ui": {"images": [{"filename": "ball_00001.png", "subfolder": "", "type": "output"}]}}
+    shown = [call(nodes, "StereoDiffusionSave", pair=pair, name="ball") for _ in range(2)]
+    assert shown[1] == {"ui": {"images": [{"filename": "ball_00001.png", "subfolder": "", "type": "output"}]}}
     assert sorted(file.name for file in tmp_path.iterdir()) == ["ball_00000.png", "ball_00001.png"]
     both = torch.cat([left, right], dim=2).movedim(-1, 1)
     assert (read_image(tmp_path / "ball_00000.png") - both).abs().max() <= 0.5 / 255 + 1e-6

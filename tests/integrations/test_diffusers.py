@@ -17,7 +17,7 @@ from stereodiffusion.geometry import Disparity
 from stereodiffusion.integrations.diffusers import StereoPipeline, StereoPipelineOutput
 
 REPOSITORY = Path(__file__).parents[2]
-FEW = {"num_inference_steps": 5, "guidance_scale": 3.0}
+FEW = {"num_inference_steps": 4, "guidance_scale": 3.0}
 
 
 def seeded(seed: int = 3) -> torch.Generator:
@@ -56,7 +56,7 @@ def test_sdxl_too() -> None:
 
 
 def test_a_seed_is_the_same_pair_as_the_packages_own(pipe: Any, theirs: Any) -> None:
-    changes = {"sampling.steps": 5, "guidance.scale": 3.0}
+    changes = {"sampling.steps": 4, "guidance.scale": 3.0}
     expected = StereoDiffusion(theirs, depth_estimator="photo-depth").text("a red ball", changes=changes, seed=3)
     ours = pipe("a red ball", generator=seeded(), output_type="pt", **FEW)
     assert torch.equal(ours.left, expected.left)

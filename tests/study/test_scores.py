@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from stereodiffusion.cli.main import app
 from stereodiffusion.errors import StudyError
 from stereodiffusion.formats import read_image
 from stereodiffusion.study import Answer, compare_methods, draw_scores, read_answers, score_methods
-from stereodiffusion.study.answers import FIELDS
+from stereodiffusion.study.answers import FIELDS, Question
 from stereodiffusion.study.scores import holm, signed_rank
 
 METHODS = {"ours": 3.6, "stretch": 2.4, "blank": 2.4}
@@ -47,7 +48,7 @@ def write(answers: Sequence[Answer], file: Path, study: str = "abc") -> Path:
 @pytest.mark.parametrize("count", [3, 8, 15, 40])
 def test_without_ties_the_test_is_scipys_exact_one(count: int) -> None:
     differences = np.random.default_rng(count).normal(0.3, 1, count)
-    expected = scipy.stats.wilcoxon(differences, method="exact", alternative="two-sided")
+    expected: Any = scipy.stats.wilcoxon(differences, method="exact", alternative="two-sided")
     statistic, p = signed_rank(differences)
     positive = scipy.stats.rankdata(np.abs(differences))[differences > 0].sum()
     assert statistic == pytest.approx(positive)
@@ -125,7 +126,8 @@ def test_the_figure_shows_shares_and_means_where_they_are(tmp_path: Path) -> Non
         for method in ("m", "n")
         for scene, score in (("s", 0), ("t", 5))
     ]
-    scores = {"quality": score_methods(answers, "quality"), "depth": score_methods(answers, "depth")}
+    questions: tuple[Question, ...] = ("quality", "depth")
+    scores = {question: score_methods(answers, question) for question in questions}
     levels = (read_image(draw_scores(scores, tmp_path / "figure.png"))[0] * 255).round().int()
     for shade in ((224, 229, 233), (20, 66, 104)):
         same = (levels[0] == shade[0]) & (levels[1] == shade[1]) & (levels[2] == shade[2])

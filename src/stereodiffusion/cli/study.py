@@ -11,6 +11,7 @@ from stereodiffusion.cli.lists import split
 
 if TYPE_CHECKING:
     from stereodiffusion.study import Comparison, MethodScore
+    from stereodiffusion.study.answers import Question
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,7 +73,9 @@ def figure(
     from stereodiffusion.study.answers import QUESTIONS
 
     given = read_answers(answers)
-    scores = {question: score_methods(given, question, seed=seed) for question in QUESTIONS}
+    scores: dict[Question, list[MethodScore]] = {
+        question: score_methods(given, question, seed=seed) for question in QUESTIONS
+    }
     comparisons = {question: compare_methods(given, question, seed=seed) for question in QUESTIONS}
     path = draw_scores(scores, output)
     typer.echo(f"{len({answer.person for answer in given})} persons, {len(given)} answers")

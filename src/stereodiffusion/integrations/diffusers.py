@@ -243,7 +243,7 @@ class StereoPipeline(DiffusionPipeline, StableDiffusionMixin, TextualInversionLo
         self._num_timesteps = len(seen.timesteps)
         drawn = not isinstance(request, PhotoRequest) and not request.settings().together
         run = cast(Run, self.stereo.run(request, edit=seen if drawn or on_step_end is not None else None))
-        with self.progress_bar(total=self._num_timesteps) as bar:
+        with cast(Any, self).progress_bar(total=self._num_timesteps) as bar:
             for progress in run:
                 if progress.step == 1:
                     bar.reset(progress.steps)
