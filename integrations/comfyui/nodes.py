@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor
 
-from stereodiffusion import StereoDiffusion, load, spread
+import stereodiffusion
 from stereodiffusion.errors import FormatError, GeometryError
 from stereodiffusion.formats import OUTPUT_FORMATS, RawMap, from_pil, shows_whole
 from stereodiffusion.formats.image import STILL_SUFFIXES
@@ -25,9 +25,10 @@ from stereodiffusion.pair import StereoPair
 from stereodiffusion.request import DepthRequest, Pair, PhotoRequest, Request, TextRequest, Views
 from stereodiffusion.request.inputs import MapFile
 from stereodiffusion.settings import Mode, PrecisionChoice
-from stereodiffusion.synthesis import Progress, Run, ViewRun
-from stereodiffusion.synthesis.parallax import meant
 from stereodiffusion.views import View
+
+if TYPE_CHECKING:
+    from stereodiffusion.synthesis import Progress, Run, StereoDiffusion, ViewRun
 
 from .inputs import changes_of, inputs_of, settings_inputs
 
@@ -41,7 +42,7 @@ _OPTIONAL_SETTINGS: dict[str, tuple[Any, ...]] = {"settings": ("STEREO_SETTINGS"
 class Source(NamedTuple):
     """What is asked of which model."""
 
-    model: StereoDiffusion
+    model: "StereoDiffusion"
     request: Request
 
 
@@ -71,7 +72,7 @@ class Loader:
         """The model; its parts are read when they are first used."""
         where: str | Path = other.strip() or (model if card_of(model) else _checkpoint(model))
         with torch.inference_mode(False):
-            return (load(where, device=_device(device), dtype=dtype, depth_estimator=estimator),)
+            return (stereodiffusion.load(where, device=_device(device), dtype=dtype, depth_estimator=estimator),)
 
 
 class SettingsNode:
@@ -112,7 +113,7 @@ class FromText:
         }
 
     def ask(
-        self, model: StereoDiffusion, width: int, height: int, settings: Changes | None = None, **given: Any
+        self, model: "StereoDiffusion", width: int, height: int, settings: Changes | None = None, **given: Any
     ) -> tuple[Source]:
         """The request."""
         if (width == 0) != (height == 0):
@@ -141,7 +142,7 @@ class FromDepth:
         }
 
     def ask(
-        self, model: StereoDiffusion, depth: Tensor, map_kind: Any, settings: Changes | None = None, **given: Any
+        self, model: "StereoDiffusion", depth: Tensor, map_kind: Any, settings: Changes | None = None, **given: Any
     ) -> tuple[Source]:
         """The request."""
         disparity, changes = _disparity(depth, map_kind, model, given["preset"], settings or {}, "depth")
@@ -170,7 +171,7 @@ class FromPhoto:
 
     def ask(
         self,
-        model: StereoDiffusion,
+        model: "StereoDiffusion",
         photo: Tensor,
         map_kind: Any,
         depth: Tensor | None = None,
@@ -210,7 +211,7 @@ class MakePair:
         """The pair, its parts, and depth as a picture: near is bright."""
         request = replace(source.request, wanted=Pair(source=eye))
         with torch.inference_mode(False):
-            run = cast(Run, source.model.run(request))
+            run = cast("Run", source.model.run(request))
             _follow(run)
             pair = run.result
             shown = Disparity.from_relative(pair.disparity.pixels, 1.0, pair.disparity.known).pixels
@@ -239,9 +240,9 @@ class MakeViews:
 
     def make(self, source: Source, count: int, first: float, last: float) -> tuple[Tensor, Tensor]:
         """The views as one batch."""
-        request = replace(source.request, wanted=Views(positions=spread(count, first, last)))
+        request = replace(source.request, wanted=Views(positions=stereodiffusion.spread(count, first, last)))
         with torch.inference_mode(False):
-            views = _follow(cast(ViewRun, source.model.run(request)).steps)
+            views = _follow(cast("ViewRun", source.model.run(request)).steps)
         return _image(torch.cat([view.picture for view in views])), _mask(torch.cat([v.occlusion for v in views]))
 
 
@@ -306,9 +307,11 @@ def _map_inputs() -> dict[str, tuple[Any, ...]]:
 
 
 def _disparity(
-    depth: Tensor, kind: Any, model: StereoDiffusion, preset: Any, changes: Changes, mode: Mode
+    depth: Tensor, kind: Any, model: "StereoDiffusion", preset: Any, changes: Changes, mode: Mode
 ) -> tuple[Disparity, dict[str, Any]]:
     """The disparity that a depth picture means, and the changes that are left to be made."""
+    from stereodiffusion.synthesis.parallax import meant  # ComfyUI starts the sooner
+
     parallax = preset_for(model.name, preset, mode).changed(changes).parallax
     given = MapFile(path="depth", kind=kind)
     with torch.inference_mode(False):
@@ -323,7 +326,7 @@ def _disparity(
     return batch, left
 
 
-def _follow(steps: Iterable[Progress | View]) -> list[View]:
+def _follow(steps: "Iterable[Progress | View]") -> list[View]:
     """Do the work, with ComfyUI's progress bar and its stop button where ComfyUI is; gives the views on the way."""
     utils, management = sys.modules.get("comfy.utils"), sys.modules.get("comfy.model_management")
     views: list[View] = []

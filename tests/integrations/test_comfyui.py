@@ -14,6 +14,7 @@ import pytest
 import torch
 from tests import tiny
 from torch import Tensor
+from transformers import DPTImageProcessorPil
 
 from stereodiffusion import StereoDiffusion
 from stereodiffusion.errors import StereoDiffusionError
@@ -63,8 +64,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def loaded(nodes: Mapping[str, Any], model: Path) -> StereoDiffusion:
-    (stereo,) = nodes["StereoDiffusionLoader"]().load("toybox", str(model), "toybox-depth", "cpu", "float32")
+def estimator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny-depth"
+    tiny.depth_estimator().save_pretrained(folder)
+    DPTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(nodes: Mapping[str, Any], model: Path, estimator: Path) -> StereoDiffusion:
+    (stereo,) = nodes["StereoDiffusionLoader"]().load("toybox", str(model), str(estimator), "cpu", "float32")
     return stereo
 
 
@@ -85,7 +94,7 @@ def _default(declared: Any) -> Any:
 
 
 def few(nodes: Mapping[str, Any], **more: str) -> Any:
-    return call(nodes, "StereoDiffusionSettings", sampling_steps="4", **more)[0]
+    return call(nodes, "StereoDiffusionSettings", sampling_steps="3", **more)[0]
 
 
 def test_comfyui_finds_the_nodes_by_path() -> None:
@@ -189,7 +198,7 @@ def test_views_run_from_left_to_right(nodes: Mapping[str, Any], loaded: StereoDi
 
 
 def test_saving_numbers_files_and_keeps_the_request(
-    nodes: Mapping[str, Any], loaded: StereoDiffusion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nodes: Mapping[str, Any], loaded: StereoDiffusion, estimator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = SimpleNamespace(get_output_directory=lambda: str(tmp_path))
     monkeypatch.setitem(sys.modules, "folder_paths", folders)  # pyright: ignore[reportArgumentType]
@@ -201,7 +210,7 @@ def test_saving_numbers_files_and_keeps_the_request(
     both = torch.cat([left, right], dim=2).movedim(-1, 1)
     assert (read_image(tmp_path / "ball_00000.png") - both).abs().max() <= 0.5 / 255 + 1e-6
     told = request_from(read_metadata(tmp_path / "ball_00000.png")["request"])
-    assert told == replace(source.request, estimator="toybox-depth")
+    assert told == replace(source.request, estimator=str(estimator))
     with pytest.raises(StereoDiffusionError, match=r"expected a name without folders, got '\.\./ball'"):
         call(nodes, "StereoDiffusionSave", pair=pair, name="../ball")
 
@@ -224,7 +233,7 @@ def test_the_stop_button_stops_and_the_bar_moves(
     (source,) = call(nodes, "StereoDiffusionFromText", model=loaded, prompt="a red ball", settings=few(nodes))
     with pytest.raises(InterruptedError):
         call(nodes, "StereoDiffusionPair", source=source)
-    assert moved == [(1, 4), (2, 4)]
+    assert moved == [(1, 3), (2, 3)]
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)

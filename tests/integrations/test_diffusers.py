@@ -10,6 +10,7 @@ import torch
 from diffusers import DiffusionPipeline
 from tests import tiny
 from torch import Tensor
+from transformers import DPTImageProcessorPil
 
 from stereodiffusion import StereoDiffusion
 from stereodiffusion.errors import ConfigError
@@ -17,7 +18,7 @@ from stereodiffusion.geometry import Disparity
 from stereodiffusion.integrations.diffusers import StereoPipeline, StereoPipelineOutput
 
 REPOSITORY = Path(__file__).parents[2]
-FEW = {"num_inference_steps": 4, "guidance_scale": 3.0}
+FEW = {"num_inference_steps": 3, "guidance_scale": 3.0}
 
 
 def seeded(seed: int = 3) -> torch.Generator:
@@ -32,8 +33,16 @@ def theirs() -> Any:
 
 
 @pytest.fixture(scope="module")
-def pipe(theirs: Any) -> Any:
-    pipe: Any = StereoPipeline.from_pipe(theirs, depth_estimator_name="photo-depth")
+def estimator(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("models") / "tiny-depth"
+    tiny.depth_estimator().save_pretrained(folder)
+    DPTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def pipe(theirs: Any, estimator: str) -> Any:
+    pipe: Any = StereoPipeline.from_pipe(theirs, depth_estimator_name=estimator)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -45,9 +54,9 @@ def test_the_left_is_diffusers_own_picture(pipe: Any, theirs: Any) -> None:
     assert not torch.equal(ours.left, ours.right)
 
 
-def test_sdxl_too() -> None:
+def test_sdxl_too(estimator: str) -> None:
     theirs: Any = tiny.xl_pipeline()
-    pipe: Any = StereoPipeline.from_pipe(theirs, depth_estimator_name="photo-depth")
+    pipe: Any = StereoPipeline.from_pipe(theirs, depth_estimator_name=estimator)
     for each in (pipe, theirs):
         each.set_progress_bar_config(disable=True)
     ours = pipe("a red ball", generator=seeded(), output_type="pt", **FEW)
@@ -55,9 +64,9 @@ def test_sdxl_too() -> None:
     torch.testing.assert_close(ours.left, expected.images, rtol=0, atol=1e-4)
 
 
-def test_a_seed_is_the_same_pair_as_the_packages_own(pipe: Any, theirs: Any) -> None:
-    changes = {"sampling.steps": 4, "guidance.scale": 3.0}
-    expected = StereoDiffusion(theirs, depth_estimator="photo-depth").text("a red ball", changes=changes, seed=3)
+def test_a_seed_is_the_same_pair_as_the_packages_own(pipe: Any, theirs: Any, estimator: str) -> None:
+    changes = {"sampling.steps": 3, "guidance.scale": 3.0}
+    expected = StereoDiffusion(theirs, depth_estimator=estimator).text("a red ball", changes=changes, seed=3)
     ours = pipe("a red ball", generator=seeded(), output_type="pt", **FEW)
     assert torch.equal(ours.left, expected.left)
     assert torch.equal(ours.right, expected.right)
@@ -96,7 +105,7 @@ def test_callbacks_change_what_goes_on(pipe: Any, theirs: Any) -> None:
 
     def halve(who: Any, step: int, timestep: Any, given: dict[str, Tensor]) -> dict[str, Tensor]:
         seen.append((type(who).__name__, step, int(timestep)))
-        return {"latents": given["latents"] * 0.5} if step == 2 else {}
+        return {"latents": given["latents"] * 0.5} if step == 1 else {}
 
     asked = {**FEW, "callback_on_step_end": halve, "output_type": "pt"}
     ours = pipe("a red ball", generator=seeded(), **asked)
@@ -158,13 +167,15 @@ def test_photos_and_maps(pipe: Any) -> None:
         pipe(image=photo, disparity=given, callback_on_step_end=_stay_interrupted)
 
 
-def test_as_a_custom_pipeline_from_disk_and_back(tmp_path: Path, theirs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_a_custom_pipeline_from_disk_and_back(
+    tmp_path: Path, theirs: Any, estimator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("diffusers.utils.dynamic_modules_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     tiny.save(tmp_path / "model")
     folder = str(REPOSITORY / "integrations" / "diffusers")
     loaded: Any = DiffusionPipeline.from_pretrained(tmp_path / "model", custom_pipeline=folder, trust_remote_code=True)
     loaded.set_progress_bar_config(disable=True)
-    loaded.register_to_config(depth_estimator_name="photo-depth")
+    loaded.register_to_config(depth_estimator_name=estimator)
     ours = loaded("a red ball", generator=seeded(), output_type="pt", **FEW)
     expected = theirs("a red ball", generator=seeded(), output_type="pt", **FEW)
     torch.testing.assert_close(ours.left, expected.images, rtol=0, atol=1e-4)

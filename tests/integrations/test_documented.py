@@ -26,7 +26,7 @@ def test_the_notebook_runs_cell_by_cell(
             assert cell["outputs"] == []
             exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
             if "parameters" in cell["metadata"].get("tags", ()):
-                names["STEPS"] = 3  # what papermill does
+                names["STEPS"] = 2  # what papermill does
     low, high = map(float, re.findall(r"([+-][\d.]+)%", capsys.readouterr().out.splitlines()[0]))
     assert -2.5 <= low < 0 < high <= 2.5
     pair = names["pair"]

@@ -36,6 +36,10 @@ def simulated(persons: int = 24, scenes: int = 8, seed: int = 0) -> list[Answer]
     return answers
 
 
+def of_ours(answers: Sequence[Answer]) -> list[Answer]:
+    return [each for each in answers if each.method == "ours"]
+
+
 def write(answers: Sequence[Answer], file: Path, study: str = "abc") -> Path:
     with file.open("w", newline="") as opened:
         lines = csv.writer(opened)
@@ -90,13 +94,13 @@ def test_a_known_effect_is_found_and_none_where_there_is_none() -> None:
 
 def test_intervals_hold_the_mean_as_often_as_they_say() -> None:
     """Of the mean over all people, in repeated studies; answers of one person depend on each other."""
-    everybody = np.mean([each.quality for each in simulated(persons=4000, scenes=1) if each.method == "ours"])
-    studies = [score_methods(simulated(persons=20, scenes=6, seed=1 + seed), "quality") for seed in range(60)]
-    intervals = [each.interval for study in studies for each in study if each.method == "ours"]
+    everybody = np.mean([each.quality for each in of_ours(simulated(persons=3000, scenes=1))])
+    studies = [of_ours(simulated(persons=20, scenes=6, seed=1 + seed)) for seed in range(40)]
+    intervals = [score_methods(study, "quality")[0].interval for study in studies]
     inside = np.mean([low <= everybody <= high for low, high in intervals])
     assert 0.85 <= inside <= 1.0
     # As if all answers were independent, intervals would be far too narrow.
-    naive = 2 * 1.96 * np.std([each.quality for each in simulated(20, 6) if each.method == "ours"]) / np.sqrt(120)
+    naive = 2 * 1.96 * np.std([each.quality for each in of_ours(simulated(20, 6))]) / np.sqrt(120)
     assert np.mean([high - low for low, high in intervals]) > 1.5 * naive
 
 
