@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from stereodiffusion.cli.main import app
 from stereodiffusion.errors import StudyError
 from stereodiffusion.formats import read_image
-from stereodiffusion.study import Answer, compare_methods, draw_scores, read_answers, score_methods
+from stereodiffusion.study import Answer, MethodScore, compare_methods, draw_scores, read_answers, score_methods
 from stereodiffusion.study.answers import FIELDS, Question
 from stereodiffusion.study.scores import holm, signed_rank
 
@@ -131,7 +131,7 @@ def test_the_figure_shows_shares_and_means_where_they_are(tmp_path: Path) -> Non
         for scene, score in (("s", 0), ("t", 5))
     ]
     questions: tuple[Question, ...] = ("quality", "depth")
-    scores = {question: score_methods(answers, question) for question in questions}
+    scores: dict[Question, list[MethodScore]] = {each: score_methods(answers, each) for each in questions}
     levels = (read_image(draw_scores(scores, tmp_path / "figure.png"))[0] * 255).round().int()
     for shade in ((224, 229, 233), (20, 66, 104)):
         same = (levels[0] == shade[0]) & (levels[1] == shade[1]) & (levels[2] == shade[2])
