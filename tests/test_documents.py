@@ -12,6 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 GUIDES = [
     "tutorial",
+    "headset",
+    "integrations",
+    "study",
     "choosing",
     "formats",
     "models",

@@ -5,6 +5,7 @@
     ├── ConfigError (ValueError)       settings that contradict each other or are out of range
     ├── FormatError (ValueError)       a picture or map file that cannot be read or written
     ├── DatasetError (ValueError)      a folder that is no such data set, or a scene of it that cannot be read
+    ├── StudyError (ValueError)        pairs or answers that a user study cannot be made of
     ├── BenchmarkError (RuntimeError)  results that are not there or damaged, or a run that broke off
     ├── SynthesisError (RuntimeError)  a run that ended before its pair was complete
     ├── ModelError (RuntimeError)      a model that cannot be loaded or is of the wrong kind
@@ -40,6 +41,10 @@ class FormatError(StereoDiffusionError, ValueError):
 
 class DatasetError(StereoDiffusionError, ValueError):
     """A folder that is no such data set, or a scene of it that cannot be read."""
+
+
+class StudyError(StereoDiffusionError, ValueError):
+    """Pairs or answers that a user study cannot be made of."""
 
 
 class BenchmarkError(StereoDiffusionError, RuntimeError):

@@ -134,6 +134,39 @@ def test_the_commands_of_other_models_write_theirs(here: Path, run: Run, estimat
         assert (here / line[line.index("-o") + 1]).is_file()
 
 
+@pytest.mark.usefixtures("files")
+def test_the_commands_on_the_way_to_a_headset_write_theirs(here: Path, run: Run, model: Path, estimator: Path) -> None:
+    lines = command_lines("docs/headset.md")
+    assert [line[0] for line in lines] == ["text", "photo", "text", "text"]
+    for line in lines:
+        result = run(*line, "--model", model, "--steps", "4", "--depth-estimator", estimator, "--quiet")
+        assert (result.exit_code, result.stderr) == (0, ""), line
+    written = {file.name for file in here.glob("*.jpg")} - {"cat.jpg"}
+    eyes = {f"ball-{name}.jpg" for name in ("sbs", "cross-eyed", "anaglyph")}
+    assert written == {"ball.jpg", "cat-3d.jpg", "ball_HSBS.jpg", *eyes}
+
+
+def test_the_studys_commands_go_from_pairs_to_a_page(here: Path, run: Run, model: Path, estimator: Path) -> None:
+    *pairs, make, figure = command_lines("docs/study.md")
+    for line in pairs:
+        Path(line[line.index("-o") + 1]).parent.mkdir(parents=True)
+        result = run(*line, "--model", model, "--steps", "4", "--depth-estimator", estimator, "--quiet")
+        assert (result.exit_code, result.stderr) == (0, ""), line
+    result = run(*make)
+    assert (result.exit_code, result.stdout) == (0, "study/index.html: 2 pairs, 1 of each of 2 methods\n")
+    assert len(list((here / "study" / "pictures").iterdir())) == 2
+    scores = (
+        "study,person,trial,scene,method,quality,depth,seconds\nx,{0},1,ball,best,4,{1},2\nx,{0},2,ball,fast,3,3,2\n"
+    )
+    for person in range(3):
+        (here / f"answers-{person}.csv").write_text(scores.format(person, person))
+    place = figure.index("answers-*.csv")
+    result = run(*figure[:place], *sorted(here.glob("answers-*.csv")), *figure[place + 1 :])
+    assert result.exit_code == 0
+    assert "| best - fast | 3 | +1.00 | +1.00 to +1.00 | 6 | 0.25 | 0.25 |" in result.stdout
+    assert (here / "figure6.png").is_file()
+
+
 def test_the_benchmarks_commands_are_understood(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """They take hours, so they are stopped before the first picture; the tables and figures are made."""
     assert run("bench", "run", "scenes", "--count", "1", "--size", "64", "--methods", "identity").exit_code == 0

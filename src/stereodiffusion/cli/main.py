@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from stereodiffusion import __version__
-from stereodiffusion.cli import bench, models
+from stereodiffusion.cli import bench, models, study
 from stereodiffusion.cli.check import check
 from stereodiffusion.cli.convert import convert
 from stereodiffusion.cli.disparity import disparity
@@ -112,6 +112,7 @@ app.command("check")(check)
 app.command("convert")(convert)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")
+app.add_typer(study.app, name="study")
 
 
 def main() -> NoReturn:

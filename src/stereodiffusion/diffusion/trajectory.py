@@ -11,7 +11,7 @@ import torch
 
 from stereodiffusion.diffusion.attention import layers_at, recording
 from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Tokens
-from stereodiffusion.diffusion.denoise import Conditioning, Step, denoise, predict_noise
+from stereodiffusion.diffusion.denoise import Conditioning, Edit, Step, denoise, predict_noise
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.solver import Solver, State, ddim, everywhere
 from stereodiffusion.diffusion.storage import LayerTokens, Store, bytes_per_step, off_device, steps_within
@@ -111,10 +111,11 @@ def sample_source(
     schedule: Schedule,
     into: Recorder,
     solver: Solver = ddim,
+    edit: Edit | None = None,
 ) -> Iterator[Step]:
-    """Denoise the source from noise and record its trajectory in `into`."""
+    """Denoise the source from noise and record its trajectory in `into`, as edited."""
     into.latents[0] = x_T
-    for step in denoise(backbone, x_T, given, schedule, solver=solver, tap_at=into.tap_at):
+    for step in denoise(backbone, x_T, given, schedule, solver=solver, edit=edit, tap_at=into.tap_at):
         into.latents[step.index + 1] = step.latents
         if step.history is not None:
             into.predicted[step.index] = step.history.clean

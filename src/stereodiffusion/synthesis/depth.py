@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from stereodiffusion.diffusion.backbone import Backbone
-from stereodiffusion.diffusion.denoise import Conditioning
+from stereodiffusion.diffusion.denoise import Conditioning, Edit
 from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.source import Source
 from stereodiffusion.diffusion.trajectory import Recorder, recorder
@@ -21,7 +21,9 @@ from stereodiffusion.synthesis.recorded import Recorded, Recording
 from stereodiffusion.synthesis.sizes import grid_of, working_size
 
 
-def depth_source(backbone: Backbone, disparity: Disparity, asked: Prompted, settings: Settings) -> Recording:
+def depth_source(
+    backbone: Backbone, disparity: Disparity, asked: Prompted, settings: Settings, *, edit: Edit | None = None
+) -> Recording:
     """Pictures that have the given disparity: the left of Sec. 3.4 c.
 
     Args:
@@ -30,6 +32,7 @@ def depth_source(backbone: Backbone, disparity: Disparity, asked: Prompted, sett
             surroundings. Views have the model's size and the map's aspect ratio.
         asked: Prompts and seed.
         settings: Of the method.
+        edit: What happens to the picture's latents after each step, where it is drawn alone.
 
     Raises:
         ConfigError: If the numbers of maps and prompts differ.
@@ -67,7 +70,7 @@ def depth_source(backbone: Backbone, disparity: Disparity, asked: Prompted, sett
     if settings.together:
         record.latents[0] = start
     else:
-        picture = yield from draw(backbone, start, given, settings.sampling, record, added)
+        picture = yield from draw(backbone, start, given, settings.sampling, record, added, edit)
 
     # 3. All that views are made from
     source = Source(

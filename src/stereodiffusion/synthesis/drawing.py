@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator, Sequence
 
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.consistency import AddedNoise
-from stereodiffusion.diffusion.denoise import Conditioning, Step
+from stereodiffusion.diffusion.denoise import Conditioning, Edit, Step
 from stereodiffusion.diffusion.sampling import schedule_of, solver_of
 from stereodiffusion.diffusion.trajectory import Recorder, sample_source
 from stereodiffusion.errors import ConfigError
@@ -31,9 +31,10 @@ def draw(
     sampling: Sampling,
     into: Recorder,
     added: AddedNoise | None,
+    edit: Edit | None = None,
 ) -> Generator[Progress, None, Image]:
-    """Sample a picture from noise, its way recorded `into`; gives it in pixels."""
+    """Sample a picture from noise, its way, as edited, recorded `into`; gives it in pixels."""
     schedule = schedule_of(backbone.alphas, sampling)
     solver = solver_of(sampling, None if added is None else lambda: added.source)
-    steps = sample_source(backbone, start, given, schedule, into, solver)
+    steps = sample_source(backbone, start, given, schedule, into, solver, edit)
     return backbone.decode((yield from advance(steps, "source", sampling.steps)))

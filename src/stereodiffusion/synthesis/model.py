@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from stereodiffusion import __version__
 from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.denoise import Edit
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.models.alone import LOADING
@@ -107,28 +108,32 @@ class StereoDiffusion:
                 self._estimators[name] = load_depth_estimator(name, device=self._device, dtype="float32", hub=hub)
             return self._estimators[name]
 
-    def run(self, request: Request, *, check_size: CheckSize | None = None) -> Run | ViewRun:
+    def run(self, request: Request, *, check_size: CheckSize | None = None, edit: Edit | None = None) -> Run | ViewRun:
         """Make what a request says.
 
         Args:
             request: Its files are read, and everything is checked that can be, before this returns.
             check_size: Told (height, width) of each eye as soon as that is known, so that it may refuse what could not
                 be written, before any model is loaded.
+            edit: What happens to the latents of the source after each of its steps, if it is drawn, and alone.
 
         Returns:
             A `Run`, whose result is a pair, or a `ViewRun`, whose results are views, as the request wants it.
 
         Raises:
-            ConfigError: If the request is for another model, or its settings make no sense with what goes in.
+            ConfigError: If the request is for another model, its settings make no sense with what goes in, or there
+                is an `edit` and no source that is drawn alone.
             FormatError: If a file cannot be read, or is not what the request says.
             GeometryError: If a photo or a map makes no sense.
             ModelError: If the model cannot be loaded or is of the wrong kind.
             PromptError: If the prompt cannot be encoded.
         """
         self._check_mine(request)
+        if edit is not None:
+            _check_drawn(request)
         request = with_digests(request)
         notes: list[str] = []
-        recording, request = self._recording(request, notes, check_size or _any_size)
+        recording, request = self._recording(request, notes, check_size or _any_size, edit)
         signature = self._signature(request)
         if isinstance(request.wanted, Pair):
             return Run(_signed_pair(pair_beside(recording, request.wanted.source), signature), notes)
@@ -223,24 +228,26 @@ class StereoDiffusion:
         if AUTO not in (estimator, own) and estimator not in {own, *_names_of(own)}:
             raise ConfigError(f"the request is for depth estimator {estimator}, this has {own}")
 
-    def _recording(self, request: Request, notes: list[str], check_size: CheckSize) -> tuple[Recording, Request]:
+    def _recording(
+        self, request: Request, notes: list[str], check_size: CheckSize, edit: Edit | None
+    ) -> tuple[Recording, Request]:
         """The work that gives the source, ready to begin, and the request with all that was chosen for it.
 
         Files are read and models loaded, what draws before what estimates.
         """
         if isinstance(request, TextRequest):
-            return self._text_recording(request, notes, check_size)
+            return self._text_recording(request, notes, check_size, edit)
         if isinstance(request, PhotoRequest):
             return self._photo_recording(request, notes, check_size)
         asked = Prompted(prompts=prompts_of(request.prompt), negative=request.negative, seed=request.seed)
         given, settings = cast(Disparity, disparity_of(request, notes)), request.settings()
         if not request.two_step:
-            return depth_source(self.depth_backbone, given, asked, settings), request
+            return depth_source(self.depth_backbone, given, asked, settings, edit=edit), request
         backbones = self.depth_backbone, self.backbone
         return two_step_source(*backbones, given, asked, settings, request.photo_settings()), request
 
     def _text_recording(
-        self, request: TextRequest, notes: list[str], check_size: CheckSize
+        self, request: TextRequest, notes: list[str], check_size: CheckSize, edit: Edit | None
     ) -> tuple[Recording, TextRequest]:
         asked = Prompted(prompts=prompts_of(request.prompt), negative=request.negative, seed=request.seed)
         if request.size is not None:
@@ -248,7 +255,8 @@ class StereoDiffusion:
         backbone = self.backbone
         request = replace(request, estimator=self._chosen(request.estimator, self.name, notes))
         estimator = self._estimator(request.estimator)
-        return text_source(backbone, estimator, asked, request.settings(), size=request.size), request
+        settings = request.settings()
+        return text_source(backbone, estimator, asked, settings, size=request.size, edit=edit), request
 
     def _photo_recording(
         self, request: PhotoRequest, notes: list[str], check_size: CheckSize
@@ -331,6 +339,14 @@ def _signed_views(synthesis: ViewSynthesis, signature: Mapping[str, object]) -> 
         if isinstance(event, View):
             event = replace(event, provenance={**signature, "resolved": dict(event.provenance)})
         yield event
+
+
+def _check_drawn(request: Request) -> None:
+    photo = isinstance(request, PhotoRequest) or (isinstance(request, DepthRequest) and request.two_step)
+    if photo or request.settings().together:
+        raise ConfigError(
+            "an edit of the source's steps is for one that is drawn alone, from a prompt or a map with fast or best"
+        )
 
 
 def _names_of(name: str) -> tuple[str, ...]:

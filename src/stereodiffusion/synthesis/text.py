@@ -1,6 +1,7 @@
 """Text to stereo: denoise the source and estimate its disparity; views are made beside it (Sec. 3.4 b)."""
 
 from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.denoise import Edit
 from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.source import Source
 from stereodiffusion.diffusion.trajectory import recorder
@@ -24,6 +25,7 @@ def text_source(
     settings: Settings,
     *,
     size: tuple[int, int] | None = None,
+    edit: Edit | None = None,
 ) -> Recording:
     """Pictures drawn from prompts, one per prompt, with their disparity: the left of Sec. 3.4 b.
 
@@ -33,6 +35,7 @@ def text_source(
         asked: Prompts and seed.
         settings: Of the method.
         size: (height, width) in pixels; the model's own if None.
+        edit: What happens to the picture's latents after each step.
 
     Raises:
         ConfigError: If `size` is not whole cells, too small for the estimator, or far beyond the model's own.
@@ -53,7 +56,7 @@ def text_source(
     # 1. The picture, its way recorded
     record = recorder(backbone, settings, rows=prompted.branches * count, grid=grid_of(start))
     added = added_noise(backbone, asked.seed, count, size, settings.sampling)
-    picture = yield from draw(backbone, start, given, settings.sampling, record, added)
+    picture = yield from draw(backbone, start, given, settings.sampling, record, added, edit)
 
     # 2. Its disparity
     disparity = estimate(estimator, picture, settings)

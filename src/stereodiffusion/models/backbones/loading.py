@@ -77,7 +77,8 @@ def load_backbone(
             _settle(parts, formats, device, memory)
             _try_out(backbone)
     else:
-        backbone = family_of(model.components).from_pipeline(model)
+        parts = {part for part, value in model.components.items() if value is not None}
+        backbone = family_of(parts).from_pipeline(model)
     if depth and not backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} takes no depth map; {EMBEDDED} and sd2-depth do")
     return backbone

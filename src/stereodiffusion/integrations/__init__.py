@@ -1,0 +1,4 @@
+"""The package behind the interfaces of other programs: thin layers over requests.
+
+diffusers    a pipeline, `StereoPipeline`
+"""
