@@ -20,6 +20,7 @@ from stereodiffusion.cli.disparity import disparity
 from stereodiffusion.cli.generate import command
 from stereodiffusion.cli.redo import redo
 from stereodiffusion.cli.signals import end_on_signals, ignore_signals
+from stereodiffusion.cli.web import web
 from stereodiffusion.errors import StereoDiffusionError
 from stereodiffusion.request import DepthRequest, PhotoRequest, TextRequest
 
@@ -107,6 +108,7 @@ app.command("photo")(command(PhotoRequest, "Make a stereo pair from a photo."))
 app.command("disparity")(disparity)
 app.command("redo")(redo)
 app.command("models")(models.models)
+app.command("web")(web)
 app.add_typer(bench.app, name="bench")
 
 

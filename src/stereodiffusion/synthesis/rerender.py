@@ -8,7 +8,7 @@ beside it. It is a preview: a run with the same settings draws those places, and
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import isclose, isfinite
+from math import isfinite
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -18,14 +18,12 @@ from torch import Tensor
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity, in_bands
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.settings import Parallax
 from stereodiffusion.types import Image, Map, Region
 
 Rows: TypeAlias = Float[Tensor, "h w"]
 Cells: TypeAlias = Bool[Tensor, "h w"]
 
 _TORN_PX = 1.5  # neighbours that lie farther apart in disparity belong to two surfaces
-_SCALED = 0.05  # a map that was scaled to the strength asked for has it, up to what resizing changes
 _CELLS_AT_ONCE = 1 << 15  # so few that all that is computed of them stays in the processor's cache
 _MIXED_PX = 2  # beside a border, where pixels are mixtures of both surfaces
 
@@ -68,14 +66,6 @@ class Rerender:
         front = self.pair.disparity.filled().pixels[0, 0].float() + screen_px
         object.__setattr__(self, "_front", front)
         object.__setattr__(self, "_behind", _seen(front - screen_px).disparity + screen_px)
-
-    @classmethod
-    def of(cls, pair: StereoPair, parallax: Parallax) -> "Rerender":
-        """A pair that was made with such settings."""
-        nearest = float(pair.disparity.pixels.max()) / pair.left.shape[3] + parallax.convergence
-        scaled = isclose(nearest, parallax.max_disparity, rel_tol=_SCALED)
-        strength = parallax.max_disparity if scaled else max(0.0, nearest)
-        return cls(pair=pair, convergence=parallax.convergence, strength=strength)
 
     @property
     def _width(self) -> int:

@@ -97,7 +97,9 @@ def text_request(model: str, prompt: str, negative: str, options: Options) -> Te
     return TextRequest(prompt=prompt, negative=negative, **options.fields(model, "text"))
 
 
-def depth_request(model: str, path: str | None, kind: str, prompt: str, negative: str, options: Options) -> DepthRequest:
+def depth_request(
+    model: str, path: str | None, kind: str, prompt: str, negative: str, options: Options
+) -> DepthRequest:
     """A request of depth mode, of a file that was sent.
 
     Raises:

@@ -15,7 +15,7 @@ from stereodiffusion.web.api import add_endpoints
 from stereodiffusion.web.forms import MAP_KINDS, Options, depth_request, loaded, photo_request, text_request
 from stereodiffusion.web.results import Result
 from stereodiffusion.web.studio import Studio
-from stereodiffusion.web.worker import Cancelled
+from stereodiffusion.web.worker import CancelledError
 
 STATIC = Path(__file__).parent / "static"
 HEAD = "".join(f'<script type="module" src="/stereo/static/{name}.js"></script>' for name in ("viewer", "brush"))
@@ -111,10 +111,10 @@ class Page:
             self.convergence = gr.Slider(
                 -0.2, 0.2, 0, step=0.001, label="Screen", info="What lies on the screen; more moves the scene back"
             )
-        self.again = gr.Button("Run again with these values", elem_id="again")
+        self.again = gr.Button("Run again with these values", interactive=False, elem_id="again")
         with gr.Accordion("Touch up the depth", open=False):
             self.brush = gr.HTML("", html_template='<depth-brush result="${value}"></depth-brush>', elem_id="brush")
-            self.with_map = gr.Button("Run again with this depth", elem_id="with-map")
+            self.with_map = gr.Button("Run again with this depth", interactive=False, elem_id="with-map")
         self.again_line = gr.HTML("")
 
     def _wire(self) -> None:
@@ -131,7 +131,7 @@ class Page:
         self.stop.click(self._cancel, queue=False, **_HIDDEN)
         for slider in (self.strength, self.convergence):
             slider.change(None, [self.strength, self.convergence], js=_LIVE, **_HIDDEN)
-        shown = [self.result, self.viewer, self.brush]
+        shown = [self.result, self.viewer, self.brush, self.again, self.with_map]
         form = [self.tabs, *text, *depth, *photo, *options]
         self.history.input(self._show, [self.history], [*shown, *form, self.session_line], **_HIDDEN)
         self.request_file.upload(self._load, [self.request_file], [*form, self.session_line], **_HIDDEN)
@@ -151,17 +151,22 @@ class Page:
             *given, made = values
             yield from self._follow(lambda: request_of(*given), made, asked)
 
-        outputs = [
-            line, self.stop, self.result, self.viewer, self.brush, self.made, self.history, self.strength, self.convergence
-        ]
+        pair = [self.result, self.viewer, self.brush, self.again, self.with_map]
+        outputs = [line, self.stop, *pair, self.made, self.history, self.strength, self.convergence]
         for event in events:
             event(
-                _asking(run), [*inputs, self.made], outputs, concurrency_limit=None, trigger_mode="once", js=js, **_HIDDEN
+                _asking(run),
+                [*inputs, self.made],
+                outputs,
+                concurrency_limit=None,
+                trigger_mode="once",
+                js=js,
+                **_HIDDEN,
             )
 
     def _follow(self, request_of: Callable[[], Request], made: list[str], asked: gr.Request) -> Iterator[list[Any]]:
         client = asked.client.host if asked.client else "unknown"
-        kept = [gr.skip()] * 7
+        kept = [gr.skip()] * 9
         running, idle = gr.Button(visible=True), gr.Button(visible=False)
         try:
             for event in self._studio.make(request_of(), client=client, session=str(asked.session_hash)):
@@ -169,7 +174,7 @@ class Page:
                     yield ["", idle, *self._shown(event, made)]
                 else:
                     yield [telling.progress(event), running, *kept]
-        except Cancelled:
+        except CancelledError:
             yield [telling.said("Stopped."), idle, *kept]
         except StereoDiffusionError as refused:
             yield [telling.refusal(refused), idle, *kept]
@@ -178,7 +183,7 @@ class Page:
         names = [*made, result.name]
         live = result.live
         history = gr.Radio(choices=cast(Any, self._titles(names)), value=result.name)
-        return [result.name, result.name, result.name, names, history, *_sliders(live.strength, live.convergence)]
+        return [*_showing(result.name), names, history, *_sliders(live.strength, live.convergence)]
 
     def _titles(self, names: Sequence[str]) -> list[tuple[str, str]]:
         kept = [name for name in names if name in self._studio.results]
@@ -193,7 +198,9 @@ class Page:
     def _depth(self, path: str | None, kind: str, prompt: str, negative: str, *options: Any) -> Request:
         kind = MAP_KINDS.get(kind, kind)
         own = kind in _OWN_STRENGTH
-        return depth_request(self._studio.model.name, path, kind, prompt, negative, _options(*options, own_strength=own))
+        return depth_request(
+            self._studio.model.name, path, kind, prompt, negative, _options(*options, own_strength=own)
+        )
 
     def _photo(self, path: str | None, prompt: str, *options: Any) -> Request:
         return photo_request(self._studio.model.name, path, prompt, _options(*options))
@@ -209,10 +216,10 @@ class Page:
         try:
             result = self._studio.results[name]
         except StereoDiffusionError as refused:
-            return [*[gr.skip()] * 18, telling.refusal(refused)]
+            return [*[gr.skip()] * 20, telling.refusal(refused)]
         live = result.live
         form = _form(result.request, _sliders(live.strength, live.convergence))
-        return [name, name, name, *form, ""]
+        return [*_showing(name), *form, ""]
 
     def _load(self, path: str) -> list[Any]:
         """A request from a file, in the form; its own files have to be sent again."""
@@ -258,6 +265,11 @@ def _options(
         convergence=convergence,
         changes=changes or "",
     )
+
+
+def _showing(name: str) -> list[Any]:
+    """A result in the viewer and under the brush, and what can be done with it."""
+    return [name, name, name, gr.Button(interactive=True), gr.Button(interactive=True)]
 
 
 def _sliders(strength: float, convergence: float) -> list[Any]:

@@ -23,6 +23,7 @@ from stereodiffusion.formats.maps import encode_map
 from stereodiffusion.formats.outputs import plan_files
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.request import Request, files_of, prompts_of
+from stereodiffusion.request.inputs import MapFile
 from stereodiffusion.synthesis.rerender import Rerender
 from stereodiffusion.web.forms import public
 
@@ -108,6 +109,16 @@ class Result:
         return _PARTS[name](pair) if name in _PARTS else _in_format(pair, stem, f".{suffix}")
 
 
+def _strength(request: Request, pair: StereoPair) -> float:
+    """The strength that a pair was made with; of a map that says how far things move, as far as the nearest does."""
+    parallax, given = request.settings().parallax, getattr(request, "map", None)
+    absolute = isinstance(given, MapFile) and (given.kind in (None, "disparity-px") or given.focal_px is not None)
+    if not absolute or parallax.scale == "normalized":
+        return parallax.max_disparity
+    nearest = float(pair.disparity.pixels.max()) / pair.left.shape[3] + parallax.convergence
+    return round(min(max(nearest, 0.0), 0.5), 3)
+
+
 def _in_format(pair: StereoPair, name: str, suffix: str) -> bytes:
     """A pair in one of the output formats; several files in a zip."""
     several = len(OUTPUT_FORMATS[name].parts) > 1
@@ -153,7 +164,8 @@ class Results:
         signed = dict(pair.provenance)
         signed["request"] = public(cast(Mapping[str, Any], signed["request"]))
         pair = replace(pair, provenance=signed)
-        live = Rerender.of(pair, request.settings().parallax)
+        parallax = request.settings().parallax
+        live = Rerender(pair=pair, convergence=parallax.convergence, strength=_strength(request, pair))
         result = Result(name=token_urlsafe(16), request=request, live=live, notes=notes)
         with self._lock:
             self._known[result.name] = result

@@ -37,7 +37,9 @@ _ABOUT |= {"gray": "red-cyan, both eyes grey", "true": "red-blue, grey, darkest"
 
 def anaglyphs() -> Mapping[str, Any]:
     """The matrices of all kinds of anaglyphs, and whether they act on linear light, as JSON values."""
-    kinds = [(name, each, True) for name, each in DUBOIS.items()] + [(name, each, False) for name, each in MIXES.items()]
+    kinds = [(name, each, True) for name, each in DUBOIS.items()] + [
+        (name, each, False) for name, each in MIXES.items()
+    ]
     return {
         name: {"about": _ABOUT[name], "left": left, "right": right, "linear": linear}
         for name, (left, right), linear in kinds
@@ -71,7 +73,12 @@ def application(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/stereo/static", StaticFiles(directory=STATIC))
     _add_results(app, studio)
-    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    theme = gr.themes.Default(
+        primary_hue="teal",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )
     gr.mount_gradio_app(
         app,
         page.blocks,

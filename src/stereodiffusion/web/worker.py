@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 
-from stereodiffusion.errors import StereoDiffusionError, SynthesisError
+from stereodiffusion.errors import SynthesisError
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.synthesis.run import Progress, Run
 
@@ -41,7 +41,7 @@ class Working:
     left_s: float | None = None
 
 
-class Cancelled(StereoDiffusionError):
+class CancelledError(SynthesisError):
     """A run that was called off."""
 
 
@@ -78,11 +78,11 @@ class Job:
         """The pair, when it is done.
 
         Raises:
-            Cancelled: If it was called off.
+            CancelledError: If it was called off.
             StereoDiffusionError: If it was refused.
         """
         if self._off.is_set():
-            raise Cancelled("stopped")
+            raise CancelledError("stopped")
         self._done.wait()
         if self._failed is not None:
             raise self._failed

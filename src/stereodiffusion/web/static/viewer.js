@@ -63,6 +63,7 @@ class StereoViewer extends HTMLElement {
     );
     this.glasses = made("select", {
       "aria-label": "Glasses",
+      hidden: true,
       onchange: () => {
         choice.glasses = this.glasses.value;
         this.show("anaglyph");
@@ -106,6 +107,7 @@ class StereoViewer extends HTMLElement {
   async load() {
     const name = this.getAttribute("result");
     this.stage.classList.toggle("empty", !name);
+    this.bar.hidden = !name;
     if (!name) return this.say("The pair that you make appears here.");
     try {
       const made = await (await fetch(`stereo/results/${name}.json`)).json();
@@ -150,6 +152,7 @@ class StereoViewer extends HTMLElement {
 
   async show(mode) {
     choice.mode = mode;
+    this.glasses.hidden = mode !== "anaglyph";
     for (const button of this.bar.querySelectorAll("[data-mode]")) {
       button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
     }
