@@ -8,7 +8,7 @@ from typing import Any, cast
 import gradio as gr
 
 from stereodiffusion.errors import StereoDiffusionError
-from stereodiffusion.request import DepthRequest, PhotoRequest, Request, TextRequest, prompts_of
+from stereodiffusion.request import DepthRequest, Request, TextRequest, prompts_of
 from stereodiffusion.settings.presets import preset_names
 from stereodiffusion.web import telling
 from stereodiffusion.web.api import add_endpoints
@@ -29,7 +29,7 @@ _SCENE = "a yellow block right of a blue striped cylinder on grass, blue sky"
 _OWN_STRENGTH = ("disparity-px",)  # maps that say how far things move
 _LIVE = "(s, c) => { document.querySelector('stereo-viewer')?.at(s, c); }"
 _SEND = "async (...all) => { await document.querySelector('depth-brush').send(); return all; }"
-_HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
+_HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 class Page:
@@ -98,7 +98,7 @@ class Page:
         with gr.Accordion("This session", open=False):
             self.made = gr.State([])
             self.history = gr.Radio([], label="Made so far", info="Choose one to see it and to load its request.")
-            self.request_file = gr.File(label="Load a request from a file", file_types=[".json"], height=90)
+            self.request_file = gr.File(label="Load a request from a file", file_types=[".json"], height=120)
             self.session_line = gr.HTML("")
 
     def _pair(self) -> None:
@@ -106,10 +106,22 @@ class Page:
         self.viewer = gr.HTML("", html_template='<stereo-viewer result="${value}"></stereo-viewer>', elem_id="viewer")
         with gr.Row():
             self.strength = gr.Slider(
-                0, 0.3, 0.08, step=0.001, label="Strength", info="How deep it is: share of the width the nearest moves"
+                0,
+                0.3,
+                0.08,
+                step=0.001,
+                label="Strength",
+                info="How deep: the share of the width by which the nearest moves",
+                min_width=240,
             )
             self.convergence = gr.Slider(
-                -0.2, 0.2, 0, step=0.001, label="Screen", info="What lies on the screen; more moves the scene back"
+                -0.2,
+                0.2,
+                0,
+                step=0.001,
+                label="Screen",
+                info="What lies on the screen: more moves the scene back",
+                min_width=240,
             )
         self.again = gr.Button("Run again with these values", interactive=False, elem_id="again")
         with gr.Accordion("Touch up the depth", open=False):
@@ -293,7 +305,7 @@ def _form(request: Request, sliders: Sequence[Any], *, files: bool = True) -> li
         depth = [request.map.path if files else None, kinds.get(request.map.kind or "disparity-px"), prompt]
         depth.append(request.negative)
     else:
-        photo = [cast(PhotoRequest, request).photo.path if files else None, prompt]
+        photo = [request.photo.path if files else None, prompt]
     offered = ("sampling.steps", "parallax.max_disparity", "parallax.convergence")
     further = {name: value for name, value in request.changes.items() if name not in offered}
     changes = json.dumps(further) if further else ""

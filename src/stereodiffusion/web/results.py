@@ -85,7 +85,7 @@ class Result:
             "strength": self.live.strength,
             "convergence": self.live.convergence,
             "notes": list(self.notes),
-            "request": public(self.request.plain()),
+            "request": json.dumps(public(self.request.plain())),
             "files": {name: at + name for name in [*_PARTS, "request.json"]},
             "formats": {
                 name: {"about": each.about, "url": f"{at}{name}{'.zip' if len(each.parts) > 1 else each.suffixes[0]}"}

@@ -1,7 +1,7 @@
 """The page, listening: Gradio with its guard before it, and the files of results beside it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,15 @@ _TYPES = {
     "json": "application/json",
     "zip": "application/zip",
 }
-_ABOUT = {"red-cyan": "red-cyan glasses", "green-magenta": "green-magenta glasses", "amber-blue": "amber-blue glasses"}
-_ABOUT |= {"color": "red-cyan, colours as they are", "half-color": "red-cyan, left eye grey"}
-_ABOUT |= {"gray": "red-cyan, both eyes grey", "true": "red-blue, grey, darkest"}
+_ABOUT = {
+    "red-cyan": "red-cyan glasses",
+    "green-magenta": "green-magenta glasses",
+    "amber-blue": "amber-blue glasses",
+    "color": "red-cyan, colours as they are",
+    "half-color": "red-cyan, left eye grey",
+    "gray": "red-cyan, both eyes grey",
+    "true": "red-blue, both eyes grey",
+}
 
 
 def anaglyphs() -> Mapping[str, Any]:
@@ -129,7 +135,7 @@ def _add_results(app: FastAPI, studio: Studio) -> None:
 
 
 @contextmanager
-def own_folder():
+def own_folder() -> Iterator[Path]:
     """An empty folder, for as long as it is needed."""
     folder = temporary.new_folder()
     try:
@@ -150,5 +156,5 @@ def serve(model: StereoDiffusion, *, host: str, port: int, auth: str | None) -> 
     hosts = LOCAL if host in LOCAL or host == "::1" else None
     with own_folder() as folder:
         app = application(model, folder, auth=auth, hosts=hosts)
-        config = uvicorn.Config(app, host=host, port=port, log_level="warning", server_header=False)
+        config = uvicorn.Config(app, host=host, port=port, log_level="warning", server_header=False, timeout_graceful_shutdown=1)
         uvicorn.Server(config).run()

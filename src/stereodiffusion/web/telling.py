@@ -51,10 +51,15 @@ def _bar(line: str, share: float | None = None) -> str:
 
 def refusal(error: Exception) -> str:
     """Why something is refused, as HTML: one line, in the page's own words."""
-    line = " ".join(str(error).split())
+    line = in_words(" ".join(str(error).split()))
+    return f'<div class="status"><p class="error" role="alert">{escape(line)}</p></div>'
+
+
+def in_words(line: str) -> str:
+    """A line in which controls are called as the page calls them."""
     for name, control in _CONTROLS.items():
         line = line.replace(name, control)
-    return f'<div class="status"><p class="error" role="alert">{escape(line)}</p></div>'
+    return line
 
 
 def said(line: str) -> str:
