@@ -45,7 +45,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, 
             program.terminate()
             program.wait(20)
         log.seek(0)
-        assert log.read() == f"http://127.0.0.1:{port}\n"  # nothing else is said, whatever clients ask for
+        said = f"http://127.0.0.1:{port}\nstereodiffusion: terminated\n"
+        assert log.read() == said  # nothing else is said, whatever clients ask for
 
 
 def _wait_for(url: str, program: "subprocess.Popen[bytes]") -> None:

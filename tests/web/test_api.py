@@ -113,7 +113,9 @@ def test_sixteen_clients_at_once_get_their_own(served: Served) -> None:
         thread.start()
     for thread in threads:
         thread.join(120)
-    assert {seed: request_from(json.loads(each["request"])).seed for seed, each in got.items()} == {n: n for n in range(16)}
+    assert {seed: request_from(json.loads(each["request"])).seed for seed, each in got.items()} == {
+        n: n for n in range(16)
+    }
 
 
 REFUSED = {

@@ -1,6 +1,6 @@
 """The same over HTTP, for programs: endpoints `text`, `depth`, `photo`, `again` and `rerender`; see docs/web.md."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def told(event: Event) -> Plain:
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def refusals() -> Generator[None]:
     """What is refused is told to the client, in one line."""
     try:
         yield

@@ -90,8 +90,8 @@ class Page:
             with gr.Row():
                 self.steps = gr.Number(label="Steps", info="empty: as the method has it", value=None, precision=0)
                 self.seed = gr.Number(label="Seed", info="the same again: the same picture", value=0, precision=0)
-            self.changes = gr.Code(
-                label='All settings, as JSON: {"shift.at": 0.3}', language="json", lines=2, elem_id="changes"
+            self.changes = gr.Textbox(
+                label="All settings", info='of the method, as JSON: {"shift.at": 0.3}', lines=2, elem_id="changes"
             )
 
     def _session(self) -> None:

@@ -1,7 +1,7 @@
 """The page, listening: Gradio with its guard before it, and the files of results beside it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,7 @@ def _add_results(app: FastAPI, studio: Studio) -> None:
 
 
 @contextmanager
-def own_folder() -> Iterator[Path]:
+def own_folder() -> Generator[Path]:
     """An empty folder, for as long as it is needed."""
     folder = temporary.new_folder()
     try:
@@ -156,5 +156,7 @@ def serve(model: StereoDiffusion, *, host: str, port: int, auth: str | None) -> 
     hosts = LOCAL if host in LOCAL or host == "::1" else None
     with own_folder() as folder:
         app = application(model, folder, auth=auth, hosts=hosts)
-        config = uvicorn.Config(app, host=host, port=port, log_level="warning", server_header=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            app, host=host, port=port, log_level="warning", server_header=False, timeout_graceful_shutdown=1
+        )
         uvicorn.Server(config).run()

@@ -114,6 +114,7 @@ class StereoViewer extends HTMLElement {
       if (this.getAttribute("result") !== name) return;
       this.made = made;
       this.query = "";
+      this.wish = null;
       [this.left, this.right] = await Promise.all(["left.png", "right.png"].map((file) => picture(made.files[file])));
       this.depth = null;
       this.say(made.notes.join(" "));
@@ -132,12 +133,15 @@ class StereoViewer extends HTMLElement {
     this.asking = true;
     while (this.wish) {
       const [s, c] = this.wish;
+      const made = this.made;
       this.wish = null;
       const same = Math.abs(s - this.made.strength) < 1e-6 && Math.abs(c - this.made.convergence) < 1e-6;
       this.query = same ? "" : `?strength=${s}&convergence=${c}`;
       const began = performance.now();
       try {
-        this.right = await picture(this.made.files[same ? "right.png" : "right.jpg"] + this.query);
+        const right = await picture(made.files[same ? "right.png" : "right.jpg"] + this.query);
+        if (made !== this.made) continue; // another pair has come meanwhile
+        this.right = right;
         this.depth = null;
         this.say(same ? this.made.notes.join(" ") : "A preview: run again to have the model draw what it uncovers.");
         this.drawDownloads();
