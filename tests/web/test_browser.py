@@ -118,6 +118,8 @@ def test_an_error_stands_beside_the_button_and_a_pair_is_made_by_the_keyboard(vi
 
 
 def test_nothing_sticks_out_of_a_narrow_screen(visit: Visit) -> None:
+    beyond = "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
+    assert visit.page.evaluate(f"{beyond}.map(e => e.tagName + '.' + e.className)") == []
     assert visit.page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
 
 
@@ -167,6 +169,7 @@ def test_in_a_headset_each_eye_sees_its_own_picture(visit: Visit) -> None:
     page = visit.page
     visit.show("sbs")
     pair = visit.shown()
+    page.locator("stereo-viewer .vr input").nth(1).fill("0.6")  # metres wide, so that all of it is in sight
     page.locator("stereo-viewer .enter-vr").click()
     page.wait_for_function("headset.activeSession && document.querySelector('stereo-viewer')")
     page.wait_for_timeout(500)
