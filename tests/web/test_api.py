@@ -21,7 +21,7 @@ from stereodiffusion.synthesis import Run
 from stereodiffusion.web.guard import Guard
 from stereodiffusion.web.limits import Limits
 
-FEW = {"preset": "fast", "steps": 2}
+FEW: dict[str, Any] = {"preset": "fast", "steps": 2}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def client(served: Served) -> Client:
 
 @pytest.fixture(scope="module")
 def made(client: Client) -> dict[str, Any]:
-    return cast(dict[str, Any], client.predict(prompt="a ball", seed=5, api_name="/text", **FEW))
+    return client.predict(prompt="a ball", seed=5, api_name="/text", **FEW)
 
 
 def fetched(served: Served, url: str) -> bytes:
@@ -55,19 +55,19 @@ def test_text_is_what_python_makes_of_the_same_request(served: Served, made: dic
 
 
 def test_photo_and_depth_take_files_that_are_sent(client: Client, served: Served, photo: Path) -> None:
-    beside = cast(Any, client.predict(photo=handle_file(str(photo)), api_name="/photo", **FEW))
+    beside = client.predict(photo=handle_file(str(photo)), api_name="/photo", **FEW)
     shown = pixels(fetched(served, beside["files"]["left.png"]))
     assert json.loads(beside["request"])["photo"]["path"] == "somewhere.png"
     with Image.open(photo) as sent:
         assert beside["size"] == [sent.height, sent.width]
         assert shown.shape == (sent.height, sent.width, 3)
     grey = {"depth_map": handle_file(str(photo)), "kind": "near-is-bright", "prompt": "a ball"}
-    drawn = cast(Any, client.predict(**grey, api_name="/depth", **FEW))
+    drawn = client.predict(**grey, api_name="/depth", **FEW)
     assert json.loads(drawn["request"])["map"]["kind"] == "near-is-bright"
 
 
 def test_rerender_gives_the_pair_with_other_parallax(client: Client, served: Served, made: dict[str, Any]) -> None:
-    flat = cast(Any, client.predict(result=made["result"], strength=0.0, convergence=0.0, api_name="/rerender"))
+    flat = client.predict(result=made["result"], strength=0.0, convergence=0.0, api_name="/rerender")
     left = pixels(fetched(served, flat["files"]["left.png"]))
     assert torch.equal(left, pixels(fetched(served, flat["files"]["right.png"])))
     assert not torch.equal(left, pixels(fetched(served, made["files"]["right.png"])))
