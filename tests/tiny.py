@@ -283,6 +283,19 @@ def save_with_depth(folder: Path, *, closed: bool = True, seed: int = 0) -> Path
     return folder
 
 
+def save_depth_estimator(folder: Path) -> Path:
+    """A depth estimator in a folder, whose output depends on the picture."""
+    network = depth_estimator()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        for name, parameter in network.named_parameters():
+            if "norm" not in name:
+                parameter.normal_(0, 0.25)
+    network.save_pretrained(folder)
+    cast(Any, DPTImageProcessorPil)(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
 def words_of(folder: Path) -> list[str]:
     """The vocabulary of a saved tokenizer."""
     return list(json.loads((folder / "tokenizer" / "vocab.json").read_text()))

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from tests import tiny
-from transformers import DPTImageProcessorPil
 from typer.testing import CliRunner, Result
 
 from stereodiffusion.cli.main import app
@@ -32,16 +31,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def estimator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A depth estimator."""
-    folder = tmp_path_factory.mktemp("models") / "tiny-depth"
-    network = tiny.depth_estimator()
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        for name, parameter in network.named_parameters():
-            if "norm" not in name:
-                parameter.normal_(0, 0.25)  # the output depends on the picture
-    network.save_pretrained(folder)
-    DPTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
-    return folder
+    return tiny.save_depth_estimator(tmp_path_factory.mktemp("models") / "tiny-depth")
 
 
 @pytest.fixture

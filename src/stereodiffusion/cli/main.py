@@ -22,6 +22,7 @@ from stereodiffusion.cli.disparity import disparity
 from stereodiffusion.cli.generate import command
 from stereodiffusion.cli.redo import redo
 from stereodiffusion.cli.signals import end_on_signals, ignore_signals
+from stereodiffusion.cli.web import web
 from stereodiffusion.errors import StereoDiffusionError
 from stereodiffusion.request import DepthRequest, PhotoRequest, TextRequest
 
@@ -111,6 +112,7 @@ app.command("redo")(redo)
 app.command("check")(check)
 app.command("convert")(convert)
 app.command("models")(models.models)
+app.command("web")(web)
 app.add_typer(bench.app, name="bench")
 app.add_typer(study.app, name="study")
 

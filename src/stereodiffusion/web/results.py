@@ -1,0 +1,221 @@
+"""What was made: kept in memory under names that nobody guesses, and given out as files.
+
+A file of a result is encoded when somebody asks for it, with the parallax that they ask for. No path of this machine is
+read for it.
+"""
+
+import io
+import json
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from secrets import token_urlsafe
+from threading import Lock
+from types import MappingProxyType
+from typing import Any, cast
+
+from stereodiffusion.errors import FormatError, GeometryError, SynthesisError
+from stereodiffusion.formats import OUTPUT_FORMATS, encode_image, read_map, visualise
+from stereodiffusion.formats.files import write_files
+from stereodiffusion.formats.maps import encode_map
+from stereodiffusion.formats.outputs import plan_files
+from stereodiffusion.pair import StereoPair
+from stereodiffusion.request import Request, files_of, prompts_of
+from stereodiffusion.request.inputs import MapFile
+from stereodiffusion.synthesis.rerender import Rerender
+from stereodiffusion.web.forms import public
+
+_PARTS: Mapping[str, Callable[[StereoPair], bytes]] = MappingProxyType(
+    {
+        "left.png": lambda pair: encode_image(pair.left, ".png", pair.provenance),
+        "right.png": lambda pair: encode_image(pair.right, ".png", pair.provenance),
+        "right.jpg": lambda pair: encode_image(pair.right, ".jpg"),  # while a slider moves
+        "depth.png": lambda pair: encode_image(visualise(pair.disparity), ".png"),
+        "disparity.pfm": lambda pair: encode_map(pair.disparity, ".pfm"),
+        "occlusion.png": lambda pair: encode_image(pair.occlusion.float().expand(-1, 3, -1, -1), ".png"),
+        "bundle.zip": lambda pair: _bundle(pair),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A pair that was made.
+
+    Attributes:
+        name: Nobody guesses it.
+        request: What was asked for; its files are where this machine keeps them.
+        live: The pair, which can be drawn with other parallax.
+        notes: What was assumed or looks wrong.
+    """
+
+    name: str
+    request: Request
+    live: Rerender
+    notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        text = prompts_of(self.request.prompt)[0].strip()
+        file = next((Path(file.path).name for _, file in files_of(self.request)), "")
+        return f"{text or file} · {self.request.mode}, {self.request.preset}, seed {self.request.seed}"
+
+    def pair(self, strength: float | None = None, convergence: float | None = None) -> StereoPair:
+        """The pair, perhaps with other parallax.
+
+        Raises:
+            GeometryError: If that is out of range.
+        """
+        live = self.live
+        return live.at(
+            live.strength if strength is None else strength, live.convergence if convergence is None else convergence
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """What the page and programs are told of it, as JSON values."""
+        height, width = self.live.pair.size
+        at = f"stereo/results/{self.name}/"
+        return {
+            "result": self.name,
+            "title": self.title,
+            "size": [height, width],
+            "strength": self.live.strength,
+            "convergence": self.live.convergence,
+            "notes": list(self.notes),
+            "request": json.dumps(public(self.request.plain())),
+            "files": {name: at + name for name in [*_PARTS, "request.json"]},
+            "formats": {
+                name: {"about": each.about, "url": f"{at}{name}{'.zip' if len(each.parts) > 1 else each.suffixes[0]}"}
+                for name, each in OUTPUT_FORMATS.items()
+            },
+        }
+
+    def file(self, name: str, strength: float | None = None, convergence: float | None = None) -> bytes:
+        """The content of one of its files.
+
+        Raises:
+            FormatError: If there is no such file.
+            GeometryError: If the parallax is out of range.
+        """
+        if name == "request.json":
+            return json.dumps(public(self.request.plain()), indent=2).encode()
+        stem, _, suffix = name.rpartition(".")
+        if name not in _PARTS and stem not in OUTPUT_FORMATS:
+            raise FormatError(f"there is no file {name!r} of a result")
+        pair = self.pair(strength, convergence)
+        return _PARTS[name](pair) if name in _PARTS else _in_format(pair, stem, f".{suffix}")
+
+
+def _strength(request: Request, pair: StereoPair) -> float:
+    """The strength that a pair was made with; of a map that says how far things move, as far as the nearest does."""
+    parallax, given = request.settings().parallax, getattr(request, "map", None)
+    absolute = isinstance(given, MapFile) and (given.kind in (None, "disparity-px") or given.focal_px is not None)
+    if not absolute or parallax.scale == "normalized":
+        return parallax.max_disparity
+    nearest = float(pair.disparity.pixels.max()) / pair.left.shape[3] + parallax.convergence
+    return round(min(max(nearest, 0.0), 0.5), 3)
+
+
+def _in_format(pair: StereoPair, name: str, suffix: str) -> bytes:
+    """A pair in one of the output formats; several files in a zip."""
+    several = len(OUTPUT_FORMATS[name].parts) > 1
+    path = Path(f"stereo{'.png' if several else suffix}")
+    files = {
+        target.name: encode(pair.left, pair.right, target.suffix, pair.provenance)
+        for target, encode in plan_files(path, [name]).items()
+    }
+    return _zipped(files) if several else next(iter(files.values()))
+
+
+def _bundle(pair: StereoPair) -> bytes:
+    """All that a pair is, for research: both eyes, disparity, occlusion, and what they were made by."""
+    files = {name: _PARTS[name](pair) for name in ("left.png", "right.png", "disparity.pfm", "occlusion.png")}
+    made_by = json.dumps(dict(pair.provenance), indent=2)
+    request = json.dumps(pair.provenance.get("request", {}), indent=2)
+    return _zipped({**files, "request.json": request.encode(), "provenance.json": made_by.encode()})
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)  # without the time: the same pair, the same bytes
+    return content.getvalue()
+
+
+class Results:
+    """The latest results.
+
+    Args:
+        kept: How many.
+        folder: Where sources and edited maps lie that the next run reads.
+    """
+
+    def __init__(self, kept: int, folder: Path) -> None:
+        self._kept, self._folder = kept, folder
+        self._lock = Lock()
+        self._known: OrderedDict[str, Result] = OrderedDict()
+
+    def add(self, request: Request, pair: StereoPair, notes: tuple[str, ...]) -> Result:
+        """Keep a pair."""
+        signed = dict(pair.provenance)
+        signed["request"] = public(cast(Mapping[str, Any], signed["request"]))
+        pair = replace(pair, provenance=signed)
+        parallax = request.settings().parallax
+        live = Rerender(pair=pair, convergence=parallax.convergence, strength=_strength(request, pair))
+        result = Result(name=token_urlsafe(16), request=request, live=live, notes=notes)
+        with self._lock:
+            self._known[result.name] = result
+            while len(self._known) > self._kept:
+                old, _ = self._known.popitem(last=False)
+                for path in (self._source(old), self._map(old)):
+                    path.unlink(missing_ok=True)
+        return result
+
+    def __contains__(self, name: str) -> bool:
+        with self._lock:
+            return name in self._known
+
+    def __getitem__(self, name: str) -> Result:
+        with self._lock:
+            if name not in self._known:
+                raise SynthesisError("that result is no longer kept: make it again")
+            return self._known[name]
+
+    def edit(self, name: str, content: bytes) -> None:
+        """Take an edited depth map of a result: PFM, near is bright, on the grid of its picture.
+
+        Raises:
+            FormatError: If it cannot be read.
+            GeometryError: If it is of another size.
+        """
+        result = self[name]
+        path = self._map(name)
+        write_files({path: content})
+        try:
+            given = read_map(path)
+            if (found := tuple(given.values.shape[-2:])) != result.live.pair.size:
+                raise GeometryError(f"expected a map of {result.live.pair.size}, got {found}")
+        except (FormatError, GeometryError) as refused:
+            path.unlink(missing_ok=True)
+            raise type(refused)(str(refused).replace(str(path), "the map")) from None
+
+    def edited(self, result: Result) -> tuple[Path, Path]:
+        """Files of a result's source and of its edited map.
+
+        Raises:
+            SynthesisError: If the map was not edited.
+        """
+        if not self._map(result.name).exists():
+            raise SynthesisError("the depth map has not been changed yet: paint on it first")
+        write_files({self._source(result.name): encode_image(result.live.pair.left, ".png")})
+        return self._source(result.name), self._map(result.name)
+
+    def _map(self, name: str) -> Path:
+        return self._folder / f"{name}-depth.pfm"
+
+    def _source(self, name: str) -> Path:
+        return self._folder / f"{name}-source.png"

@@ -1,0 +1,162 @@
+"""The page, listening: Gradio with its guard before it, and the files of results beside it."""
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from stereodiffusion import temporary
+from stereodiffusion.errors import StereoDiffusionError
+from stereodiffusion.formats.anaglyph import DUBOIS, MIXES
+from stereodiffusion.synthesis import StereoDiffusion
+from stereodiffusion.web.guard import App, Guard
+from stereodiffusion.web.limits import Limits
+from stereodiffusion.web.page import HEAD, STATIC, Page
+from stereodiffusion.web.studio import Studio
+
+LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_TYPES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "json": "application/json",
+    "zip": "application/zip",
+}
+_ABOUT = {
+    "red-cyan": "red-cyan glasses",
+    "green-magenta": "green-magenta glasses",
+    "amber-blue": "amber-blue glasses",
+    "color": "red-cyan, colours as they are",
+    "half-color": "red-cyan, left eye grey",
+    "gray": "red-cyan, both eyes grey",
+    "true": "red-blue, both eyes grey",
+}
+
+
+def anaglyphs() -> Mapping[str, Any]:
+    """The matrices of all kinds of anaglyphs, and whether they act on linear light, as JSON values."""
+    kinds = [(name, each, True) for name, each in DUBOIS.items()] + [
+        (name, each, False) for name, each in MIXES.items()
+    ]
+    return {
+        name: {"about": _ABOUT[name], "left": left, "right": right, "linear": linear}
+        for name, (left, right), linear in kinds
+    }
+
+
+def application(
+    model: StereoDiffusion,
+    folder: Path,
+    *,
+    limits: Limits | None = None,
+    auth: str | None = None,
+    hosts: frozenset[str] | None = None,
+) -> App:
+    """The whole page as an ASGI application.
+
+    Args:
+        model: Makes the pairs.
+        folder: For what clients send; nothing else of this machine is read for them. Gradio is told so for the whole
+            process.
+        limits: Of what clients may ask for.
+        auth: `user:password`; None lets everybody in.
+        hosts: Names under which the page may be asked for; None for any.
+    """
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    limits = limits or Limits()
+    studio = Studio(model, limits, folder)
+    page = Page(studio)
+    page.blocks.queue(max_size=None, api_open=True)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/stereo/static", StaticFiles(directory=STATIC))
+    _add_results(app, studio)
+    theme = gr.themes.Default(
+        primary_hue="teal",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )
+    gr.mount_gradio_app(
+        app,
+        page.blocks,
+        path="",
+        footer_links=[],
+        run_history=False,
+        show_error=True,
+        max_file_size=limits.upload_bytes,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        theme=theme,
+        css_paths=STATIC / "page.css",
+        head=HEAD,
+        allowed_paths=[],
+    )
+    return Guard(app, limits, auth, hosts)
+
+
+def _add_results(app: FastAPI, studio: Studio) -> None:
+    """The files of results."""
+
+    @app.exception_handler(StereoDiffusionError)
+    def refuse(_: Request, refused: Exception) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        return JSONResponse({"detail": str(refused)}, status_code=400)
+
+    @app.get("/stereo/anaglyphs.json")
+    def matrices() -> Mapping[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return anaglyphs()
+
+    @app.get("/stereo/results/{name}.json")
+    def result(name: str) -> Mapping[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return studio.results[name].plain()
+
+    @app.get("/stereo/results/{name}/{file}")
+    def file(  # pyright: ignore[reportUnusedFunction]
+        name: str, file: str, strength: float | None = None, convergence: float | None = None
+    ) -> Response:
+        content = studio.results[name].file(file, strength, convergence)
+        kind = _TYPES.get(file.rpartition(".")[2], "application/octet-stream")
+        return Response(content, media_type=kind, headers={"cache-control": "private, max-age=3600"})
+
+    @app.post("/stereo/results/{name}/map")
+    async def edit(name: str, asked: Request) -> Mapping[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        studio.results.edit(name, await asked.body())
+        return {"result": name}
+
+
+@contextmanager
+def own_folder() -> Generator[Path]:
+    """An empty folder, for as long as it is needed."""
+    folder = temporary.new_folder()
+    try:
+        yield folder
+    finally:
+        temporary.remove(folder)
+
+
+def serve(model: StereoDiffusion, *, host: str, port: int, auth: str | None) -> None:
+    """Serve the page until the process is told to end.
+
+    Args:
+        model: Makes the pairs.
+        host: The address to listen on.
+        port: The port.
+        auth: `user:password`; None lets everybody in.
+    """
+    hosts = LOCAL if host in LOCAL or host == "::1" else None
+    with own_folder() as folder:
+        app = application(model, folder, auth=auth, hosts=hosts)
+        config = uvicorn.Config(
+            app, host=host, port=port, log_level="warning", server_header=False, timeout_graceful_shutdown=1
+        )
+        uvicorn.Server(config).run()

@@ -1,0 +1,79 @@
+"""What the page and programs have in common: a model, a line before it, and results."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from stereodiffusion.errors import ConfigError
+from stereodiffusion.request import Request
+from stereodiffusion.synthesis import Run, StereoDiffusion
+from stereodiffusion.web.forms import with_map, with_parallax
+from stereodiffusion.web.limits import Limits, Rate
+from stereodiffusion.web.results import Result, Results
+from stereodiffusion.web.worker import Job, Waiting, Worker, Working
+
+Event = Waiting | Working | Result
+
+
+class Studio:
+    """Makes pairs for many clients with one model.
+
+    Attributes:
+        model: The only one that clients get.
+        limits: Of what they may ask for.
+        results: What was made.
+    """
+
+    def __init__(self, model: StereoDiffusion, limits: Limits, folder: Path) -> None:
+        self.model, self.limits = model, limits
+        self.results = Results(limits.kept, folder)
+        self._worker = Worker(limits.waiting)
+        self._rate = Rate(limits.runs_per_minute)
+        self._jobs: dict[str, Job] = {}
+
+    def make(self, request: Request, *, client: str, session: str) -> Iterator[Event]:
+        """Make what a request says: what happens, and the result at last. Whoever breaks off calls the run off.
+
+        Args:
+            request: Of this model.
+            client: Whose number of runs is limited.
+            session: By which `cancel` knows the run.
+
+        Raises:
+            StereoDiffusionError: If it is refused or called off.
+        """
+        self.limits.check_request(request)
+        if not self._rate.allows(client):
+            raise ConfigError(f"expected at most {self.limits.runs_per_minute} runs a minute: try again in a while")
+        job = self._worker.submit(lambda: self._start(request))
+        self._jobs[session] = job
+        try:
+            yield from job.news()
+            yield self.results.add(request, job.result, tuple(job.notes))
+        finally:
+            job.cancel()
+            if self._jobs.get(session) is job:
+                del self._jobs[session]
+
+    def _start(self, request: Request) -> Run:
+        return cast(Run, self.model.run(request, check_size=self.limits.check_size))
+
+    def cancel(self, session: str) -> None:
+        """Call off the run of a session, if there is one."""
+        job = self._jobs.get(session)
+        if job is not None:
+            job.cancel()
+
+    def again(self, name: str, strength: float, convergence: float, *, edited: bool) -> Request:
+        """The request of a result with other parallax, perhaps with its edited map.
+
+        Raises:
+            StereoDiffusionError: If there is no such result, or no edited map, or the parallax makes no sense.
+        """
+        result = self.results[name]
+        request = result.request
+        if edited:
+            request = with_map(request, *self.results.edited(result))
+        if (strength, convergence) == (result.live.strength, result.live.convergence) and not edited:
+            return request
+        return with_parallax(request, strength, convergence)
