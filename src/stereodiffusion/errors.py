@@ -5,7 +5,9 @@
     ├── ConfigError (ValueError)       settings that contradict each other or are out of range
     ├── FormatError (ValueError)       a picture or map file that cannot be read or written
     ├── DatasetError (ValueError)      a folder that is no such data set, or a scene of it that cannot be read
-    ├── BenchmarkError (RuntimeError)  results that are not there or damaged, or a run that broke off
+    ├── ResultsError (RuntimeError)    a folder of results that cannot be read or written, or is in use
+    │   └── BenchmarkError             ... or a benchmark whose results are not there or damaged
+    ├── WorkerError (RuntimeError)     a worker process that was killed
     ├── SynthesisError (RuntimeError)  a run that ended before its pair was complete
     ├── ModelError (RuntimeError)      a model that cannot be loaded or is of the wrong kind
     │   └── ModelUnavailableError      ... because it is not on disk and cannot be fetched
@@ -42,8 +44,16 @@ class DatasetError(StereoDiffusionError, ValueError):
     """A folder that is no such data set, or a scene of it that cannot be read."""
 
 
-class BenchmarkError(StereoDiffusionError, RuntimeError):
-    """Results that are not there or damaged, or a run that broke off."""
+class ResultsError(StereoDiffusionError, RuntimeError):
+    """A folder of results that cannot be read or written, or that another run is writing to."""
+
+
+class BenchmarkError(ResultsError):
+    """Results of the benchmark that are not there or damaged."""
+
+
+class WorkerError(StereoDiffusionError, RuntimeError):
+    """A worker process that was killed."""
 
 
 class SynthesisError(StereoDiffusionError, RuntimeError):
@@ -64,6 +74,11 @@ class PromptError(StereoDiffusionError, ValueError):
 
 class FormatWarning(UserWarning):
     """A part of a picture file that does not fit the rest and was passed over, such as a damaged colour profile."""
+
+
+def printable(text: str) -> str:
+    """A text that a terminal shows as it is: control characters, and those that turn lines about, are spelled out."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def first_line(error: Exception) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from stereodiffusion.bench.workers import in_processes
-from stereodiffusion.errors import BenchmarkError, ModelError
+from stereodiffusion.processes import in_processes
+from stereodiffusion.errors import ModelError, WorkerError
 
 
 def squares(start: int) -> Callable[[int], list[int]]:
@@ -57,7 +57,7 @@ def test_what_the_work_raises_comes_back_after_what_it_had_done() -> None:
 def test_a_killed_worker_is_noticed() -> None:
     results = in_processes(die, [1], 1)
     assert next(results) == 1
-    with pytest.raises(BenchmarkError, match=r"killed \(exit code -9\)"):
+    with pytest.raises(WorkerError, match=r"killed \(exit code -9\)"):
         next(results)
 
 
@@ -66,7 +66,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
-        "from stereodiffusion.bench.workers import in_processes\n"
+        "from stereodiffusion.processes import in_processes\n"
         "def work(item):\n"
         "    yield os.getpid()\n"
         "    time.sleep(600)\n"
