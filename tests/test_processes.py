@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from stereodiffusion.processes import in_processes
 from stereodiffusion.errors import ModelError, WorkerError
+from stereodiffusion.processes import in_processes
 
 
 def squares(start: int) -> Callable[[int], list[int]]:
