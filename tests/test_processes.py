@@ -61,6 +61,21 @@ def test_a_killed_worker_is_noticed() -> None:
         next(results)
 
 
+def dying_of_two(item: int) -> Iterator[int]:
+    if item == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield item
+
+
+def die_of_two() -> Callable[[int], Iterator[int]]:
+    return dying_of_two
+
+
+def test_another_worker_takes_the_place_of_a_killed_one() -> None:
+    results = in_processes(die_of_two, [1, 2, 3], 1, killed=lambda item, _: -item)
+    assert list(results) == [1, -2, 3]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="left out: processes are looked up in /proc")
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"

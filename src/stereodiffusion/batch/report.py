@@ -58,7 +58,8 @@ class Entry:
         """
         try:
             said = cast(dict[str, Any], json.loads(line))
-            entry = cls(**{**said, "notes": tuple(said.get("notes", ()))})
+            said["notes"] = tuple(said.get("notes", ()))
+            entry = cls(**said)
         except (TypeError, AttributeError, RecursionError) as wrong:
             raise ValueError(f"expected the fields of an entry: {first_line(wrong)}") from wrong
         if not isinstance(entry.input, str) or entry.status not in ("done", "failed"):

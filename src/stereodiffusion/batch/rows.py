@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 from io import StringIO
 from pathlib import Path, PurePath
 from typing import Any, cast, get_type_hints
+from unicodedata import category
 
 from stereodiffusion.batch.naming import name_of
 from stereodiffusion.errors import ConfigError, FormatError, StereoDiffusionError, first_line
@@ -267,7 +268,7 @@ def _called(said: Mapping[str, Any]) -> str:
 def _refuse_control_characters(said: object, name: str = "the row") -> None:
     """No request has a use for them, and they make files and terminals do things."""
     if isinstance(said, str):
-        if any(not letter.isprintable() and letter not in "\t\n\u200d" for letter in said):
+        if any(category(letter) in {"Cc", "Cs"} and letter not in "\t\n" for letter in said):
             raise ConfigError(f"{name}: expected a text without control characters, got {said!a:.60}")
     elif isinstance(said, Mapping):
         for key, value in cast(Mapping[Any, Any], said).items():

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from itertools import zip_longest
 
 from stereodiffusion import temporary
 from stereodiffusion.appending import appending
@@ -95,7 +94,7 @@ def _overlapped(jobs: Sequence[Job], maker: Maker) -> Iterator[Entry]:
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
         begun: Future[Begun | Entry] | None = None
         written: Future[Entry] | None = None
-        for job, following in zip_longest(jobs, jobs[1:]):
+        for job, following in zip(jobs, [*jobs[1:], None], strict=True):
             current = (begun or reading.submit(maker.begin, job)).result()
             ahead = following is not None and maker.loads_nothing(following)
             begun = reading.submit(maker.begin, following) if ahead else None
