@@ -15,6 +15,7 @@ GUIDES = [
     "choosing",
     "models",
     "comfort",
+    "batch",
     "method",
     "authors",
     "glossary",

@@ -185,12 +185,28 @@ def _serve(pickled: bytes, link: Link, threads: int) -> None:
         torch.set_num_threads(threads)
         work = make()
         while True:
-            for result in work(link.recv()):
-                link.send(result)
-            link.send(None)
+            for result in work(_heard(link)):
+                _tell(link, result)
+            _tell(link, None)
     except Exception as error:
         error.add_note(traceback.format_exc())  # tracebacks do not travel
-        link.send(_Stopped(error))
+        _tell(link, _Stopped(error))
+
+
+def _heard(link: Link) -> Any:
+    """What the parent says; where it is no more, this process ends."""
+    try:
+        return link.recv()
+    except (EOFError, OSError):
+        _end()
+
+
+def _tell(link: Link, message: object) -> None:
+    """Say something to the parent; where it is no more, this process ends."""
+    try:
+        link.send(message)
+    except OSError:
+        _end()
 
 
 def _end(number: int = signal.SIGTERM, _: FrameType | None = None) -> None:

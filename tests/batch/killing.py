@@ -41,8 +41,13 @@ def make_all(photos: Path, folder: Path, model: Path, estimator: Path, formats: 
         assert entry.status == "done", entry
 
 
-def ends(work: Callable[[], None], within: float) -> bool:
-    """Whether work ends by itself in a process of its own, which is killed after so many seconds.
+def at_once() -> bool:
+    """The clock runs from the start."""
+    return True
+
+
+def ends(work: Callable[[], None], within: float, begun: Callable[[], bool] = at_once) -> bool:
+    """Whether work ends by itself in a process of its own, which is killed so many seconds after it has begun.
 
     Raises:
         AssertionError: If it fails.
@@ -55,8 +60,10 @@ def ends(work: Callable[[], None], within: float) -> bool:
             code = 0
         finally:
             os._exit(code)
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
+    deadline = None
+    while deadline is None or time.monotonic() < deadline:
+        if deadline is None and begun():
+            deadline = time.monotonic() + within
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             assert status == 0, f"the batch failed: {os.waitstatus_to_exitcode(status)}"
@@ -74,7 +81,14 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in visible}
 
 
-def kill_again_and_again(work: Callable[[], None], folder: Path, expected: dict[str, str], delays: list[float]) -> int:
+def names_in(folder: Path) -> set[str]:
+    """Of all that is there, hidden or not."""
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def kill_again_and_again(
+    work: Callable[[], None], folder: Path, expected: dict[str, str], delays: list[float], *, when_drawing: bool = False
+) -> int:
     """Start, kill, look; after the last kill let it end, and look again. Gives how many kills found work going on.
 
     Args:
@@ -82,16 +96,20 @@ def kill_again_and_again(work: Callable[[], None], folder: Path, expected: dict[
         folder: The results.
         expected: The contents of an undisturbed run's folder.
         delays: Seconds after which it is killed, for each start.
+        when_drawing: Whether they count from the first result that is begun.
     """
     stamps: dict[str, int] = {}
     kills = 0
     for delay in delays:
-        kills += not ends(work, delay)
+        before = {REPORT, *names_in(folder)}
+        begun = (lambda before=before: not names_in(folder) <= before) if when_drawing else at_once
+        kills += not ends(work, delay, begun)
         there = contents(folder) if folder.is_dir() else {}
         assert there.items() <= expected.items()  # nothing half-written
         now = {name: (folder / name).stat().st_mtime_ns for name in there}
         assert stamps.items() <= now.items()  # nothing lost, nothing made twice
         stamps = now
+        print(f"kill {kills}: {len(there)} of {len(expected)} files there", flush=True)  # noqa: T201
     assert ends(work, 3600)
     assert contents(folder) == expected
     assert stamps.items() <= {name: (folder / name).stat().st_mtime_ns for name in expected}.items()
@@ -124,7 +142,8 @@ def main() -> None:
     draw = random.Random(0)
     delays = [draw.uniform(0, asked.longest) for _ in range(asked.kills)]
     folder = asked.folder / "killed"
-    kills = kill_again_and_again(batch(folder, asked.workers), folder, expected, delays)
+    work = batch(folder, asked.workers)
+    kills = kill_again_and_again(work, folder, expected, delays, when_drawing=asked.workers > 1)
     print(f"{kills} kills with {asked.workers} worker(s), {len(expected)} files: all as expected")  # noqa: T201
 
 

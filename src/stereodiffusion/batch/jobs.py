@@ -73,10 +73,9 @@ def _check_used(rows: Sequence[AnyRow], defaults: Mapping[str, Any]) -> None:
     used = {name for row in rows if isinstance(row, Row) for name in _for(row, defaults)}
     for name, value in defaults.items():
         if name not in used and any(isinstance(row, Row) for row in rows):
-            inner = next(iter(cast(Mapping[str, Any], value)), None) if isinstance(value, Mapping) else None
-            said = f"{name}.{inner}" if inner else name
+            said = ".".join([name, *list(cast(Mapping[str, Any], value))[:1]]) if isinstance(value, Mapping) else name
             why = "no row has a map" if name == "map" else "it is for another mode than these rows have"
-            raise ConfigError(f"{said} would have no effect: {why}")
+            raise ConfigError(f"{said} must be left out, it would have no effect: {why}")
 
 
 def failure(place: str, error: Exception, *, may_pass: bool = False) -> Entry:
