@@ -19,6 +19,7 @@ GUIDES = [
     "formats",
     "models",
     "comfort",
+    "batch",
     "method",
     "authors",
     "glossary",

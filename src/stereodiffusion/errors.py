@@ -6,7 +6,9 @@
     ├── FormatError (ValueError)       a picture or map file that cannot be read or written
     ├── DatasetError (ValueError)      a folder that is no such data set, or a scene of it that cannot be read
     ├── StudyError (ValueError)        pairs or answers that a user study cannot be made of
-    ├── BenchmarkError (RuntimeError)  results that are not there or damaged, or a run that broke off
+    ├── ResultsError (RuntimeError)    a folder of results that cannot be read or written, or is in use
+    │   └── BenchmarkError             ... or a benchmark whose results are not there or damaged
+    ├── WorkerError (RuntimeError)     a worker process that was killed
     ├── SynthesisError (RuntimeError)  a run that ended before its pair was complete
     ├── ModelError (RuntimeError)      a model that cannot be loaded or is of the wrong kind
     │   └── ModelUnavailableError      ... because it is not on disk and cannot be fetched
@@ -47,8 +49,16 @@ class StudyError(StereoDiffusionError, ValueError):
     """Pairs or answers that a user study cannot be made of."""
 
 
-class BenchmarkError(StereoDiffusionError, RuntimeError):
-    """Results that are not there or damaged, or a run that broke off."""
+class ResultsError(StereoDiffusionError, RuntimeError):
+    """A folder of results that cannot be read or written, or that another run is writing to."""
+
+
+class BenchmarkError(ResultsError):
+    """Results of the benchmark that are not there or damaged."""
+
+
+class WorkerError(StereoDiffusionError, RuntimeError):
+    """A worker process that was killed."""
 
 
 class SynthesisError(StereoDiffusionError, RuntimeError):
@@ -69,6 +79,11 @@ class PromptError(StereoDiffusionError, ValueError):
 
 class FormatWarning(UserWarning):
     """A part of a picture file that does not fit the rest and was passed over, such as a damaged colour profile."""
+
+
+def printable(text: str) -> str:
+    """A text that a terminal shows as it is: control characters, and those that turn lines about, are spelled out."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def first_line(error: Exception) -> str:

@@ -42,8 +42,25 @@ def new_folder() -> Path:
     return path
 
 
+def folder_beside(target: Path) -> Path:
+    """An empty folder in the folder of `target`; when all is in it, its files are renamed, or it is renamed itself."""
+    _remove_old(target.parent)
+    path = target.parent / _new_name()
+    path.mkdir()
+    _present[path] = _locked(path)
+    return path
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what killed processes have left in a folder in which nobody but this process begins anything."""
+    for path in folder.iterdir():
+        if _OURS.fullmatch(path.name) and path not in _present:
+            with suppress(OSError):
+                _remove_unless_used(path)
+
+
 def remove(path: Path) -> None:
-    """Remove what `file_beside` or `new_folder` gave, if it is still there."""
+    """Remove what `file_beside`, `folder_beside` or `new_folder` gave, if it is still there."""
     lock = _present.pop(path, None)
     _delete(path)
     if lock is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stereodiffusion.bench.results import ROWS, Job, Row, read_rows, writing
-from stereodiffusion.errors import BenchmarkError
+from stereodiffusion.errors import BenchmarkError, ResultsError
 
 JOB = Job(
     dataset="middlebury",
@@ -96,7 +96,7 @@ def test_no_results_are_an_error(tmp_path: Path) -> None:
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    with writing(tmp_path), pytest.raises(BenchmarkError, match="another run"):
+    with writing(tmp_path), pytest.raises(ResultsError, match="another run"):
         append(tmp_path, ROW)
     append(tmp_path, ROW)
     assert read_rows(tmp_path) == (ROW,)
@@ -104,7 +104,7 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_hold_results(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BenchmarkError, match="file: cannot hold results"):
+    with pytest.raises(ResultsError, match="file: cannot hold results"):
         append(tmp_path / "file", ROW)
 
 
@@ -122,6 +122,6 @@ def test_a_place_that_cannot_hold_results(tmp_path: Path) -> None:
 )
 def test_hostile_rows_get_one_line(tmp_path: Path, line: bytes, message: str) -> None:
     (tmp_path / ROWS).write_bytes(line + b"\n")
-    with pytest.raises(BenchmarkError, match=message) as caught:
+    with pytest.raises(ResultsError, match=message) as caught:
         read_rows(tmp_path)
     assert "\n" not in str(caught.value)

@@ -23,7 +23,7 @@ from stereodiffusion.bench.results import ROWS, Row, read_rows
 from stereodiffusion.bench.runs import missing_jobs, run
 from stereodiffusion.bench.tables import make_tables
 from stereodiffusion.datasets import StereoDataset, open_dataset, open_scenes
-from stereodiffusion.errors import BenchmarkError, ConfigError, ModelUnavailableError
+from stereodiffusion.errors import ConfigError, ModelUnavailableError, ResultsError
 from stereodiffusion.formats import read_image, write_image, write_map
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.metrics import MATCHED, FlowMatcher, flow, psnr
@@ -210,7 +210,7 @@ def test_metrics_that_are_missing_are_measured_without_computing_the_picture_aga
 def test_two_runs_do_not_write_to_one_folder(scenes: StereoDataset, tmp_path: Path) -> None:
     first = run(plan_of(scenes, "identity"), tmp_path)
     next(first)
-    with pytest.raises(BenchmarkError, match="another run"):
+    with pytest.raises(ResultsError, match="another run"):
         list(run(plan_of(scenes, "identity"), tmp_path))
     rows_of(first)
 

@@ -122,6 +122,21 @@ def test_the_tutorials_commands_write_what_they_say(here: Path, run: Run, model:
         assert all((here / name).is_file() for name in written)
 
 
+def test_the_commands_of_batches_write_theirs(here: Path, run: Run, model: Path, estimator: Path) -> None:
+    (here / "photos").mkdir()
+    Image.new("RGB", (48, 32), "red").save(here / "photos" / "cat.jpg")
+    (here / "prompts.txt").write_text("a red ball\n")
+    (here / "requests.csv").write_text("photo,seed\nphotos/cat.jpg,3\n")
+    small = ("--model", model, "--depth-estimator", estimator, "--preset", "fast", "--steps", "2", "--quiet")
+    for line in command_lines("docs/batch.md"):
+        alone = (
+            [*line[: line.index("--workers")], *line[line.index("--workers") + 2 :]] if "--workers" in line else line
+        )
+        result = run(*alone, *small)
+        assert (result.exit_code, result.stderr) == (0, ""), line
+        assert result.stdout.startswith("results: 1 made, 0 there already, 0 failed\n")
+
+
 @pytest.mark.usefixtures("files")
 def test_the_commands_of_other_models_write_theirs(here: Path, run: Run, estimator: Path, tmp_path: Path) -> None:
     tiny.xl_pipeline().save_pretrained(tmp_path / "tiny-xl", safe_serialization=True)

@@ -5,26 +5,21 @@
       pictures/<data set>/<scene>/left-<size>.png ...         what a case is made of
       pictures/<data set>/<scene>/<protocol>-<disparity>/     the right views, `<method>-<settings>.png`
 
-A line is written in one go, after its picture; a later line of the same job takes the place of an earlier one. What a
-kill can leave is a last line without its end: reading passes over it, and the next run cuts it off.
+A line is written after its picture, see `stereodiffusion.appending`; a later line of the same job takes the place of an
+earlier one.
 """
 
 import json
 import math
-import os
-import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from io import FileIO
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
+from stereodiffusion.appending import Appender, appending, whole_lines
 from stereodiffusion.errors import BenchmarkError, first_line
-
-if sys.platform != "win32":
-    import fcntl
 
 ROWS = "rows.jsonl"
 
@@ -154,18 +149,13 @@ def read_rows(folder: Path) -> tuple[Row, ...]:
 
     Raises:
         BenchmarkError: If there are none, or a line in the middle is no row.
+        ResultsError: If they cannot be read.
     """
     path = folder / ROWS
     if not path.is_file():
         raise BenchmarkError(f"{folder}: expected results of `stereodiffusion bench run`, there is no {ROWS} in it")
-    try:
-        whole, _, _ = path.read_text("utf-8").rpartition("\n")
-    except UnicodeDecodeError as wrong:
-        raise BenchmarkError(f"{path}: expected text in UTF-8: {wrong.reason} at byte {wrong.start}") from wrong
-    except OSError as failed:
-        raise BenchmarkError(f"{path}: cannot be read: {failed.strerror}") from failed
     rows: dict[str, Row] = {}
-    for number, line in enumerate(whole.split("\n") if whole else [], start=1):
+    for number, line in enumerate(whole_lines(path), start=1):
         try:
             row = Row.from_json(line)
         except ValueError as broken:
@@ -177,16 +167,12 @@ def read_rows(folder: Path) -> tuple[Row, ...]:
 class RowWriter:
     """Appends rows to a file; see `writing`."""
 
-    def __init__(self, file: FileIO) -> None:
-        self._file = file
+    def __init__(self, lines: Appender) -> None:
+        self._lines = lines
 
     def append(self, row: Row) -> None:
         """Add a row; it is on disk when this returns."""
-        line = f"{row.to_json()}\n".encode()
-        written = self._file.write(line)
-        if written != len(line):
-            raise BenchmarkError(f"{self._file.name}: only {written} of {len(line)} bytes could be written")
-        os.fsync(self._file.fileno())
+        self._lines.append(row.to_json())
 
 
 @contextmanager
@@ -194,31 +180,7 @@ def writing(folder: Path) -> Generator[RowWriter]:
     """Open a folder of results, made if need be, for one run at a time.
 
     Raises:
-        BenchmarkError: If it cannot be written to, or another run is writing to it.
+        ResultsError: If it cannot be written to, or another run is writing to it.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = FileIO(folder / ROWS, "a+")
-    except OSError as failed:
-        raise BenchmarkError(f"{folder}: cannot hold results: {failed.strerror}") from failed
-    with file:
-        _lock(file, folder)
-        _cut_torn_end(file)
-        yield RowWriter(file)
-
-
-def _lock(file: FileIO, folder: Path) -> None:
-    """Held until the file is closed, also when the process is killed. On Windows nobody looks."""
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as taken:
-            raise BenchmarkError(f"{folder}: another run is writing there") from taken
-
-
-def _cut_torn_end(file: FileIO) -> None:
-    file.seek(0)
-    content = file.read()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        file.truncate(whole)
+    with appending(folder / ROWS) as lines:
+        yield RowWriter(lines)

@@ -12,7 +12,7 @@ from pathlib import Path
 from stereodiffusion.bench.evaluation import Evaluator, Outcome
 from stereodiffusion.bench.plan import Plan
 from stereodiffusion.bench.results import ROWS, Job, Row, read_rows, writing
-from stereodiffusion.bench.workers import in_processes
+from stereodiffusion.processes import in_processes
 
 
 def missing_jobs(plan: Plan, folder: Path) -> tuple[tuple[Job, Row | None], ...]:
@@ -43,7 +43,8 @@ def run(plan: Plan, folder: Path, *, workers: int = 1) -> Iterator[Outcome]:
         Rows, each of which is on disk by then, and failures of scenes that cannot be read and methods that refuse them.
 
     Raises:
-        BenchmarkError: If the folder cannot be written to, or a worker was killed.
+        ResultsError: If the folder cannot be written to, or another run is writing there.
+        WorkerError: If a worker was killed.
         ModelError: If a network cannot be loaded.
     """
     with writing(folder) as rows:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from stereodiffusion.bench.speed import Speed, SpeedModel, measure
-from stereodiffusion.bench.workers import in_processes
 from stereodiffusion.models.backbones import load_backbone
 from stereodiffusion.models.backbones.random_weights import random_backbone
 from stereodiffusion.models.backbones.sd import StableDiffusion
 from stereodiffusion.models.estimators import load_depth_estimator
+from stereodiffusion.processes import in_processes
 from stereodiffusion.settings import Mode, PrecisionChoice
 from stereodiffusion.settings.presets import PresetName
 

@@ -5,7 +5,6 @@ is typed becomes the plain JSON of a request, which checks itself, so that a com
 refused for the same reasons.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -17,6 +16,7 @@ import typer
 from stereodiffusion.errors import ConfigError, StereoDiffusionError
 from stereodiffusion.request import Request
 from stereodiffusion.request.inputs import MapFile, PictureFile
+from stereodiffusion.request.saying import plain_value, put
 from stereodiffusion.settings import Settings
 from stereodiffusion.settings.options import Option, option_of
 from stereodiffusion.settings.plain import branches
@@ -132,31 +132,10 @@ def _value_of(each: Offered, value: Any) -> Any:
     if each.path == "size":
         return parse_size(value)
     if all(get_origin(part) is tuple for part in branches(each.hint) if part is not NoneType):
-        return [_plain_value(part.strip()) for part in value.split(",")]
+        return [plain_value(part.strip()) for part in value.split(",")]
     if float in _kinds(each.hint) and isinstance(value, str):
         return _number_or_word(value)
     return value
-
-
-def put(plain: dict[str, Any], path: str, value: Any) -> None:
-    """Set a value at a path; the changes to settings stay flat, as their names are."""
-    first, _, rest = path.partition(".")
-    if not rest:
-        plain[first] = value
-    elif first == "changes":
-        plain.setdefault(first, {})[rest] = value
-    else:
-        put(plain.setdefault(first, {}), rest, value)
-
-
-def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain JSON with what was said besides, groups one in another."""
-    result = dict(base)
-    for name, value in more.items():
-        held = result.get(name)
-        both = isinstance(held, dict) and isinstance(value, dict) and name != "wanted"
-        result[name] = merged(cast(dict[str, Any], held), cast(dict[str, Any], value)) if both else value
-    return result
 
 
 def parse_changes(given: Sequence[str]) -> dict[str, Any]:
@@ -170,17 +149,8 @@ def parse_changes(given: Sequence[str]) -> dict[str, Any]:
         name, equals, value = each.partition("=")
         if not (name.strip() and equals):
             raise ConfigError(f"--set takes a setting and its value, such as shift.at=0.3, got {each!r}")
-        changes[name.strip()] = _plain_value(value.strip())
+        changes[name.strip()] = plain_value(value.strip())
     return changes
-
-
-def _plain_value(text: str) -> Any:
-    if "," in text and not text.startswith(("[", "{", '"')):
-        return [_plain_value(part.strip()) for part in text.split(",")]
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _number_or_word(text: str) -> float | str:

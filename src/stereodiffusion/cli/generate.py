@@ -12,13 +12,14 @@ import typer
 from stereodiffusion.cli import options
 from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.cli.devices import usable_device
-from stereodiffusion.cli.fields import in_flags, merged, offered_by, parse_changes, parse_wanted, said
+from stereodiffusion.cli.fields import in_flags, offered_by, parse_changes, parse_wanted, said
 from stereodiffusion.cli.outputs import Files, settle_output, stem_of
 from stereodiffusion.errors import ConfigError, StereoDiffusionError
 from stereodiffusion.models.cards import AUTO
 from stereodiffusion.models.memory import PLENTY, Memory
 from stereodiffusion.request import VERSION, PhotoRequest, Request, files_of, prompts_of, request_from
 from stereodiffusion.request import with_digests as checked_files
+from stereodiffusion.request.saying import merged
 from stereodiffusion.settings import PrecisionChoice
 
 if TYPE_CHECKING:
@@ -75,41 +76,42 @@ def command(kind: type[Request], summary: str) -> Callable[..., None]:
             raise in_flags(refused, offered) from refused
 
     run.__doc__ = summary
-    parameters = [_parameter(each.parameter, each.annotation) for each in offered]
+    parameters = [parameter(each.parameter, each.annotation) for each in offered]
     arguments = [each for each, field in zip(parameters, offered, strict=True) if not field.option.flags]
     settings = [each for each in parameters if each not in arguments]
     cast(Any, run).__signature__ = Signature([*arguments, *_output_parameters(), *settings, *_running_parameters()])
     return run
 
 
-def _parameter(name: str, annotation: Any, default: Any = None) -> Parameter:
+def parameter(name: str, annotation: Any, default: Any = None) -> Parameter:
+    """A parameter of a command, as typer reads it."""
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _output_parameters() -> list[Parameter]:
     return [
-        _parameter("output", options.Output),
-        _parameter("formats", options.Formats, []),
-        _parameter("also", options.Also, []),
-        _parameter("floating_window", options.FloatingWindow, False),
-        _parameter("names", options.FileNames, "plain"),
-        _parameter("views", options.Views),
-        _parameter("baselines", options.Baselines),
-        _parameter("source", options.SourceEye),
+        parameter("output", options.Output),
+        parameter("formats", options.Formats, []),
+        parameter("also", options.Also, []),
+        parameter("floating_window", options.FloatingWindow, False),
+        parameter("names", options.FileNames, "plain"),
+        parameter("views", options.Views),
+        parameter("baselines", options.Baselines),
+        parameter("source", options.SourceEye),
     ]
 
 
 def _running_parameters() -> list[Parameter]:
     return [
-        _parameter("set", options.Changes, []),
-        _parameter("request", options.RequestFile),
-        _parameter("print_request", options.PrintRequest, False),
-        _parameter("device", options.Device, "auto"),
-        _parameter("dtype", options.Dtype, "auto"),
-        _parameter("offload", options.OffloadParts, "off"),
-        _parameter("tiles", options.Tiles, False),
-        _parameter("quiet", options.Quiet, False),
-        _parameter("debug", options.Debug, False),
+        parameter("set", options.Changes, []),
+        parameter("request", options.RequestFile),
+        parameter("print_request", options.PrintRequest, False),
+        parameter("device", options.Device, "auto"),
+        parameter("dtype", options.Dtype, "auto"),
+        parameter("offload", options.OffloadParts, "off"),
+        parameter("tiles", options.Tiles, False),
+        parameter("quiet", options.Quiet, False),
+        parameter("debug", options.Debug, False),
     ]
 
 

@@ -1,7 +1,8 @@
 """The program `stereodiffusion`: its commands, its errors in one line, its exit codes.
 
 0    done                    2         refused: the message says what to change
-1    a failure of ours       130, 143  interrupted, terminated: by the signal's number, see `signals`
+1    a failure of ours       3         of a batch some rows failed
+                             130, 143  interrupted, terminated: by the signal's number, see `signals`
 """
 
 import os
@@ -15,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from stereodiffusion import __version__
-from stereodiffusion.cli import bench, models, study
+from stereodiffusion.cli import batch, bench, models, study
 from stereodiffusion.cli.check import check
 from stereodiffusion.cli.convert import convert
 from stereodiffusion.cli.disparity import disparity
@@ -23,7 +24,7 @@ from stereodiffusion.cli.generate import command
 from stereodiffusion.cli.redo import redo
 from stereodiffusion.cli.signals import end_on_signals, ignore_signals
 from stereodiffusion.cli.web import web
-from stereodiffusion.errors import StereoDiffusionError
+from stereodiffusion.errors import StereoDiffusionError, printable
 from stereodiffusion.request import DepthRequest, PhotoRequest, TextRequest
 
 _PROGRAM = "stereodiffusion"
@@ -68,7 +69,7 @@ class _Program(TyperGroup):
         if debug:
             traceback.print_exception(error)
         describe = getattr(error, "format_message", error.__str__)
-        message = " ".join(str(describe()).split())
+        message = printable(" ".join(str(describe()).split()))
         if failure:
             message = f"internal error: {type(error).__name__}: {message}"
             message += "" if debug else " (--debug shows more)"
@@ -107,6 +108,7 @@ def _start(  # pyright: ignore[reportUnusedFunction] - typer calls it
 app.command("text")(command(TextRequest, "Make a stereo pair from a prompt."))
 app.command("depth")(command(DepthRequest, "Make a stereo pair from a depth map and a prompt."))
 app.command("photo")(command(PhotoRequest, "Make a stereo pair from a photo."))
+app.command("batch")(batch.command())
 app.command("disparity")(disparity)
 app.command("redo")(redo)
 app.command("check")(check)

@@ -8,12 +8,13 @@ import typer
 
 from stereodiffusion.cli import options
 from stereodiffusion.cli.choices import EXTRAS, VIEW_FORMATS
-from stereodiffusion.cli.fields import merged, parse_changes
+from stereodiffusion.cli.fields import parse_changes
 from stereodiffusion.cli.generate import Machine, deliver
 from stereodiffusion.cli.outputs import Files
 from stereodiffusion.errors import FormatError
 from stereodiffusion.models.memory import Memory
 from stereodiffusion.request import Request, request_from
+from stereodiffusion.request.saying import merged
 
 
 def redo(

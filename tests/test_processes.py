@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from stereodiffusion.bench.workers import in_processes
-from stereodiffusion.errors import BenchmarkError, ModelError
+from stereodiffusion.errors import ModelError, WorkerError
+from stereodiffusion.processes import in_processes
 
 
 def squares(start: int) -> Callable[[int], list[int]]:
@@ -57,8 +57,23 @@ def test_what_the_work_raises_comes_back_after_what_it_had_done() -> None:
 def test_a_killed_worker_is_noticed() -> None:
     results = in_processes(die, [1], 1)
     assert next(results) == 1
-    with pytest.raises(BenchmarkError, match=r"killed \(exit code -9\)"):
+    with pytest.raises(WorkerError, match=r"killed \(exit code -9\)"):
         next(results)
+
+
+def dying_of_two(item: int) -> Iterator[int]:
+    if item == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield item
+
+
+def die_of_two() -> Callable[[int], Iterator[int]]:
+    return dying_of_two
+
+
+def test_another_worker_takes_the_place_of_a_killed_one() -> None:
+    results = in_processes(die_of_two, [1, 2, 3], 1, killed=lambda item, _: -item)
+    assert list(results) == [1, -2, 3]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="left out: processes are looked up in /proc")
@@ -66,7 +81,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
-        "from stereodiffusion.bench.workers import in_processes\n"
+        "from stereodiffusion.processes import in_processes\n"
         "def work(item):\n"
         "    yield os.getpid()\n"
         "    time.sleep(600)\n"

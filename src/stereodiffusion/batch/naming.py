@@ -1,0 +1,31 @@
+"""Names of results: the input's name and the hash of all that the result depends on."""
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from stereodiffusion.batch.output import Output
+from stereodiffusion.request import Request
+
+_LONGEST_BYTES = 120  # of a file's name, which has 255 at most
+_DIGITS = 12
+
+
+def name_of(text: str) -> str:
+    """A name for files from any text: its letters, digits, points and underscores, joined with hyphens.
+
+    It leads nowhere, hides nothing and is no option of a command, since it begins with none of those marks.
+    """
+    words = "".join(letter if letter.isalnum() or letter in "._" else " " for letter in text).split()
+    joined = "-".join(words).encode()[:_LONGEST_BYTES].decode("utf-8", "ignore")
+    return joined.strip("-._") or "stereo"
+
+
+def result_name(name: str, request: Request, output: Output) -> str:
+    """What a result is called, without a suffix: `cat-0123456789ab`.
+
+    Raises:
+        FormatError: If a file of the request cannot be read.
+    """
+    whole = {"request": request.key, **asdict(output)}
+    return f"{name}-{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:_DIGITS]}"

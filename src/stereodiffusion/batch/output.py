@@ -1,0 +1,135 @@
+"""What is written of each result, and how it appears whole."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from stereodiffusion import temporary
+from stereodiffusion.errors import FormatError
+from stereodiffusion.request import Request, Views
+
+if TYPE_CHECKING:
+    from stereodiffusion.pair import StereoPair
+    from stereodiffusion.synthesis import ViewRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What is written, and all besides the request that it depends on.
+
+    Attributes:
+        formats: Names of output formats, of pairs or of views; if none, side by side or single views.
+        also: What is written besides of pairs.
+        window: Whether pairs get a floating window.
+        dtype: The precision that was asked for.
+        tiles: Whether the autoencoder works in tiles.
+    """
+
+    formats: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    window: bool = False
+    dtype: str = "auto"
+    tiles: bool = False
+
+    def formats_of(self, request: Request) -> tuple[str, ...]:
+        """The formats of what a request makes.
+
+        Raises:
+            FormatError: If what was asked for is not for that.
+        """
+        from stereodiffusion.formats.outputs import OUTPUT_FORMATS
+
+        views = isinstance(request.wanted, Views)
+        wrong = [name for name in self.formats if (name not in OUTPUT_FORMATS) != views]
+        if wrong:
+            raise FormatError(f"the format {', '.join(wrong)} is for {'a pair' if views else 'several views'}")
+        if views and (self.also or self.window):
+            raise FormatError("what is written besides, and the floating window, are for a pair, not for several views")
+        return self.formats or (("views",) if views else ("sbs",))
+
+    def suffix_of(self, request: Request) -> str:
+        """The suffix of a result of one file."""
+        from stereodiffusion.formats.outputs import OUTPUT_FORMATS
+
+        formats = self.formats_of(request)
+        alone = len(formats) == 1 and formats[0] in OUTPUT_FORMATS
+        return OUTPUT_FORMATS[formats[0]].suffixes[0] if alone else ".png"
+
+    def check_size(self, target: Path, request: Request, size: tuple[int, int]) -> None:
+        """Refuse eyes of a (height, width) that the files of a pair cannot hold.
+
+        Raises:
+            FormatError: If they cannot.
+        """
+        from stereodiffusion.formats.outputs import check_files
+
+        if not isinstance(request.wanted, Views):
+            check_files(target, self.formats_of(request), cast(Any, self.also), size)
+
+    def write_pair(self, pair: "StereoPair", request: Request, target: Path) -> Path:
+        """Write a pair, whole; gives its file, or the folder of its files.
+
+        Raises:
+            FormatError: If it cannot be written.
+        """
+        pair = pair.with_floating_window() if self.window else pair
+        staged = temporary.folder_beside(target)
+        try:
+            pair.save(staged / target.name, format=self.formats_of(request), also=cast(Any, self.also))
+            return publish(staged, target)
+        finally:
+            temporary.remove(staged)
+
+    def write_views(self, run: "ViewRun", request: Request, target: Path) -> Path:
+        """Make views and write each as it comes; they appear together. Gives the file or the folder of them.
+
+        Raises:
+            FormatError: If they cannot be written.
+        """
+        from stereodiffusion.views import save_views
+
+        staged = temporary.folder_beside(target)
+        try:
+            for _ in save_views(run, run.positions, staged / target.name, cast(Any, self.formats_of(request))):
+                pass
+            return publish(staged, target)
+        finally:
+            temporary.remove(staged)
+
+
+def publish(staged: Path, target: Path) -> Path:
+    """Let what is in a temporary folder appear beside it, in one step.
+
+    Args:
+        staged: The folder, in the folder of `target`.
+        target: A single file replaces what has its own name there; several appear in a folder of the name of `target`
+            without its suffix, unless that is there already.
+
+    Returns:
+        The file, or the folder.
+
+    Raises:
+        FormatError: If the disk says no.
+    """
+    files = list(staged.iterdir())
+    final = target.with_name(files[0].name) if len(files) == 1 else target.with_name(target.stem)
+    try:
+        if len(files) == 1:
+            files[0].replace(final)
+        elif not final.is_dir():
+            staged.rename(final)
+    except OSError as failed:
+        raise FormatError(f"{final}: cannot be written: {failed.strerror}") from failed
+    return final
+
+
+def find_result(target: Path) -> Path | None:
+    """The result that would be written to `target`: its file, or the folder of its files; None if it is not there.
+
+    A name that leads elsewhere is no result; it is replaced.
+    """
+    for path in (target, target.with_name(target.stem)):
+        if os.path.lexists(path) and not path.is_symlink():
+            return path
+    return None

@@ -1,0 +1,106 @@
+"""A batch: every row's result, over as many starts as it takes.
+
+What is there is not made again. Results appear whole, each before its line in the report, so that a run that is killed
+loses what it was drawing and nothing else; and one run at a time writes to a folder.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+
+from stereodiffusion import temporary
+from stereodiffusion.appending import appending
+from stereodiffusion.batch.jobs import Job, failure
+from stereodiffusion.batch.making import Begun, Maker, Making
+from stereodiffusion.batch.report import REPORT, Entry, Report
+from stereodiffusion.errors import WorkerError
+from stereodiffusion.processes import in_processes
+
+_PAUSE_S = 5.0  # before what may pass is tried again, twice as long each time
+
+
+def run(
+    jobs: Sequence[Job],
+    making: Making,
+    *,
+    refused: Sequence[Entry] = (),
+    workers: int = 1,
+    retries: int = 2,
+    fail_fast: bool = False,
+) -> Iterator[Entry]:
+    """Make what is missing. Breaking off is allowed at any moment.
+
+    Args:
+        jobs: What there should be.
+        making: How and where.
+        refused: Rows that failed already; they are reported first.
+        workers: How many processes; 1 computes in this one, and reads and writes beside.
+        retries: How often jobs whose failure may pass are tried again, after all others.
+        fail_fast: Whether the first failure ends the run.
+
+    Yields:
+        What came of each row, once, when it is in the report.
+
+    Raises:
+        ResultsError: If the folder cannot be written to, another run is writing there, or the disk is full.
+    """
+    with appending(making.folder / REPORT) as lines:
+        temporary.remove_left(making.folder)
+        report = Report(lines, making.folder)
+        for entry in _tried(jobs, making, refused, workers, retries):
+            report.add(entry)
+            yield entry
+            if fail_fast and entry.status == "failed":
+                return
+
+
+def _tried(
+    jobs: Sequence[Job], making: Making, refused: Sequence[Entry], workers: int, retries: int
+) -> Iterator[Entry]:
+    """What came of each row in the end."""
+    yield from refused
+    left = {job.place: job for job in jobs}
+    maker = Maker(making)
+    for attempt in range(retries + 1):
+        if attempt:
+            time.sleep(_PAUSE_S * 2 ** (attempt - 1))
+        again: dict[str, Job] = {}
+        for entry in _made(list(left.values()), making, maker, workers):
+            if entry.may_pass and attempt < retries:
+                again[entry.input] = left[entry.input]
+            else:
+                yield entry
+        if not (left := again):
+            return
+
+
+def _made(jobs: Sequence[Job], making: Making, maker: Maker, workers: int) -> Iterator[Entry]:
+    if workers == 1:
+        return _overlapped(jobs, maker)
+    import torch
+
+    # Each has as many threads as one alone: sums are rounded otherwise with another number of them.
+    make = partial(Maker, making)
+    return in_processes(make, jobs, workers, threads=torch.get_num_threads(), killed=_lost)
+
+
+def _lost(job: Job, error: WorkerError) -> Entry:
+    return failure(job.place, error, may_pass=True)
+
+
+def _overlapped(jobs: Sequence[Job], maker: Maker) -> Iterator[Entry]:
+    """In order; while one is drawn, the next is read and the last written. At most these three are held."""
+    with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
+        begun: Future[Begun | Entry] | None = None
+        written: Future[Entry] | None = None
+        for job, following in zip(jobs, [*jobs[1:], None], strict=True):
+            current = (begun or reading.submit(maker.begin, job)).result()
+            ahead = following is not None and maker.loads_nothing(following)
+            begun = reading.submit(maker.begin, following) if ahead else None
+            drawn = maker.draw(current)
+            if written is not None:
+                yield written.result()
+            written = writing.submit(maker.write, drawn)
+        if written is not None:
+            yield written.result()

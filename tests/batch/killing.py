@@ -1,0 +1,151 @@
+"""Kills a batch again and again, at random moments, and holds what is there against what an undisturbed run makes.
+
+    python -m tests.batch.killing MODEL ESTIMATOR FOLDER --kills 100 --workers 2
+
+Each run is forked from a process that has imported everything, so that kills fall into work and not into imports;
+workers start afresh.
+"""
+
+import argparse
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from stereodiffusion.batch import REPORT, Making, Output, jobs_of, read_report, read_rows, run
+
+
+def write_photos(folder: Path, count: int) -> None:
+    """Photos of coarse noise, each another one."""
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    for number in range(count):
+        levels = np.kron(draw.integers(0, 255, (4, 5, 3)), np.ones((8, 8, 1)))
+        Image.fromarray(levels.astype(np.uint8)).save(folder / f"{number:03}.png")
+
+
+def make_all(photos: Path, folder: Path, model: Path, estimator: Path, formats: tuple[str, ...], workers: int) -> None:
+    """The batch, to its end."""
+    defaults = {"model": str(model), "estimator": str(estimator), "preset": "fast", "changes": {"sampling.steps": 2}}
+    jobs, refused = jobs_of(read_rows(photos), defaults)
+    making = Making(folder=folder, output=Output(formats=formats))
+    for entry in run(jobs, making, refused=refused, workers=workers):
+        assert entry.status == "done", entry
+
+
+def at_once() -> bool:
+    """The clock runs from the start."""
+    return True
+
+
+def ends(work: Callable[[], None], within: float, begun: Callable[[], bool] = at_once) -> bool:
+    """Whether work ends by itself in a process of its own, which is killed so many seconds after it has begun.
+
+    Raises:
+        AssertionError: If it fails.
+    """
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    deadline = None
+    while deadline is None or time.monotonic() < deadline:
+        if deadline is None and begun():
+            deadline = time.monotonic() + within
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            assert status == 0, f"the batch failed: {os.waitstatus_to_exitcode(status)}"
+            return True
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The digest of each visible file but the report."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != REPORT)
+    visible = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in visible}
+
+
+def names_in(folder: Path) -> set[str]:
+    """Of all that is there, hidden or not."""
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def kill_again_and_again(
+    work: Callable[[], None], folder: Path, expected: dict[str, str], delays: list[float], *, when_drawing: bool = False
+) -> int:
+    """Start, kill, look; after the last kill let it end, and look again. Gives how many kills found work going on.
+
+    Args:
+        work: The batch, into `folder`.
+        folder: The results.
+        expected: The contents of an undisturbed run's folder.
+        delays: Seconds after which it is killed, for each start.
+        when_drawing: Whether they count from the first result that is begun.
+    """
+    stamps: dict[str, int] = {}
+    kills = 0
+    for delay in delays:
+        before = {REPORT, *names_in(folder)}
+        begun = (lambda before=before: not names_in(folder) <= before) if when_drawing else at_once
+        kills += not ends(work, delay, begun)
+        there = contents(folder) if folder.is_dir() else {}
+        assert there.items() <= expected.items()  # nothing half-written
+        now = {name: (folder / name).stat().st_mtime_ns for name in there}
+        assert stamps.items() <= now.items()  # nothing lost, nothing made twice
+        stamps = now
+        print(f"kill {kills}: {len(there)} of {len(expected)} files there", flush=True)  # noqa: T201
+    assert ends(work, 3600)
+    assert contents(folder) == expected
+    assert stamps.items() <= {name: (folder / name).stat().st_mtime_ns for name in expected}.items()
+    assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == []
+    lines = (folder / REPORT).read_text().splitlines()
+    assert len(lines) == len({entry.input for entry in read_report(folder).values()})  # each input once
+    return kills
+
+
+def main() -> None:
+    """Kill as often as asked for, and say what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("model", "estimator", "folder"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--longest", type=float, default=2.0, help="seconds before a kill, at most")
+    parser.add_argument("--formats", nargs="+", default=["eyes"])
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+
+    def batch(folder: Path, workers: int) -> Callable[[], None]:
+        given = asked.folder / "photos", folder, asked.model, asked.estimator, tuple(asked.formats), workers
+        return partial(make_all, *given)
+
+    write_photos(asked.folder / "photos", asked.photos)
+    batch(asked.folder / "undisturbed", 1)()  # in this process, which has imported everything then
+    expected = contents(asked.folder / "undisturbed")
+    draw = random.Random(0)
+    delays = [draw.uniform(0, asked.longest) for _ in range(asked.kills)]
+    folder = asked.folder / "killed"
+    work = batch(folder, asked.workers)
+    kills = kill_again_and_again(work, folder, expected, delays, when_drawing=asked.workers > 1)
+    print(f"{kills} kills with {asked.workers} worker(s), {len(expected)} files: all as expected")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

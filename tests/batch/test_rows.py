@@ -1,0 +1,197 @@
+"""What inputs say, and that hostile ones cost a line each."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from stereodiffusion.batch.jobs import jobs_of
+from stereodiffusion.batch.naming import name_of
+from stereodiffusion.batch.rows import LONGEST, AnyRow, RefusedRow, Row, read_rows
+from stereodiffusion.errors import ConfigError, FormatError
+from stereodiffusion.request import DepthRequest, PhotoRequest, TextRequest, request_from
+from stereodiffusion.request.inputs import MapFile
+
+
+def reasons(rows: list[AnyRow]) -> list[str]:
+    return [str(row.error) for row in rows if isinstance(row, RefusedRow)]
+
+
+def table(path: Path, *rows: list[str]) -> Path:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def test_photos_of_a_folder_and_those_in_it_but_not_the_results(tmp_path: Path) -> None:
+    for name in ("b.jpg", "A.PNG", "cats/a.png", "notes.md", ".hidden.png", ".trash/a.png", "out/old.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "round").symlink_to(tmp_path)
+    rows = read_rows(tmp_path, without=tmp_path / "out")
+    assert [(row.place, row.name) for row in rows if isinstance(row, Row)] == [
+        (str(tmp_path / "A.PNG"), "A"),
+        (str(tmp_path / "b.jpg"), "b"),
+        (str(tmp_path / "cats" / "a.png"), "cats-a"),
+    ]
+    assert [row.place for row in read_rows(tmp_path, patterns=["cats/*"])] == [str(tmp_path / "cats" / "a.png")]
+    with pytest.raises(ConfigError, match=r"expected files \*\.webp in it, there are none"):
+        read_rows(tmp_path, patterns=["*.webp"])
+
+
+def test_a_row_says_the_same_request_in_every_kind_of_manifest(tmp_path: Path) -> None:
+    said = {"photo": "cat.png", "map": "cat.pfm", "seed": 3, "changes.shift.at": 0.3, "wanted.kind": "pair"}
+    said |= {"wanted.source": "right", "prompt": "007", "map.kind": "disparity-px"}
+    cells = {("map.path" if name == "map" else name): value for name, value in said.items()}
+    table(tmp_path / "a.csv", list(cells), [str(value) for value in cells.values()])
+    nested = {"photo": "cat.png", "map": {"path": "cat.pfm", "kind": "disparity-px"}, "seed": 3, "prompt": "007"}
+    nested |= {"changes": {"shift.at": 0.3}, "wanted": {"kind": "pair", "source": "right"}}
+    (tmp_path / "a.jsonl").write_text(json.dumps(nested) + "\n")
+    parquet.write_table(pyarrow.Table.from_pylist([cells, cells | {"seed": None}]), tmp_path / "a.parquet")
+    changed = {"preset": "fast"}
+    found = [jobs_of(read_rows(tmp_path / f"a.{end}"), changed)[0][0] for end in ("csv", "jsonl", "parquet")]
+    assert [job.request for job in found] == [found[0].request] * 3
+    request = found[0].request
+    assert isinstance(request, PhotoRequest)
+    assert (request.photo.path, request.prompt, request.seed) == (str(tmp_path / "cat.png"), "007", 3)
+    assert request.map == MapFile(path=str(tmp_path / "cat.pfm"), kind="disparity-px")
+    assert request == request_from(request.plain())
+    # What a row does not say, the command says: the second row of the Parquet file has no seed.
+    second = jobs_of(read_rows(tmp_path / "a.parquet"), {**changed, "seed": 9})[0][1].request
+    assert (second.seed, second.preset) == (9, "fast")
+
+
+def test_the_mode_is_that_of_what_is_there(tmp_path: Path) -> None:
+    table(
+        tmp_path / "a.csv",
+        ["prompt", "map.path", "photo"],
+        ["a ball", "", ""],
+        ["a ball", "d.pfm", ""],
+        ["", "", "p.png"],
+    )
+    (tmp_path / "a.txt").write_text("a ball\r\n\na cone\u2028on grass\n")
+    jobs, _ = jobs_of(read_rows(tmp_path / "a.csv"), {})
+    assert [type(job.request) for job in jobs] == [TextRequest, DepthRequest, PhotoRequest]
+    rows = [row for row in read_rows(tmp_path / "a.txt") if isinstance(row, Row)]
+    assert [row.place.rpartition(":")[2] for row in rows] == ["1", "3"]
+    assert [row.said["prompt"] for row in rows] == ["a ball", "a cone\u2028on grass"]
+    assert [row.name for row in rows] == ["a-ball", "a-cone-on-grass"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (["a\x1b]0;pwned\x07 ball", "", ""], r"prompt: expected a text without control characters, got 'a\\x1b"),
+        (["a ball", "=1+1", ""], "seed"),
+        (["a ball", '=cmd|" /C calc"!A0', ""], "seed"),
+        (["a ball", "[" * 5000, ""], "seed"),
+        (["a ball", "9" * 5000, ""], "seed"),
+        (["a ball", "-1", ""], "seed must be a whole number"),
+        (["a ball", "NaN", ""], "seed"),
+        (["a ball", "", "", "more"], "expected 3 columns, got 4"),
+        (["x" * 200_000, "", ""], "field larger than field limit"),
+        (["a ball", "", "quick"], "preset must be one of"),
+    ],
+)
+def test_a_hostile_row_costs_a_line_and_not_the_others(cells: list[str], reason: str, tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", ["prompt", "seed", "preset"], ["a cone", "1", ""], cells, ["=1+1", "2", "fast"])
+    jobs, refused = jobs_of(read_rows(path), {})
+    assert [job.request.prompt for job in jobs if isinstance(job.request, TextRequest)] == ["a cone", "=1+1"]
+    (entry,) = refused
+    assert entry.input == f"{path}:3"
+    assert entry.reason is not None
+    assert reason.replace("\\\\", "\\") in entry.reason
+    assert entry.reason.isprintable()
+    assert len(entry.reason) < 400
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("[1]", "expected a request as a JSON object, got list"),
+        ('{"prompt": ' + "[" * 90_000, "expected a request as a JSON object"),
+        ('{"prompt": "' + "x" * LONGEST, f"expected at most {LONGEST} characters in a line"),
+        ('{"prompt": "a \\u001b[2J ball"}', "without control characters"),
+        ('{"prompt": "a \\ud800 ball"}', "without control characters"),
+        ('{"prompt": "a ball", "colour": "red"}', "there is no 'colour' in TextRequest"),
+        ('{"prompt": "a ball", "mode": "film"}', "expected a request with mode text, depth, photo, got 'film'"),
+        ('{"photo": 3}', "photo"),
+        ('{"prompt": "a ball", "name": 3}', "name must be a text, got 3"),
+    ],
+)
+def test_a_hostile_line_costs_itself(line: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(f'{{"prompt": "a ball"}}\n{line}\n')
+    jobs, refused = jobs_of(read_rows(tmp_path / "a.jsonl"), {})
+    assert len(jobs) == 1
+    assert refused[0].reason is not None
+    assert reason in refused[0].reason
+    assert refused[0].reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        (["prompt", "colour"], "there is no column 'colour'; there are"),
+        (["prompt", "prompt"], "prompt is said twice"),
+        (["photo", "photo.path"], "photo.path is said twice"),
+        (["seed", "seed.x"], "seed is said twice"),
+        (["map.colour"], "there is no column 'map.colour'"),
+        (["changes."], "there is no column 'changes.'"),
+    ],
+)
+def test_columns_that_make_no_sense_are_refused_at_once(columns: list[str], reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        read_rows(table(tmp_path / "a.csv", columns, ["a"] * len(columns)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.csv", b"prompt\n\xff\n", "expected text in UTF-8"),
+        ("a.parquet", b"PAR1 is not all", "expected a Parquet file"),
+        ("a.docx", b"x", r"expected a folder or a file .csv, .jsonl, .parquet, .txt, got .docx"),
+        ("a.txt", b"\n\n", "expected rows in it, there are none"),
+        ("a.txt", b"", "the file is empty"),
+    ],
+)
+def test_files_that_are_no_manifest(name: str, content: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises((ConfigError, FormatError), match=reason) as caught:
+        read_rows(tmp_path / name)
+    assert str(caught.value).isprintable()
+
+
+def test_a_name_leads_nowhere() -> None:
+    for hostile in (
+        "../../etc/passwd",
+        "/etc/passwd",
+        "-rf",
+        ".hidden",
+        "a\x1b[2J",
+        "..",
+        "",
+        "con/../x",
+        "a\\b",
+        "a\nb",
+    ):
+        name = name_of(hostile)
+        assert name
+        assert os.path.basename(name) == name  # noqa: PTH119 - of a text, not of a path
+        assert name.isprintable()
+        assert name[0] not in ".-"
+    assert name_of("2024.05.17 Café") == "2024.05.17-Café"
+    assert len(name_of("立" * 300).encode()) <= 120
+
+
+def test_options_that_would_have_no_effect_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a ball\n")
+    with pytest.raises(ConfigError, match=r"map.kind must be left out, it would have no effect: no row has a map"):
+        jobs_of(read_rows(tmp_path / "a.txt"), {"map": {"kind": "depth-m"}})
+    with pytest.raises(ConfigError, match=r"two_step must be left out, .* it is for another mode"):
+        jobs_of(read_rows(tmp_path / "a.txt"), {"two_step": True})
+    with pytest.raises(ConfigError, match="steps must be at least 2"):  # no row makes sense
+        jobs_of(read_rows(tmp_path / "a.txt"), {"changes": {"sampling.steps": 1}})
