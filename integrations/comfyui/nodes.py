@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast, get_args
 
 import torch
-from stereodiffusion.formats.image import STILL_SUFFIXES
+from stereodiffusion.formats.pictures.image import STILL_SUFFIXES
 from torch import Tensor
 
 import stereodiffusion

@@ -62,7 +62,7 @@ class Output:
         Raises:
             FormatError: If they cannot.
         """
-        from stereodiffusion.formats.outputs import check_files
+        from stereodiffusion.formats.naming import check_files
 
         if not isinstance(request.wanted, Views):
             check_files(target, self.formats_of(request), cast(Any, self.also), size)

@@ -11,7 +11,7 @@ from stereodiffusion.batch.output import publish
 from stereodiffusion.batch.report import Entry
 from stereodiffusion.errors import FormatError, printable
 from stereodiffusion.formats.files import read_bytes
-from stereodiffusion.formats.image import STILL_SUFFIXES, decoding, open_picture
+from stereodiffusion.formats.pictures.image import STILL_SUFFIXES, decoding, open_picture
 
 SHEET = "contact-sheet.png"
 MOST = 200

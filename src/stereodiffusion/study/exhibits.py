@@ -8,7 +8,7 @@ from stereodiffusion.bench.boards import Board, make_boards
 from stereodiffusion.bench.results import ROWS, read_rows
 from stereodiffusion.errors import FormatError, StudyError
 from stereodiffusion.formats import encode_image, from_pil, read_image, read_metadata, side_by_side
-from stereodiffusion.formats.image import STILL_SUFFIXES
+from stereodiffusion.formats.pictures.image import STILL_SUFFIXES
 from stereodiffusion.types import Image
 
 

@@ -132,7 +132,7 @@ def with_parallax(request: Request, strength: float, convergence: float) -> Requ
     changed: dict[str, object] = {}
     if abs(strength - parallax.max_disparity) > 1e-9:
         changed["parallax.max_disparity"] = strength
-    if abs(convergence - parallax.convergence) > 1e-9:
+    if abs(convergence - parallax.zero) > 1e-9:
         changed["parallax.convergence"] = convergence
     return request.changed(changed)
 

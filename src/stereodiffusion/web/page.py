@@ -240,7 +240,7 @@ class Page:
         except StereoDiffusionError as refused:
             return [*[gr.skip()] * 15, telling.refusal(refused)]
         parallax = request.settings().parallax
-        form = _form(request, _sliders(parallax.max_disparity, parallax.convergence), files=False)
+        form = _form(request, _sliders(parallax.max_disparity, parallax.zero), files=False)
         line = "" if isinstance(request, TextRequest) else "Loaded; its files have to be chosen again."
         return [*form, telling.said(line)]
 

@@ -20,7 +20,7 @@ from stereodiffusion.errors import FormatError, GeometryError, SynthesisError
 from stereodiffusion.formats import OUTPUT_FORMATS, encode_image, read_map, visualise
 from stereodiffusion.formats.files import write_files
 from stereodiffusion.formats.maps import encode_map
-from stereodiffusion.formats.outputs import plan_files
+from stereodiffusion.formats.naming import encode_files
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.request import Request, files_of, prompts_of
 from stereodiffusion.request.inputs import MapFile
@@ -115,18 +115,21 @@ def _strength(request: Request, pair: StereoPair) -> float:
     absolute = isinstance(given, MapFile) and (given.kind in (None, "disparity-px") or given.focal_px is not None)
     if not absolute or parallax.scale == "normalized":
         return parallax.max_disparity
-    nearest = float(pair.disparity.pixels.max()) / pair.left.shape[3] + parallax.convergence
+    nearest = float(pair.disparity.pixels.max()) / pair.left.shape[3] + _convergence(pair)
     return round(min(max(nearest, 0.0), 0.5), 3)
+
+
+def _convergence(pair: StereoPair) -> float:
+    """Where the screen of a pair lies in the end, which a request may leave to be found."""
+    settings = cast(Mapping[str, Any], pair.provenance["settings"])
+    return float(settings["parallax"].get("convergence", 0.0))
 
 
 def _in_format(pair: StereoPair, name: str, suffix: str) -> bytes:
     """A pair in one of the output formats; several files in a zip."""
     several = len(OUTPUT_FORMATS[name].parts) > 1
     path = Path(f"stereo{'.png' if several else suffix}")
-    files = {
-        target.name: encode(pair.left, pair.right, target.suffix, pair.provenance)
-        for target, encode in plan_files(path, [name]).items()
-    }
+    files = {target.name: content for target, content in encode_files(path, [name], pair.eyes()).items()}
     return _zipped(files) if several else next(iter(files.values()))
 
 
@@ -164,8 +167,7 @@ class Results:
         signed = dict(pair.provenance)
         signed["request"] = public(cast(Mapping[str, Any], signed["request"]))
         pair = replace(pair, provenance=signed)
-        parallax = request.settings().parallax
-        live = Rerender(pair=pair, convergence=parallax.convergence, strength=_strength(request, pair))
+        live = Rerender(pair=pair, convergence=_convergence(pair), strength=_strength(request, pair))
         result = Result(name=token_urlsafe(16), request=request, live=live, notes=notes)
         with self._lock:
             self._known[result.name] = result
