@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 GUIDES = [
     "tutorial",
     "choosing",
+    "web",
     "models",
     "method",
     "authors",

@@ -1,4 +1,4 @@
-"""The same over HTTP, for programs: endpoints `text`, `depth`, `photo`, `again` and `rerender`; see docs/web.md."""
+"""The same over HTTP, for programs: endpoints `text`, `depth`, `photo` and `rerender`; see docs/web.md."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
