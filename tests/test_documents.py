@@ -17,6 +17,7 @@ GUIDES = [
     "study",
     "choosing",
     "formats",
+    "web",
     "models",
     "comfort",
     "batch",

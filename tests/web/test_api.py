@@ -54,14 +54,19 @@ def test_text_is_what_python_makes_of_the_same_request(served: Served, made: dic
         )
 
 
-def test_photo_and_depth_take_files_that_are_sent(client: Client, served: Served, photo: Path) -> None:
+def test_photo_and_depth_take_files_that_are_sent(client: Client, served: Served, photo: Path, tmp_path: Path) -> None:
     beside = client.predict(photo=handle_file(str(photo)), api_name="/photo", **FEW)
     shown = pixels(fetched(served, beside["files"]["left.png"]))
     assert json.loads(beside["request"])["photo"]["path"] == "somewhere.png"
     with Image.open(photo) as sent:
         assert beside["size"] == [sent.height, sent.width]
         assert shown.shape == (sent.height, sent.width, 3)
-    grey = {"depth_map": handle_file(str(photo)), "kind": "near-is-bright", "prompt": "a ball"}
+    with pytest.raises(
+        Exception, match=r"^somewhere\.png: expected a grey map, got a coloured one"
+    ):  # without its place
+        client.predict(depth_map=handle_file(str(photo)), kind="near-is-bright", prompt="a", api_name="/depth", **FEW)
+    Image.open(photo).convert("L").save(tmp_path / "grey.png")
+    grey = {"depth_map": handle_file(str(tmp_path / "grey.png")), "kind": "near-is-bright", "prompt": "a ball"}
     drawn = client.predict(**grey, api_name="/depth", **FEW)
     assert json.loads(drawn["request"])["map"]["kind"] == "near-is-bright"
 

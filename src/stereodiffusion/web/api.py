@@ -1,4 +1,4 @@
-"""The same over HTTP, for programs: endpoints `text`, `depth`, `photo`, `again` and `rerender`; see docs/web.md."""
+"""The same over HTTP, for programs: endpoints `text`, `depth`, `photo` and `rerender`; see docs/web.md."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from stereodiffusion.request import Request
 from stereodiffusion.web.forms import Options, depth_request, photo_request, text_request
 from stereodiffusion.web.results import Result
 from stereodiffusion.web.studio import Event, Studio
+from stereodiffusion.web.telling import without_places
 from stereodiffusion.web.worker import Waiting
 
 Plain = dict[str, Any]
@@ -35,7 +36,7 @@ def refusals() -> Generator[None]:
     try:
         yield
     except StereoDiffusionError as refused:
-        raise gr.Error(str(refused), print_exception=False) from refused
+        raise gr.Error(without_places(str(refused)), print_exception=False) from refused
 
 
 def sent(file: Plain | None) -> str | None:

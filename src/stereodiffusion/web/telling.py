@@ -1,5 +1,6 @@
 """What the page says, in plain words: how far a run is, and why something is refused."""
 
+import re
 from collections.abc import Mapping
 from html import escape
 
@@ -55,8 +56,17 @@ def refusal(error: Exception) -> str:
     return f'<div class="status"><p class="error" role="alert">{escape(line)}</p></div>'
 
 
+_PLACE = re.compile(r"(?<![\w:/])/\S*/")  # where a file lies on this machine, before its name
+
+
+def without_places(line: str) -> str:
+    """A line that says of files of this machine their names alone."""
+    return _PLACE.sub("", line)
+
+
 def in_words(line: str) -> str:
     """A line in which controls are called as the page calls them."""
+    line = without_places(line)
     for name, control in _CONTROLS.items():
         line = line.replace(name, control)
     return line

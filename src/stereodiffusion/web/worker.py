@@ -5,9 +5,11 @@ A run stays in one thread from beginning to end, since what a network has hooked
 
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
+from typing import cast
 
 from stereodiffusion.errors import SynthesisError
 from stereodiffusion.pair import StereoPair
@@ -96,15 +98,17 @@ class Job:
         try:
             if not self._off.is_set():
                 self._news.put(Working(at=None))
-                self._follow(self._start())
+                run = self._start()
+                with closing(cast(Generator[Progress, None, None], iter(run))) as steps:
+                    self._follow(run, steps)  # called off, it lets go of the model here
         except BaseException as failed:  # the worker's thread goes on whatever happens; who waits is told
             self._failed = failed
         finally:
             self._done.set()
 
-    def _follow(self, run: Run) -> None:
+    def _follow(self, run: Run, steps: Iterator[Progress]) -> None:
         stage, began, first, told = "", 0.0, 0, 0.0
-        for at in run:
+        for at in steps:
             if self._off.is_set():
                 return
             now = time.monotonic()
