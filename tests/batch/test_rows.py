@@ -191,9 +191,7 @@ def test_options_that_would_have_no_effect_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a ball\n")
     with pytest.raises(ConfigError, match=r"map.kind must be left out, it would have no effect: no row has a map"):
         jobs_of(read_rows(tmp_path / "a.txt"), {"map": {"kind": "depth-m"}})
-    with pytest.raises(
-        ConfigError, match=r"two_step must be left out, .* it is for another mode"
-    ):
+    with pytest.raises(ConfigError, match=r"two_step must be left out, .* it is for another mode"):
         jobs_of(read_rows(tmp_path / "a.txt"), {"two_step": True})
     with pytest.raises(ConfigError, match="steps must be at least 2"):  # no row makes sense
         jobs_of(read_rows(tmp_path / "a.txt"), {"changes": {"sampling.steps": 1}})
