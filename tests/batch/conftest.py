@@ -51,8 +51,17 @@ def batch(model: Path, estimator: Path) -> Batch:
 
 
 def _batch(
-    model: Path, estimator: Path, source: Path, folder: Path, output: Output | None = None, **how: int
+    model: Path,
+    estimator: Path,
+    source: Path,
+    folder: Path,
+    output: Output | None = None,
+    *,
+    workers: int = 1,
+    retries: int = 2,
 ) -> list[Entry]:
     defaults = {"model": str(model), "estimator": str(estimator), "preset": "fast", "changes": {"sampling.steps": 2}}
     jobs, refused = jobs_of(read_rows(source, without=folder), defaults)
-    return list(run(jobs, Making(folder=folder, output=output or Output()), refused=refused, **how))
+    return list(
+        run(jobs, Making(folder=folder, output=output or Output()), refused=refused, workers=workers, retries=retries)
+    )

@@ -94,10 +94,10 @@ def _overlapped(jobs: Sequence[Job], maker: Maker) -> Iterator[Entry]:
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
         begun: Future[Begun | Entry] | None = None
         written: Future[Entry] | None = None
-        for job, following in zip(jobs, [*jobs[1:], None], strict=True):
+        for number, job in enumerate(jobs, start=1):
             current = (begun or reading.submit(maker.begin, job)).result()
-            ahead = following is not None and maker.loads_nothing(following)
-            begun = reading.submit(maker.begin, following) if ahead else None
+            following = jobs[number : number + 1]
+            begun = next((reading.submit(maker.begin, each) for each in following if maker.loads_nothing(each)), None)
             drawn = maker.draw(current)
             if written is not None:
                 yield written.result()

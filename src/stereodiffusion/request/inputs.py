@@ -150,6 +150,8 @@ def checked_digest(file: PictureFile | MapFile) -> str:
             found = hashlib.file_digest(content, "sha256").hexdigest()
     except FileNotFoundError:
         raise FormatError(f"{file.path}: no such file") from None
+    except FormatError:
+        raise
     except (OSError, ValueError) as refused:
         raise FormatError(f"{file.path} cannot be used: {getattr(refused, 'strerror', None) or refused}") from refused
     if file.sha256 not in (None, found):
