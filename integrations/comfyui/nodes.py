@@ -5,8 +5,7 @@ float in [0, 1]. ComfyUI runs nodes in torch's inference mode, in which null-tex
 what runs here steps out of it.
 """
 
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast, get_args
@@ -25,11 +24,11 @@ from stereodiffusion.pair import StereoPair
 from stereodiffusion.request import DepthRequest, Pair, PhotoRequest, Request, TextRequest, Views
 from stereodiffusion.request.inputs import MapFile
 from stereodiffusion.settings import Mode, PrecisionChoice
-from stereodiffusion.views import View
 
 if TYPE_CHECKING:
-    from stereodiffusion.synthesis import Progress, Run, StereoDiffusion, ViewRun
+    from stereodiffusion.synthesis import Run, StereoDiffusion, ViewRun
 
+from .host import checkpoint, checkpoints, device_of, follow, output_folder
 from .inputs import changes_of, inputs_of, settings_inputs
 
 Inputs: TypeAlias = dict[str, dict[str, tuple[Any, ...]]]
@@ -60,7 +59,7 @@ class Loader:
         device = {"default": "auto", "tooltip": "auto (ComfyUI's own), cpu, cuda, mps ..."}
         return {
             "required": {
-                "model": ([*named, *_checkpoints()], {"default": "toybox"}),
+                "model": ([*named, *checkpoints()], {"default": "toybox"}),
                 "other": ("STRING", where),
                 **inputs_of(TextRequest, ("estimator",)),
                 "device": ("STRING", device),
@@ -70,9 +69,9 @@ class Loader:
 
     def load(self, model: str, other: str, estimator: str, device: str, dtype: PrecisionChoice) -> tuple[Any]:
         """The model; its parts are read when they are first used."""
-        where: str | Path = other.strip() or (model if card_of(model) else _checkpoint(model))
+        where: str | Path = other.strip() or (model if card_of(model) else checkpoint(model))
         with torch.inference_mode(False):
-            return (stereodiffusion.load(where, device=_device(device), dtype=dtype, depth_estimator=estimator),)
+            return (stereodiffusion.load(where, device=device_of(device), dtype=dtype, depth_estimator=estimator),)
 
 
 class SettingsNode:
@@ -212,7 +211,7 @@ class MakePair:
         request = replace(source.request, wanted=Pair(source=eye))
         with torch.inference_mode(False):
             run = cast("Run", source.model.run(request))
-            _follow(run)
+            follow(run)
             pair = run.result
             shown = Disparity.from_relative(pair.disparity.pixels, 1.0, pair.disparity.known).pixels
         return pair, _image(pair.left), _image(pair.right), _image(shown.expand(-1, 3, -1, -1)), _mask(pair.occlusion)
@@ -242,7 +241,7 @@ class MakeViews:
         """The views as one batch."""
         request = replace(source.request, wanted=Views(positions=stereodiffusion.spread(count, first, last)))
         with torch.inference_mode(False):
-            views = _follow(cast("ViewRun", source.model.run(request)).steps)
+            views = follow(cast("ViewRun", source.model.run(request)).steps)
         return _image(torch.cat([view.picture for view in views])), _mask(torch.cat([v.occlusion for v in views]))
 
 
@@ -290,7 +289,7 @@ class Save:
         """Write it and name the files."""
         if Path(name).name != name or not name.strip("."):
             raise FormatError(f"expected a name without folders, got {name!r}")
-        folder, suffix = _output_folder(), OUTPUT_FORMATS[format].suffixes[0]
+        folder, suffix = output_folder(), OUTPUT_FORMATS[format].suffixes[0]
         taken = {file.name for file in folder.iterdir()}
         number = 0
         while any(other.startswith(f"{name}_{number:05}") for other in taken):
@@ -326,20 +325,6 @@ def _disparity(
     return batch, left
 
 
-def _follow(steps: "Iterable[Progress | View]") -> list[View]:
-    """Do the work, with ComfyUI's progress bar and its stop button where ComfyUI is; gives the views on the way."""
-    utils, management = sys.modules.get("comfy.utils"), sys.modules.get("comfy.model_management")
-    views: list[View] = []
-    for event in steps:
-        if management is not None:
-            cast(Any, management).throw_exception_if_processing_interrupted()
-        if isinstance(event, View):
-            views.append(event)
-        elif utils is not None:
-            cast(Any, utils).ProgressBar(event.steps).update_absolute(event.step, event.steps)
-    return views
-
-
 def _picture(image: Tensor) -> Tensor:
     """(b, 3, h, w) of an IMAGE; what lies above 1 by rounding is cut."""
     if image.ndim != 4 or image.shape[-1] not in (3, 4):
@@ -353,35 +338,6 @@ def _image(picture: Tensor) -> Tensor:
 
 def _mask(region: Tensor) -> Tensor:
     return region[:, 0].float().cpu()
-
-
-def _device(name: str) -> str:
-    management = sys.modules.get("comfy.model_management")
-    if name != "auto":
-        return name
-    if management is not None:
-        return str(cast(Any, management).get_torch_device())
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _checkpoints() -> list[str]:
-    """The `.safetensors` files among ComfyUI's checkpoints."""
-    paths = sys.modules.get("folder_paths")
-    found = [] if paths is None else cast(Any, paths).get_filename_list("checkpoints")
-    return [name for name in found if name.endswith(".safetensors")]
-
-
-def _checkpoint(name: str) -> str:
-    paths = sys.modules.get("folder_paths")
-    found = None if paths is None else cast(Any, paths).get_full_path("checkpoints", name)
-    if found is None:
-        raise FormatError(f"there is no checkpoint {name!r}")
-    return str(found)
-
-
-def _output_folder() -> Path:
-    paths = sys.modules.get("folder_paths")
-    return Path.cwd() if paths is None else Path(cast(Any, paths).get_output_directory())
 
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {
