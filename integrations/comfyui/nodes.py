@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast, get_args
 
 import torch
-from stereodiffusion.formats.pictures.image import STILL_SUFFIXES
 from torch import Tensor
 
 import stereodiffusion
 from stereodiffusion.errors import FormatError, GeometryError
 from stereodiffusion.formats import OUTPUT_FORMATS, RawMap, from_pil, shows_whole
+from stereodiffusion.formats.pictures.image import STILL_SUFFIXES
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.models.cards import CARDS, preset_for
 from stereodiffusion.models.cards import find_card as card_of
