@@ -3,6 +3,7 @@
 import signal
 
 import torch
+from hypothesis import settings
 from tests import typechecking
 
 # The run-time type checker that pyproject.toml names must have been imported before the package is.
@@ -12,6 +13,10 @@ assert callable(typechecking.checked)
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
+
+# How long an example takes is no law of the package, and machines are busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Tiny networks lose more to threads than they gain.
 torch.set_num_threads(1)

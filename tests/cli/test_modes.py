@@ -254,7 +254,7 @@ def test_disparity_alone_is_one_command(suffix: str, here: Path, run: Run) -> No
     ("line", "message"),
     [
         (["nowhere.jpg"], "nowhere.jpg: no such file"),
-        (["cat.png", "-o", "map.jpg"], "map.jpg: a map goes into .pfm, .npy, .tif, .tiff, .png, got .jpg"),
+        (["cat.png", "-o", "map.jpg"], "map.jpg: a map goes into .pfm, .npy, .tif, .tiff, .exr, .png, got .jpg"),
         (["cat.png", "-o", "cat.png"], "cat.png is read by this command and would be replaced"),
         (["cat.png", "-o", "there/map.pfm"], "there"),
         (["cat.png", "--depth-estimator", "sd1.5"], "sd1.5 does not estimate depth"),

@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 
 from stereodiffusion import temporary
 from stereodiffusion.errors import StereoDiffusionError
-from stereodiffusion.formats.anaglyph import DUBOIS, MIXES
+from stereodiffusion.formats.layouts.anaglyph import DUBOIS, MIXES
 from stereodiffusion.synthesis import StereoDiffusion
 from stereodiffusion.web.guard import App, Guard
 from stereodiffusion.web.limits import Limits

@@ -122,11 +122,10 @@ def to_pil(image: Float[Tensor, "1 channels h w"]) -> Image.Image:
 
 def to_levels(image: Float[Tensor, "1 channels h w"]) -> UInt8[np.ndarray, "h w channels"]:
     """One picture in [0, 1], with or without alpha, as levels 0 ... 255."""
-    check_picture(image[:, :3] if isinstance(image, Tensor) and image.ndim == 4 else image, name="image")
+    has_alpha = isinstance(image, Tensor) and image.ndim == 4 and image.shape[1] == 4
+    check_picture(image[:, :3] if has_alpha else image, name="image")
     if image.shape[0] != 1:
         raise FormatError(f"expected one picture, got a batch of {image.shape[0]}")
-    if image.shape[1] > 4:
-        raise FormatError(f"expected red, green, blue and perhaps alpha, got {image.shape[1]} channels")
     pixels = image[0].detach().to("cpu", torch.float32)
     lowest, highest = (float(bound) for bound in pixels.aminmax())
     if not (lowest >= -RANGE_SLACK and highest <= 1 + RANGE_SLACK):
