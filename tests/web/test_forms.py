@@ -20,6 +20,11 @@ from stereodiffusion.web.forms import (
 from stereodiffusion.web.limits import Limits, Rate
 
 
+def test_no_steps_are_the_methods_own() -> None:
+    """A field for numbers that says nothing shows 0, and sends it."""
+    assert text_request("toybox", "a ball", "", Options(steps=0)) == text_request("toybox", "a ball", "", Options())
+
+
 def test_what_is_left_as_it_is_says_nothing() -> None:
     options = Options(preset="best", steps=50, seed=0, strength=0.08, convergence=0.0)
     assert text_request("toybox", "a ball", "", options) == TextRequest(prompt="a ball")

@@ -28,7 +28,7 @@ class Options:
 
     Attributes:
         preset: Settings of the method.
-        steps: None for the preset's.
+        steps: None or 0 for the preset's; browsers show 0 where nothing is said.
         seed: Of the noise.
         strength: `parallax.max_disparity`; None for the preset's.
         convergence: `parallax.convergence`; None for the preset's.
@@ -51,7 +51,7 @@ class Options:
         preset = cast(PresetName, self.preset)
         usual = preset_for(model, preset, mode)
         offered = {
-            "sampling.steps": (_whole("steps", self.steps), usual.sampling.steps),
+            "sampling.steps": (_whole("steps", self.steps) or None, usual.sampling.steps),
             "parallax.max_disparity": (self.strength, usual.parallax.max_disparity),
             "parallax.convergence": (self.convergence, usual.parallax.convergence),
         }

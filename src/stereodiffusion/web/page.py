@@ -88,7 +88,7 @@ class Page:
                 list(preset_names()), value="best", label="Method", info="best, fast, or as in the paper"
             )
             with gr.Row():
-                self.steps = gr.Number(label="Steps", info="empty: as the method has it", value=None, precision=0)
+                self.steps = gr.Number(label="Steps", info="0: as the method has it", value=0, precision=0)
                 self.seed = gr.Number(label="Seed", info="the same again: the same picture", value=0, precision=0)
             self.changes = gr.Textbox(
                 label="All settings", info='of the method, as JSON: {"shift.at": 0.3}', lines=2, elem_id="changes"
@@ -309,5 +309,5 @@ def _form(request: Request, sliders: Sequence[Any], *, files: bool = True) -> li
     offered = ("sampling.steps", "parallax.max_disparity", "parallax.convergence")
     further = {name: value for name, value in request.changes.items() if name not in offered}
     changes = json.dumps(further) if further else ""
-    options = [request.preset, request.changes.get("sampling.steps"), request.seed, *sliders, changes]
+    options = [request.preset, request.changes.get("sampling.steps", 0), request.seed, *sliders, changes]
     return [gr.Tabs(selected=request.mode), *text, *depth, *photo, *options]
