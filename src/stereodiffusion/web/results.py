@@ -121,8 +121,8 @@ def _strength(request: Request, pair: StereoPair) -> float:
 
 def _convergence(pair: StereoPair) -> float:
     """Where the screen of a pair lies in the end, which a request may leave to be found."""
-    settings = cast(Mapping[str, Any], pair.provenance["settings"])
-    return float(settings["parallax"].get("convergence", 0.0))
+    settings = cast(Mapping[str, Any], pair.provenance["resolved"])["settings"]
+    return float(settings["parallax"]["convergence"])
 
 
 def _in_format(pair: StereoPair, name: str, suffix: str) -> bytes:
