@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -95,3 +96,28 @@ def test_what_only_looks_like_ours_stays(system: Path, output: Path) -> None:
     temporary.remove(temporary.new_folder())
     assert {path.name for path in output.iterdir()} == {*strange, "b.png"}
     assert [path.name for path in system.iterdir()] == ["stereodiffusion-mine"]
+
+
+def test_what_is_being_renamed_is_not_emptied_by_the_end_of_the_program(output: Path) -> None:
+    folder = temporary.folder_beside(output / "a.png")
+    (folder / "left.png").write_bytes(b"left")
+    with temporary.kept_whole(folder):
+        ending = threading.Thread(target=temporary.remove_all)
+        ending.start()
+        ending.join(0.2)
+        assert ending.is_alive()  # it waits
+        folder.rename(output / "a")
+    ending.join()
+    assert (output / "a" / "left.png").read_bytes() == b"left"
+    with pytest.raises(FileNotFoundError), temporary.kept_whole(folder):  # nor is renamed what was removed
+        pass
+
+
+def test_what_killed_processes_have_left_goes_when_nobody_else_can_be_at_work(output: Path) -> None:
+    process = make(output)
+    process.kill()
+    process.communicate()
+    ours = temporary.folder_beside(output / "a.png")
+    temporary.remove_left(output)
+    assert list(output.iterdir()) == [ours]
+    temporary.remove(ours)

@@ -4,16 +4,19 @@ They go when they are done with, and all of them when a signal tells the program
 a process that was killed is removed by a later one, where it is certain that it was ours and that nobody uses it.
 """
 
+import errno
 import os
 import re
 import shutil
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
+from threading import RLock
 
 if sys.platform != "win32":
     import fcntl
@@ -21,6 +24,7 @@ if sys.platform != "win32":
 _OURS = re.compile(r"\.stereodiffusion-[0-9a-f]{16}\.tmp")
 _OLD_S = 3600  # writing a file takes seconds; folders have a lock besides
 
+_removal = RLock()  # entered again by a signal's handler, which ends the process
 _present: dict[Path, int | None] = {}  # what this process has made; of folders the descriptor that holds the lock
 
 
@@ -67,10 +71,24 @@ def remove(path: Path) -> None:
         os.close(lock)
 
 
+@contextmanager
+def kept_whole(path: Path) -> Generator[None]:
+    """While this is entered, a folder can be renamed: `remove_all` of another thread waits, and empties no half of it.
+
+    Raises:
+        FileNotFoundError: If it has been removed.
+    """
+    with _removal:
+        if path not in _present:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        yield
+
+
 def remove_all() -> None:
     """Remove all that this process has made and not removed yet."""
-    for path in tuple(_present):
-        remove(path)
+    with _removal:
+        for path in tuple(_present):
+            remove(path)
 
 
 def _new_name() -> str:

@@ -75,10 +75,13 @@ def ends(work: Callable[[], None], within: float, begun: Callable[[], bool] = at
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The digest of each visible file but the report."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != REPORT)
-    visible = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in visible}
+    """The digest of each visible file but the report; what is hidden may go at any moment."""
+    found: dict[str, str] = {}
+    for at, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(at, name) for name in files if name != REPORT and not name.startswith(".")):
+            found[str(path.relative_to(folder))] = sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def names_in(folder: Path) -> set[str]:

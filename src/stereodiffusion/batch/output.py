@@ -112,16 +112,19 @@ def publish(staged: Path, target: Path) -> Path:
     Raises:
         FormatError: If the disk says no.
     """
-    files = list(staged.iterdir())
-    final = target.with_name(files[0].name) if len(files) == 1 else target.with_name(target.stem)
     try:
-        if len(files) == 1:
-            files[0].replace(final)
-        elif not final.is_dir():
-            staged.rename(final)
+        with temporary.kept_whole(staged):
+            return _renamed(staged, target)
     except OSError as failed:
-        raise FormatError(f"{final}: cannot be written: {failed.strerror}") from failed
-    return final
+        raise FormatError(f"{target}: cannot be written: {failed.strerror}") from failed
+
+
+def _renamed(staged: Path, target: Path) -> Path:
+    files = list(staged.iterdir())
+    if len(files) == 1:
+        return files[0].replace(target.with_name(files[0].name))
+    final = target.with_name(target.stem)
+    return final if final.is_dir() else staged.rename(final)
 
 
 def find_result(target: Path) -> Path | None:
