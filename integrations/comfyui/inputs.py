@@ -68,7 +68,7 @@ def _widget(declared: Field[Any], hint: Any) -> tuple[Any, ...]:
 def _setting_widget(hint: Any, option: Option) -> tuple[Any, ...]:
     told = {"tooltip": option.help}
     choices = ["on", "off"] if hint is bool else _choices(hint)
-    if choices:
+    if choices and not {int, float} & set(branches(hint)):  # those may be typed instead of a choice
         return [KEPT, *choices], told | {"default": KEPT}
     return "STRING", told | {"default": "", "placeholder": KEPT}
 
