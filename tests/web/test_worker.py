@@ -75,15 +75,16 @@ def test_what_is_called_off_frees_the_model_after_the_step_it_is_in() -> None:
 
 
 def test_it_tells_every_stage_and_a_refusal_reaches_who_asked_alone() -> None:
-    worker = Worker(4)
+    worker, gate = Worker(4), threading.Event()
 
     def refuse() -> Run:
         raise GeometryError("too flat")
 
-    refused, fine = worker.submit(refuse), worker.submit(lambda: run(5, []))
+    refused, fine = worker.submit(refuse), worker.submit(lambda: run(5, [], gate))
     with pytest.raises(GeometryError, match="too flat"):
         _ = refused.result
     assert any(isinstance(news, Working) for news in fine.news())
+    gate.set()
     assert float(fine.result.left[0, 0, 0, 0]) == pytest.approx(0.05)
 
 
