@@ -83,7 +83,9 @@ def test_it_tells_every_stage_and_a_refusal_reaches_who_asked_alone() -> None:
     refused, fine = worker.submit(refuse), worker.submit(lambda: run(5, []))
     with pytest.raises(GeometryError, match="too flat"):
         _ = refused.result
-    assert any(isinstance(news, Working) for news in fine.news())
+    told = [news.at for news in fine.news() if isinstance(news, Working)]
+    assert told[0] is None
+    assert told[-1] == Progress(stage="source", step=3, steps=3)
     assert float(fine.result.left[0, 0, 0, 0]) == pytest.approx(0.05)
 
 
