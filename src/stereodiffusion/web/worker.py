@@ -58,7 +58,7 @@ class Job:
         self.notes: list[str] = []
         self._start, self._ahead = start, ahead
         self._off, self._begun, self._done = Event(), Event(), Event()
-        self._news: queue.SimpleQueue[Working] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Working | None] = queue.SimpleQueue()
         self._pair: StereoPair | None = None
         self._failed: BaseException | None = None
 
@@ -68,12 +68,17 @@ class Job:
 
     def news(self) -> Iterator[Waiting | Working]:
         """What happens, until it is done."""
-        while not self._done.is_set() and not self._off.is_set():
+        while not self._off.is_set():
             try:
-                yield self._news.get(timeout=_LOOK_S)
+                news = self._news.get(timeout=_LOOK_S)
             except queue.Empty:
                 if not self._begun.is_set():
                     yield Waiting(ahead=self._ahead(self))
+                continue
+            if news is None:
+                self._news.put(None)  # for whoever asks again
+                return
+            yield news
 
     @property
     def result(self) -> StereoPair:
@@ -105,6 +110,7 @@ class Job:
             self._failed = failed
         finally:
             self._done.set()
+            self._news.put(None)
 
     def _follow(self, run: Run, steps: Iterator[Progress]) -> None:
         stage, began, first, told = "", 0.0, 0, 0.0
