@@ -1,7 +1,6 @@
 """A request says the same wherever it comes from, and refuses what would come to nothing."""
 
 import json
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -198,14 +197,17 @@ def test_what_would_have_no_effect_is_refused(mode: str, preset: str, changes: d
 
 
 def test_no_file_of_a_request_makes_another_error() -> None:
-    """Whatever a file says, one of this package's errors answers."""
+    """Whatever a file says, one of this package's errors answers, or a request that goes to JSON and back."""
     values: list[object] = [None, 0, -1, 1e400, "", "x", [], {}, [[]], {"kind": "x"}, {"path": 5}, True]
     for base in BASE.values():
         names = [*base, "wanted", "changes", "estimator", "size", "photo", "map", "seed", "negative", "prompt"]
         for name in names:
             for value in values:
-                with suppress(StereoDiffusionError):
-                    request_from({**base, name: value})
+                try:
+                    made = request_from({**base, name: value})
+                except StereoDiffusionError:
+                    continue
+                assert request_from(made.plain()) == made
 
 
 def test_every_preset_changes_by_every_name() -> None:
