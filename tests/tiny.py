@@ -2,7 +2,7 @@
 
 `pipeline("epsilon")`, `pipeline("v_prediction")` and `pipeline("depth")` are whole diffusers pipelines of under
 half a megabyte; `save` writes one to a folder in diffusers' layout. Latents are 4 x 8 x 8 at the native 64 x 64
-pixels. Seven self-attention layers: two down, one mid, four up.
+pixels. Four self-attention layers: one down, one mid, two up.
 
 `xl_pipeline()` has SDXL's topology: two text encoders of different widths, a pooled vector, sizes, no attention at the
 first level and deeper transformers below. Latents are 4 x 16 x 16 at the native 128 x 128 pixels. Eleven
@@ -160,16 +160,16 @@ def autoencoder(*, seed: int = 0) -> AutoencoderKL:
 
 
 def unet(*, in_channels: int = 4, seed: int = 0) -> UNet2DConditionModel:
-    """A conditional U-Net of three levels; `in_channels=5` takes a depth map as well."""
+    """A conditional U-Net of two levels; `in_channels=5` takes a depth map as well."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return cast(Any, UNet2DConditionModel)(
             sample_size=8,
             in_channels=in_channels,
             out_channels=4,
-            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-            block_out_channels=(16, 32, 32),
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            block_out_channels=(16, 32),
             layers_per_block=1,
             norm_num_groups=8,
             cross_attention_dim=EMBEDDING,

@@ -36,10 +36,10 @@ def test_stable_diffusions_size_and_what_tiles_save() -> None:
     """Parameters as published, in float16, the autoencoder's in float32."""
     made: list[int] = []
     for tiles in (False, True):
-        with weightless("sd1", 1024, tiles=tiles) as model:
+        with weightless("sd1", 768, tiles=tiles) as model:
             numbers = {name: sum(weight.numel() for weight in part.parameters()) for name, part in model.parts.items()}
             sizes = {name: next(part.parameters()).element_size() for name, part in model.parts.items()}
             made.append(most_bytes(model.calls["vae"]))
     assert numbers == {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480}
     assert sizes == {"unet": 2, "vae": 4, "text_encoder": 2}
-    assert made[1] < made[0] / 3
+    assert made[1] < made[0] / 2

@@ -33,7 +33,7 @@ def plan(scenes: StereoDataset, model: str) -> Plan:
         methods=("sd-paper", "sd-paper-none"),
         preparation=Preparation(size=64),
         model=model,
-        steps=3,
+        steps=2,
     )
 
 
@@ -69,7 +69,7 @@ def latents(seed: int) -> Latent:
 
 def test_what_is_recalled_is_what_was_found_and_what_it_cost(model: str) -> None:
     backbone = CountingBackbone(load_backbone(model))
-    schedule = ddim_schedule(backbone.alphas, 3, offset=0)
+    schedule = ddim_schedule(backbone.alphas, 2, offset=0)
     inversion = RecalledInversion()
 
     def found(z_0: Latent, prompt: str = "", guidance: float = 7.5) -> Retraced:

@@ -61,7 +61,7 @@ def test_the_readmes_commands_write_what_they_say(here: Path, run: Run, model: P
         "text",
     ]
     for line in lines:
-        small = ("--model", model, "--steps", "4", "--quiet")
+        small = ("--model", model, "--steps", "2", "--quiet")
         small = {"models": (), "check": (), "disparity": ("--quiet",), "convert": ("--quiet",)}.get(line[0], small)
         estimating = ("--depth-estimator", estimator) if line[0] == "text" else ()
         fewer = ("--views", "3") if "--views" in line else ()
@@ -81,11 +81,11 @@ def test_the_readmes_commands_write_what_they_say(here: Path, run: Run, model: P
 
 @pytest.fixture
 def fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests that say nothing of steps have six."""
+    """Requests that say nothing of steps have three."""
     whole = StereoDiffusion.run
 
     def short(self: StereoDiffusion, request: Request, **kwargs: Any) -> Any:
-        return whole(self, replace(request, changes={"sampling.steps": 6, **request.changes}), **kwargs)
+        return whole(self, replace(request, changes={"sampling.steps": 3, **request.changes}), **kwargs)
 
     monkeypatch.setattr(StereoDiffusion, "run", short)
 
@@ -115,7 +115,7 @@ def test_the_tutorials_commands_write_what_they_say(here: Path, run: Run, model:
     assert [line[0] for line in lines] == ["text", "text", "photo", "photo", "text"]
     for line in lines:
         estimating = () if "--disparity" in line else ("--depth-estimator", estimator)
-        result = run(*line, "--model", model, "--steps", "4", "--quiet", *estimating)
+        result = run(*line, "--model", model, "--steps", "2", "--quiet", *estimating)
         assert (result.exit_code, result.stderr) == (0, ""), line
         written = result.stdout.splitlines()
         assert written
@@ -143,7 +143,7 @@ def test_the_commands_of_other_models_write_theirs(here: Path, run: Run, estimat
     lines = command_lines("docs/models.md")
     assert [line[line.index("--model") + 1] for line in lines] == ["sd1.5", "sdxl", "sdxl-turbo", "model.safetensors"]
     for line in lines:
-        small = ("--model", tmp_path / "tiny-xl", "--steps", "4", "--device", "cpu", "--depth-estimator", estimator)
+        small = ("--model", tmp_path / "tiny-xl", "--steps", "2", "--device", "cpu", "--depth-estimator", estimator)
         result = run(*line, *small, "--quiet")
         assert (result.exit_code, result.stderr) == (0, ""), line
         assert (here / line[line.index("-o") + 1]).is_file()
@@ -154,7 +154,7 @@ def test_the_commands_on_the_way_to_a_headset_write_theirs(here: Path, run: Run,
     lines = command_lines("docs/headset.md")
     assert [line[0] for line in lines] == ["text", "photo", "text", "text"]
     for line in lines:
-        result = run(*line, "--model", model, "--steps", "4", "--depth-estimator", estimator, "--quiet")
+        result = run(*line, "--model", model, "--steps", "2", "--depth-estimator", estimator, "--quiet")
         assert (result.exit_code, result.stderr) == (0, ""), line
     written = {file.name for file in here.glob("*.jpg")} - {"cat.jpg"}
     eyes = {f"ball-{name}.jpg" for name in ("sbs", "cross-eyed", "anaglyph")}
@@ -165,7 +165,7 @@ def test_the_studys_commands_go_from_pairs_to_a_page(here: Path, run: Run, model
     *pairs, make, figure = command_lines("docs/study.md")
     for line in pairs:
         Path(line[line.index("-o") + 1]).parent.mkdir(parents=True)
-        result = run(*line, "--model", model, "--steps", "4", "--depth-estimator", estimator, "--quiet")
+        result = run(*line, "--model", model, "--steps", "2", "--depth-estimator", estimator, "--quiet")
         assert (result.exit_code, result.stderr) == (0, ""), line
     result = run(*make)
     assert (result.exit_code, result.stdout) == (0, "study/index.html: 2 pairs, 1 of each of 2 methods\n")

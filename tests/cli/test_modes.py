@@ -14,7 +14,7 @@ from stereodiffusion.formats import read_image, read_map, read_metadata, write_m
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.settings.presets import preset
 
-FEW = ("--steps", "4", "--quiet")
+FEW = ("--steps", "2", "--quiet")
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_colour_profile_that_is_passed_over_is_told(here: Path, run: Run, tiny
 def test_depth(here: Path, run: Run, model: Path) -> None:
     ramp = torch.linspace(0, 4, 64).expand(64, 64)
     write_map(here / "room.pfm", Disparity.from_pixels(ramp))
-    line = ("depth", "room.pfm", "a green cone", "--model", model, "--steps", "4")
+    line = ("depth", "room.pfm", "a green cone", "--model", model, "--steps", "2")
     result = run(*line, "-o", "room.png", "--also", "disparity")
     assert result.exit_code == 0
     assert result.stderr == "room.pfm: read as disparity in pixels; --map-kind says otherwise\n"
@@ -98,7 +98,7 @@ def test_depth_in_two_steps(here: Path, run: Run, model: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     recorded: dict[str, Any] = read_metadata(here / "a-green-cone.png")
     assert (recorded["request"]["mode"], recorded["resolved"]["prompt"]) == ("depth", ["a green cone"])
-    steps = {"sampling.steps": 4}
+    steps = {"sampling.steps": 2}
     assert recorded["resolved"]["drawn_with"] == preset("best", "depth").changed(steps).plain()
     assert recorded["resolved"]["settings"] == preset("best", "photo").changed(steps).plain()
 
@@ -106,7 +106,7 @@ def test_depth_in_two_steps(here: Path, run: Run, model: Path) -> None:
 def test_photo_with_its_disparity(here: Path, run: Run, model: Path) -> None:
     Image.fromarray(np.tile(np.arange(96, dtype=np.uint8)[:, None, None] * 2, (1, 128, 3))).save(here / "cat.png")
     write_map(here / "cat.pfm", Disparity.from_pixels(torch.full((48, 64), 2.0)))
-    result = run("photo", "cat.png", "--disparity", "cat.pfm", "--model", model, "--steps", "4", "--also", "disparity")
+    result = run("photo", "cat.png", "--disparity", "cat.pfm", "--model", model, "--steps", "2", "--also", "disparity")
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [
         "cat.pfm: read as disparity in pixels; --map-kind says otherwise",
@@ -193,12 +193,12 @@ def test_the_bar_shows_stage_and_step(
     here: Path, run: Run, model: Path, estimator: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
-    result = run("text", "a ball", "--steps", "4", "--model", model, "--depth-estimator", estimator)
+    result = run("text", "a ball", "--steps", "2", "--model", model, "--depth-estimator", estimator)
     assert result.exit_code == 0
     assert result.stdout == "a-ball.png\n"
     for shown in ("starting", "loading", "source", "4/4", "depth", "view", "2/2", "decoding"):
         assert shown in result.stderr
-    quiet = run("text", "a ball", "--steps", "4", "--model", model, "--depth-estimator", estimator, "--quiet")
+    quiet = run("text", "a ball", "--steps", "2", "--model", model, "--depth-estimator", estimator, "--quiet")
     assert (quiet.stdout, quiet.stderr) == ("a-ball-2.png\n", "")
 
 
@@ -226,7 +226,7 @@ def test_a_photo_without_a_network_has_its_depth_estimated_by_what_is_embedded(
     here: Path, run: Run, model: Path
 ) -> None:
     Image.fromarray(np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)).save(here / "cat.png")
-    result = run("photo", "cat.png", "--model", model, "--steps", "4", "-o", "pair.png")
+    result = run("photo", "cat.png", "--model", model, "--steps", "2", "-o", "pair.png")
     assert (result.exit_code, result.stdout) == (0, "pair.png\n")
     (note,) = result.stderr.splitlines()
     assert note.startswith("depth is estimated by the embedded photo-depth, which is coarse: depth-anything/")

@@ -12,7 +12,7 @@ from tests.cli.conftest import Run
 from stereodiffusion.formats import read_metadata, write_image, write_map
 from stereodiffusion.geometry import Disparity
 
-FEW = ("--steps", "4", "--quiet")
+FEW = ("--steps", "2", "--quiet")
 TEXT = {"version": 1, "mode": "text", "prompt": "a"}
 
 

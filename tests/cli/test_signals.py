@@ -82,7 +82,7 @@ def test_a_signal_after_all_is_done_changes_nothing() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="left out: processes are looked up in /proc")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
 def test_the_workers_of_a_benchmark_end_with_it(number: int, code: int, tmp_path: Path) -> None:
     run = ("bench", "run", "scenes", "--count", "20", "--methods", "photography-3d", "--workers", "2", "--quiet")
     program = [sys.executable, "-m", "stereodiffusion", *run, "-o", str(tmp_path / "results")]

@@ -175,7 +175,7 @@ def test_what_inversion_remembers_is_what_denoising_along_it_reads(backbone: Sta
     last(remember(backbone, path.latents, [given] * 10, schedule, replaying))
     assert sorted(inverting.tokens) == sorted(replaying.tokens) == list(range(3, 10))
     for index, layers in inverting.tokens.items():
-        assert sorted(layers) == list(range(7))
+        assert sorted(layers) == list(range(4))
         for layer, tokens in layers.items():
             torch.testing.assert_close(tokens, replaying.tokens[index][layer], rtol=1e-5, atol=1e-5)
 

@@ -93,7 +93,7 @@ pictures = st.integers(1, 14).flatmap(lambda width: st.lists(rows_of(width), min
 
 
 @given(pictures, st.sampled_from(["left", "right"]), st.sampled_from(["paper", "subpixel"]))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_agrees_with_the_reference(picture: list[list[Cell]], to: Direction, mode: SplatMode) -> None:
     reference = whole_cells if mode == "paper" else polyline
     expected = [reference(row, to) for row in picture]

@@ -57,7 +57,7 @@ def requests(draw: st.DrawFn) -> Request:
             return PhotoRequest(photo=PictureFile(path=words, sha256="0" * 64), map=map_, prompt="", **common)
 
 
-@settings(deadline=None, max_examples=60)  # the first example waits for imports
+@settings(deadline=None)  # the first example waits for imports
 @given(requests())
 def test_json_and_back_is_the_same_request(request: Request) -> None:
     plain = json.loads(json.dumps(request.plain(), allow_nan=False))

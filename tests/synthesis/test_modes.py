@@ -24,9 +24,10 @@ from stereodiffusion.synthesis.parallax import effective, estimate
 from stereodiffusion.synthesis.run import Note, Progress, Run, Synthesis
 from stereodiffusion.synthesis.sizes import working_size
 
-FAST_TEXT = preset("fast", "text").changed({"sampling.steps": 10})
-FAST_DEPTH = preset("fast", "depth").changed({"sampling.steps": 10})
-FAST_PHOTO = preset("fast", "photo").changed({"sampling.steps": 10})
+TEN = {"sampling.steps": 10}
+FAST_TEXT = preset("fast", "text").changed(TEN)
+FAST_DEPTH = preset("fast", "depth").changed(TEN)
+FAST_PHOTO = preset("fast", "photo").changed(TEN)
 
 
 def evaluations(run: Iterable[Progress | Note]) -> int:
@@ -44,10 +45,10 @@ def test_text_costs(text_backbone: StableDiffusion, estimator: MonocularDepth) -
     def cost(config: Settings) -> int:
         return evaluations(text_pair(text_backbone, estimator, ["a red ball"], settings=config, size=(16, 16)))
 
-    assert cost(preset("paper", "text")) == 6 * 50
+    assert cost(preset("paper", "text").changed(TEN)) == 6 * 10
     assert cost(preset("fast", "text")) == 2 * 50 + 2 * 13  # three of the left's steps at once
-    assert cost(preset("fast", "text").changed({"views.every": 0.0})) == 2 * 50 + 2 * 39 <= 3.6 * 50
-    assert cost(preset("best", "text")) == 2 * 50 + 2 * 3
+    assert cost(FAST_TEXT.changed({"views.every": 0.0})) == 2 * 10 + 2 * 7 <= 3.6 * 10
+    assert cost(preset("best", "text").changed(TEN)) == 2 * 10 + 2 * 1
 
 
 def test_depth_costs(depth_backbone: StableDiffusion) -> None:
@@ -56,8 +57,8 @@ def test_depth_costs(depth_backbone: StableDiffusion) -> None:
     def cost(config: Settings) -> int:
         return evaluations(depth_pair(depth_backbone, disparity, ["a red ball"], settings=config))
 
-    assert cost(preset("paper", "depth")) == 4 * 50
-    assert cost(preset("fast", "depth")) == 2 * 50 + 2 * 13
+    assert cost(preset("paper", "depth").changed(TEN)) == 4 * 10
+    assert cost(FAST_DEPTH) == 2 * 10 + 2 * 7
     assert cost(preset("best", "depth")) == 2 * 50 + 2 * 3
 
 

@@ -33,7 +33,7 @@ from stereodiffusion.synthesis.text import text_source
 from stereodiffusion.viewpoint import SourceEye, spread
 from stereodiffusion.views import View
 
-FAST, BEST = (preset(name, "photo").changed({"sampling.steps": 6}) for name in ("fast", "best"))
+FAST, BEST = (preset(name, "photo").changed({"sampling.steps": 4}) for name in ("fast", "best"))
 PLAIN = BEST.changed({"warp.borders": "hard", "warp.frame": "ends"})
 BALL, UNSAID = Prompted(prompts=["a red ball"]), Prompted(prompts=[""])
 T = TypeVar("T")

@@ -157,7 +157,7 @@ def test_first_calls_from_two_threads_load_once_and_leave_the_process_as_it_was(
 
     expected = first(load(folder))
     shared = load(folder)
-    for models in ([shared, shared], [load(folder), load(folder)], [load(folder), load(folder)]):
+    for models in ([shared, shared], [load(folder), load(folder)]):
         for picture in together(*(partial(first, model) for model in models)):
             assert torch.equal(picture, expected)
     assert torch.get_default_dtype() == torch.float32

@@ -8,9 +8,10 @@ emulated, and slower than float32.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import torch
+from torch import nn
 
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.settings import Precision, PrecisionChoice
@@ -51,6 +52,15 @@ def formats_for(choice: PrecisionChoice | torch.dtype, device: torch.device | st
     if precision is None or precision not in _DTYPES.values():
         raise ConfigError(f"dtype must be one of auto, {', '.join(_DTYPES)}, got {choice}")
     return Formats(network=precision, autoencoder=precision)
+
+
+def computing_format(network: nn.Module) -> torch.dtype:
+    """In which a network of diffusers computes.
+
+    Its own `dtype` looks at every module for hooks that keep weights in eight bits: milliseconds, at each evaluation.
+    """
+    stored = next(network.parameters()).dtype
+    return stored if stored in _DTYPES.values() else cast(Any, network).dtype
 
 
 def fastest_precision(device: torch.device | str) -> Precision:

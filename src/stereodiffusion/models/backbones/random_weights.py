@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
+from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
@@ -42,7 +43,8 @@ def random_backbone(
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(settings_in(settings / "unet") | {"in_channels": channels})
         vae = AutoencoderKL.from_config(settings_in(settings / "vae"))
-    text_encoder = CLIPTextModel(CLIPTextConfig(**settings_in(settings / "text_encoder")))
+    with init_empty_weights(include_buffers=False):  # its numbering of the tokens is no weight
+        text_encoder = CLIPTextModel(CLIPTextConfig(**settings_in(settings / "text_encoder")))
     networks = ((unet, formats.network), (vae, formats.autoencoder), (text_encoder, formats.network))
     for network, precision in networks:
         _fill(cast(nn.Module, network), device, precision, seed)

@@ -24,6 +24,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Embedding, Prediction
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.backbones.attention import SelfAttention
+from stereodiffusion.models.backbones.precision import computing_format
 from stereodiffusion.models.backbones.prompts import tokenize
 from stereodiffusion.models.backbones.schedulers import say_what_is_ignored
 from stereodiffusion.models.origin import EXPECTED
@@ -183,7 +184,7 @@ class StableDiffusion:
     @property
     def dtype(self) -> torch.dtype:
         """In which the network computes."""
-        return self.unet.dtype
+        return computing_format(self.unet)
 
     def attention_sizes(self, height: int, width: int) -> Sequence[tuple[int, int]]:
         """(tokens, channels) that each self-attention layer reads for latents of `height` x `width` cells."""
@@ -202,7 +203,7 @@ class StableDiffusion:
                 f"a picture for {self.name} must have sides that are multiples of {self.pixels_per_latent}, "
                 f"got {height} x {width}"
             )
-        pixels = (2 * image - 1).to(self.device, self.vae.dtype)
+        pixels = (2 * image - 1).to(self.device, computing_format(self.vae))
         posterior = cast(Any, self.vae.encode(pixels)).latent_dist
         latents = posterior.mean * self.vae.config["scaling_factor"]
         return latents.to(image.dtype)
@@ -214,7 +215,7 @@ class StableDiffusion:
         Raises:
             ModelError: If the result is not finite.
         """
-        scaled = (latents / self.vae.config["scaling_factor"]).to(self.device, self.vae.dtype)
+        scaled = (latents / self.vae.config["scaling_factor"]).to(self.device, computing_format(self.vae))
         pixels: Tensor = cast(Any, self.vae.decode(scaled)).sample.to(latents.dtype)
         if not pixels.isfinite().all():
             blame = "the latents are not finite"
@@ -270,7 +271,7 @@ class StableDiffusion:
                 grid, size = tuple(x_t.shape[-2:]), tuple(depth.shape[-2:])
                 raise GeometryError(f"the depth map must be on the latent grid of {grid}, got {size}")
             sample = torch.cat([x_t, depth.to(x_t)], dim=1)
-        device, dtype = self.device, self.unet.dtype
+        device, dtype = self.device, self.dtype
         prediction = self.unet(
             sample.to(device, dtype),
             timestep,
@@ -288,7 +289,7 @@ class StableDiffusion:
         if embedding.guidance is None:
             raise ModelError(f"{self.name} has its guidance built in: expected an embedding with its scale, got none")
         channels: int = self.unet.config["time_cond_proj_dim"]
-        told = guidance_embedding(embedding.guidance, channels).to(self.device, self.unet.dtype)
+        told = guidance_embedding(embedding.guidance, channels).to(self.device, self.dtype)
         return told.expand(rows, channels)
 
     def _added(self, x_t: Latent, embedding: Embedding) -> dict[str, Tensor] | None:
