@@ -83,8 +83,9 @@ def run(
     scale: float = 0.08,
     deblur_noise: Tensor | None = None,
     depth: Tensor | None = None,
+    steps: int = 50,
 ) -> list[tuple[Tensor, Tensor]]:
-    """All latents (left, right) after each of 50 steps, `paper` decision by decision.
+    """All latents (left, right) after each step, `paper` decision by decision; its fractions are of 50 steps.
 
     `disparity` is the full-size map, (b, 1, h, w); `depth` the latent-size condition that both views share.
     """
@@ -92,16 +93,16 @@ def run(
     small = unit(disparity)
     small = unit(torch.nn.functional.interpolate(small, noise.shape[2:], mode="bicubic"))
     step = {"index": 0}
-    processor = SharedAttention(direction, lambda: step["index"] >= 10)
+    processor = SharedAttention(direction, lambda: step["index"] >= steps // 5)
     before = unet.attn_processors
     unet.set_attn_processor(processor)  # type: ignore[arg-type]
     pairs: list[tuple[Tensor, Tensor]] = []
     x = torch.cat([noise, noise])
     reached = torch.zeros(0)
     try:
-        for index in range(50):
+        for index in range(steps):
             step["index"] = index
-            t = 20 * (49 - index) + offset
+            t = 1000 // steps * (steps - 1 - index) + offset
             tokens = torch.cat([unconditional[index]] * 2 + [embedding] * 2)
             sample = torch.cat([x, x])
             if depth is not None:
@@ -112,11 +113,11 @@ def run(
             out = without + guidance * (with_prompt - without)
             x = scheduler.step(out, t, x, return_dict=False)[0]
             left, right = x[:pictures], x[pictures:]
-            if index == 10:
+            if index == steps // 5:
                 right, reached = warp(left, small, scale)
                 if deblur_noise is not None:
                     right = torch.where(reached, right, deblur_noise)
-            if index in (20, 30, 40):
+            if index in (2 * steps // 5, 3 * steps // 5, 4 * steps // 5):
                 again, _ = warp(left, small, scale)
                 right = torch.where(reached, again, right)
             x = torch.cat([left, right])

@@ -132,7 +132,7 @@ def test_a_seed_is_a_picture_and_a_batch_is_its_seeds(
     batch = text(["a red ball", "a red ball"], 3)
     for pair, alone in zip(batch, (first, other), strict=True):
         torch.testing.assert_close(pair.left, alone.left, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(pair.disparity.pixels, alone.disparity.pixels, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(pair.disparity.pixels, alone.disparity.pixels, atol=5e-3, rtol=0)
         assert (pair.right - alone.right).abs().mean() < 1e-3
 
 

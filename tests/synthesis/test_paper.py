@@ -72,7 +72,9 @@ def test_photo_mode_is_the_authors_at_every_step(joint: dict[str, Any]) -> None:
     # Their embeddings are optimised by Adam, which turns rounding into whole steps: ours are handed over.
     found = [given.unconditional.tokens.double() for given in joint["given"]]
     assert len({tuple(tokens.flatten().tolist()) for tokens in found}) > 1
-    theirs = literal.run(pipe.unet, scheduler, joint["start"], found, empty, near[None, None], offset=0, guidance=7.5)
+    near = near[None, None]
+    start = joint["start"]
+    theirs = literal.run(pipe.unet, scheduler, start, found, empty, near, offset=0, guidance=7.5, steps=STEPS)
     assert len(joint["steps"]) == len(theirs) == STEPS
     for step, (left, right) in zip(joint["steps"], theirs, strict=True):
         our_left, our_right = split_views(step.latents)

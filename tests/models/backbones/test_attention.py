@@ -157,8 +157,8 @@ def test_layers_are_numbered_in_the_order_they_run(
     places = backbone.attention_places
     assert calls == list(range(len(places)))
     if build is sd:
-        assert list(places) == ["down"] * 2 + ["mid"] + ["up"] * 4
-        assert sizes == [96, 24, 6, 24, 24, 96, 96]
+        assert list(places) == ["down"] + ["mid"] + ["up"] * 2
+        assert sizes == [96, 24, 96, 96]
     else:
         assert list(places) == ["down"] * 3 + ["mid"] * 2 + ["up"] * 6
         assert sizes == [24, 6, 6, 6, 6, 6, 6, 6, 6, 24, 24]
@@ -268,9 +268,9 @@ def test_a_network_without_self_attention_is_refused() -> None:
     pipe.unet = cast(Any, type(pipe.unet)).from_config(
         {
             **{key: value for key, value in pipe.unet.config.items() if not key.startswith("_")},
-            "down_block_types": ("DownBlock2D",) * 3,
+            "down_block_types": ("DownBlock2D",) * 2,
             "mid_block_type": None,
-            "up_block_types": ("UpBlock2D",) * 3,
+            "up_block_types": ("UpBlock2D",) * 2,
         }
     )
     backbone = StableDiffusion.from_pipeline(pipe)
