@@ -4,11 +4,11 @@ import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -16,10 +16,13 @@ from stereodiffusion import temporary
 from stereodiffusion.errors import StereoDiffusionError
 from stereodiffusion.formats.layouts.anaglyph import DUBOIS, MIXES
 from stereodiffusion.synthesis import StereoDiffusion
+from stereodiffusion.web.form import STATIC
 from stereodiffusion.web.guard import App, Guard
 from stereodiffusion.web.limits import Limits
-from stereodiffusion.web.page import HEAD, STATIC, Page
+from stereodiffusion.web.page import HEAD, Page
+from stereodiffusion.web.results import look_of
 from stereodiffusion.web.studio import Studio
+from stereodiffusion.web.telling import in_words
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _TYPES = {
@@ -39,6 +42,16 @@ _ABOUT = {
     "gray": "red-cyan, both eyes grey",
     "true": "red-blue, both eyes grey",
 }
+
+
+def _asked(
+    strength: float | None = None, convergence: float | None = None, curve: str = "", window: bool = False
+) -> tuple[float | None, float | None, str, bool]:
+    """What an address says after its question mark of how to show a result."""
+    return strength, convergence, curve, window
+
+
+Asked = Annotated[tuple[float | None, float | None, str, bool], Depends(_asked)]
 
 
 def anaglyphs() -> Mapping[str, Any]:
@@ -110,7 +123,7 @@ def _add_results(app: FastAPI, studio: Studio) -> None:
 
     @app.exception_handler(StereoDiffusionError)
     def refuse(_: Request, refused: Exception) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        return JSONResponse({"detail": str(refused)}, status_code=400)
+        return JSONResponse({"detail": in_words(str(refused))}, status_code=400)
 
     @app.get("/stereo/anaglyphs.json")
     def matrices() -> Mapping[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -118,13 +131,20 @@ def _add_results(app: FastAPI, studio: Studio) -> None:
 
     @app.get("/stereo/results/{name}.json")
     def result(name: str) -> Mapping[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return studio.results[name].plain()
+        plain = studio.results[name].plain()
+        return {**plain, "notes": [in_words(note) for note in plain["notes"]]}
+
+    @app.get("/stereo/results/{name}/comfort.json")
+    def comfort(name: str, display: str, look: Asked) -> Mapping[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        result = studio.results[name]
+        report = result.comfort(look_of(result, *look), display).plain()
+        findings = [{**each, "text": in_words(each["text"])} for each in report["findings"]]
+        return {**report, "findings": findings}
 
     @app.get("/stereo/results/{name}/{file}")
-    def file(  # pyright: ignore[reportUnusedFunction]
-        name: str, file: str, strength: float | None = None, convergence: float | None = None
-    ) -> Response:
-        content = studio.results[name].file(file, strength, convergence)
+    def file(name: str, file: str, look: Asked) -> Response:  # pyright: ignore[reportUnusedFunction]
+        result = studio.results[name]
+        content = result.file(file, look_of(result, *look))
         kind = _TYPES.get(file.rpartition(".")[2], "application/octet-stream")
         return Response(content, media_type=kind, headers={"cache-control": "private, max-age=3600"})
 
