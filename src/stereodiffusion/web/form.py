@@ -106,7 +106,9 @@ class Form:
                 label="Draw the picture first", info="then treat it as a photo: slower, as the paper's Fig. 7"
             )
         example = [str(STATIC / "example-depth.png"), "near is bright", _SCENE]
-        gr.Examples([example], [file, kind, self.depth_prompt], label="Example")
+        gr.Examples(
+            [example], [file, kind, self.depth_prompt], label="Example", example_labels=["a block beside a cylinder"]
+        )
         self.depth_make, self.depth_line = _button()
 
     def _photo_tab(self) -> None:
@@ -119,7 +121,10 @@ class Form:
             file = gr.File(label="Its depth map (estimated without one)", file_types=_MAPS, height=110)
             kind = gr.Dropdown([_AS_FILE_SAYS, *MAP_KINDS], label="What its values are", value=_AS_FILE_SAYS)
             self.photo_map = MapControls(file, kind, *_more_of_a_map())
-        gr.Examples([[str(STATIC / "example-photo.png"), ""]], [self.photo, self.photo_prompt], label="Example")
+        example = [str(STATIC / "example-photo.png"), ""]
+        gr.Examples(
+            [example], [self.photo, self.photo_prompt], label="Example", example_labels=["a block beside a cylinder"]
+        )
         self.photo_make, self.photo_line = _button()
 
     def _options(self) -> None:

@@ -69,22 +69,38 @@ class Page:
         self.result = gr.State("")
         self.viewer = gr.HTML("", html_template='<stereo-viewer result="${value}"></stereo-viewer>', elem_id="viewer")
         with gr.Row():
-            self.strength = gr.Slider(
-                0, 0.3, 0.08, step=0.001, label="Strength", info="How deep: what the nearest moves, of the width"
-            )
-            self.convergence = gr.Slider(
-                -0.2, 0.2, 0, step=0.001, label="Screen", info="What lies on the screen: more moves the scene back"
-            )
-        with gr.Row():
-            self.curve = gr.Slider(
-                0.05, 0.95, 0.5, step=0.01, label="Curve", info="Relief for what is near (less) or far (more than 0.5)"
-            )
-            self.window = gr.Checkbox(
-                label="Floating window", info="Black bars where the frame cuts what stands before the screen"
-            )
+            with gr.Column(min_width=240):
+                self.strength = gr.Slider(
+                    0,
+                    0.3,
+                    0.08,
+                    step=0.001,
+                    label="Strength",
+                    info="How deep: the share of the width by which the nearest moves",
+                )
+                self.curve = gr.Slider(
+                    0.05,
+                    0.95,
+                    0.5,
+                    step=0.01,
+                    label="Curve",
+                    info="More of the relief for what is near (below 0.5) or far",
+                )
+            with gr.Column(min_width=240):
+                self.convergence = gr.Slider(
+                    -0.2,
+                    0.2,
+                    0,
+                    step=0.001,
+                    label="Screen",
+                    info="What lies on the screen: more moves the scene back",
+                )
+                self.window = gr.Checkbox(
+                    label="Floating window", info="Black bars where the frame cuts what stands before the screen"
+                )
 
     def _comfort(self) -> None:
-        with gr.Group(elem_id="comfort"):
+        with gr.Column(elem_id="comfort"):
             self.display = gr.Radio(
                 list(get_args(DisplayName)), value="monitor", label="Looked at on a", elem_id="display"
             )
