@@ -145,7 +145,8 @@ def add_endpoints(studio: Studio) -> None:
             plain = found.plain()
             files = {name: url + at for name, url in plain["files"].items()}
             formats = {name: {**each, "url": each["url"] + at} for name, each in plain["formats"].items()}
-            return {**plain, "strength": strength, "convergence": convergence, "files": files, "formats": formats}
+            shown = {"strength": strength, "convergence": convergence, "curve": list(look.relief.curve)}
+            return {**plain, **shown, "floating_window": look.window, "files": files, "formats": formats}
 
     def comfort(
         result: str,

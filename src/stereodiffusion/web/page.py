@@ -108,6 +108,7 @@ class Page:
                 "", html_template='<comfort-report result="${value}"></comfort-report>', elem_id="report"
             )
             self.comfortable = gr.Button("Make comfortable", interactive=False, size="sm", elem_id="comfortable")
+            self.comfort_line = gr.HTML("")
 
     def _again(self) -> None:
         self.again = gr.Button("Run again with these values", interactive=False, elem_id="again")
@@ -134,7 +135,7 @@ class Page:
             slider.change(None, self._sliders, js=_LIVE, **_HIDDEN)
         self.display.change(None, [self.display], js=_ON, **_HIDDEN)
         self.comfortable.click(
-            self._fit, {self.result, self.display, *self._sliders}, [*self._sliders, self.again_line], **_HIDDEN
+            self._fit, {self.result, self.display, *self._sliders}, [*self._sliders, self.comfort_line], **_HIDDEN
         )
         told = [*form.all, *self._sliders, self.session_line]
         self.history.input(self._show, [self.history], [*self._shows, *told], **_HIDDEN)
@@ -220,10 +221,10 @@ class Page:
             look = self._look(said)
             fitted = self._studio.results[said[self.result]].comfortable(look, said[self.display])
         except StereoDiffusionError as refused:
-            return {self.again_line: telling.refusal(refused)}
+            return {self.comfort_line: telling.refusal(refused)}
         if fitted == look:
-            return {self.again_line: telling.said("There is nothing that other parallax would mend.")}
-        return {**self._at(fitted.relief), self.window: fitted.window, self.again_line: ""}
+            return {self.comfort_line: telling.said("There is nothing that other parallax would mend.")}
+        return {**self._at(fitted.relief), self.window: fitted.window, self.comfort_line: ""}
 
     def _show(self, name: str) -> _Shown:
         """A result of the session, and its request in the form."""

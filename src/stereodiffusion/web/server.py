@@ -1,13 +1,16 @@
 """The page, listening: Gradio with its guard before it, and the files of results beside it."""
 
+import logging
 import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from asyncio import CancelledError
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import gradio as gr
 import uvicorn
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -24,6 +27,7 @@ from stereodiffusion.web.results import look_of
 from stereodiffusion.web.studio import Studio
 from stereodiffusion.web.telling import in_words
 
+_THREADS = 40  # beside those of clients that wait: as many as there are without them
 LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _TYPES = {
     "png": "image/png",
@@ -89,7 +93,14 @@ def application(
     studio = Studio(model, limits, folder)
     page = Page(studio)
     page.blocks.queue(max_size=None, api_open=True)
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @asynccontextmanager
+    async def with_threads(_: FastAPI) -> AsyncGenerator[None]:
+        # Each client that waits has a thread, and files are asked for meanwhile.
+        current_default_thread_limiter().total_tokens = limits.waiting + _THREADS
+        yield
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=with_threads)
     app.mount("/stereo/static", StaticFiles(directory=STATIC))
     _add_results(app, studio)
     theme = gr.themes.Default(
@@ -179,4 +190,11 @@ def serve(model: StereoDiffusion, *, host: str, port: int, auth: str | None) -> 
         config = uvicorn.Config(
             app, host=host, port=port, log_level="warning", server_header=False, timeout_graceful_shutdown=1
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_no_farewell)
         uvicorn.Server(config).run()
+
+
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    """Whether a line of the server's is about something else than clients that are still there when it ends."""
+    cancelled = record.exc_info is not None and record.exc_info[0] is CancelledError
+    return not (cancelled or record.msg.startswith("Cancel %s running task(s)"))

@@ -5,6 +5,7 @@ const display = () => document.querySelector("#display input:checked")?.value ??
 
 class ComfortReport extends HTMLElement {
   connectedCallback() {
+    document.addEventListener("drawn", this);
     if (this.root) return;
     this.root = this.attachShadow({ mode: "open" }); // Gradio redraws the rest
     this.root.innerHTML = `
@@ -12,8 +13,15 @@ class ComfortReport extends HTMLElement {
       <div class="comfort" role="status"></div>`;
     this.box = this.root.querySelector(".comfort");
     this.display = display();
-    document.addEventListener("drawn", ({ detail }) => this.ask(detail));
     this.say("How comfortable the pair is stands here.");
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener("drawn", this);
+  }
+
+  handleEvent({ detail }) {
+    this.ask(detail);
   }
 
   on(display) {
@@ -59,9 +67,8 @@ class ComfortReport extends HTMLElement {
       reasons.append(Object.assign(document.createElement("li"), { textContent: `${text} (\u2212${cost})` }));
     }
     this.box.replaceChildren(line, bar, reasons);
-    if (findings.length && !change) {
-      this.box.append(Object.assign(document.createElement("p"), { textContent: "Other parallax would not mend that." }));
-    }
+    const last = findings.length ? "Other parallax would not mend that." : "Nothing strains the eyes.";
+    if (!change) this.box.append(Object.assign(document.createElement("p"), { textContent: last }));
   }
 }
 
