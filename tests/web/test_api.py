@@ -86,10 +86,10 @@ def test_rerender_gives_the_pair_with_other_parallax(client: Client, served: Ser
 
 
 def test_a_curve_and_a_floating_window_are_drawn_at_once(client: Client, served: Served, made: dict[str, Any]) -> None:
-    asked = {"result": made["result"], "strength": 0.08, "convergence": 0.04}
+    asked: dict[str, Any] = {"result": made["result"], "strength": 0.08, "convergence": 0.04}
     plain, curved, barred = (
         client.predict(**asked, **more, api_name="/rerender")
-        for more in ({}, {"curve": "0,0.9,1"}, {"floating_window": True})
+        for more in cast(list[dict[str, Any]], [{}, {"curve": "0,0.9,1"}, {"floating_window": True}])
     )
     right, bent = (pixels(fetched(served, each["files"]["right.png"])) for each in (plain, curved))
     assert not torch.equal(right, bent)
@@ -133,7 +133,11 @@ def shown(pair: Rerender, look: Look) -> StereoPair:
 def test_a_photo_may_bring_its_map_and_be_the_right_eye_s(client: Client, served: Served, photo: Path) -> None:
     depth = photo.with_name("depth.npy")
     np.save(depth, np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64))
-    given = {"photo": handle_file(str(photo)), "depth_map": handle_file(str(depth)), "kind": "near-is-dark"}
+    given: dict[str, Any] = {
+        "photo": handle_file(str(photo)),
+        "depth_map": handle_file(str(depth)),
+        "kind": "near-is-dark",
+    }
     result = client.predict(**given, unknown="0", source="right", steps=3, api_name="/photo")
     said = json.loads(result["request"])
     assert said["map"] == {"path": "depth.npy", "kind": "near-is-dark", "unknown": "zero"}

@@ -57,10 +57,11 @@ class SentMap:
         """
         if not self.path:
             return None
-        kind = MAP_KINDS.get(self.kind, cast(MapKind, self.kind or None))
-        if kind is not None and kind not in get_args(MapKind):
+        kind = MAP_KINDS.get(self.kind, self.kind)
+        if kind and kind not in get_args(MapKind):
             raise ConfigError(f"what its values are must be one of {', '.join(get_args(MapKind))}, got {self.kind!r}")
-        return MapFile(path=self.path, kind=kind, unknown=parse_unknown(self.unknown), scale=self.scale or None)
+        said = cast(MapKind | None, kind or None)
+        return MapFile(path=self.path, kind=said, unknown=parse_unknown(self.unknown), scale=self.scale or None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,7 @@ def parse_unknown(said: str) -> Unknown:
     """
     found = UNKNOWN.get(said, said)
     if found in get_args(UnknownName):
-        return found
+        return cast(UnknownName, found)
     try:
         return float(found)
     except ValueError:
