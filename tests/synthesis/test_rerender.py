@@ -5,10 +5,11 @@ import torch
 
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.geometry.curve import along_curve
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.settings import Warp
 from stereodiffusion.synthesis.compose import known_view
-from stereodiffusion.synthesis.rerender import Rerender
+from stereodiffusion.synthesis.rerender import Relief, Rerender, mirrored
 
 HEIGHT, WIDTH = 12, 80
 
@@ -24,7 +25,11 @@ def recorded(pixels: torch.Tensor, convergence: float = 0.0) -> Rerender:
     known = known_view(left, disparity, Warp())
     right = torch.where(known.visible, known.view, picture(1))
     pair = StereoPair(left=left, right=right, disparity=disparity, occlusion=~known.visible)
-    return Rerender(pair=pair, convergence=convergence, strength=float(pixels.max()) / WIDTH)
+    return Rerender(pair=pair, made=Relief(strength=float(pixels.max()) / WIDTH, convergence=convergence))
+
+
+def relief(strength: float, convergence: float, curve: tuple[float, ...] = (0.0, 1.0)) -> Relief:
+    return Relief(strength=strength, convergence=convergence, curve=curve)
 
 
 def step(behind: float, front: float) -> torch.Tensor:
@@ -36,30 +41,30 @@ def step(behind: float, front: float) -> torch.Tensor:
 
 def test_its_own_parallax_gives_the_pair_itself() -> None:
     live = recorded(step(2, 8), convergence=0.02)
-    assert live.at(live.strength, live.convergence) is live.pair
+    assert live.at(live.made) is live.pair
 
 
 def test_without_strength_the_right_eye_sees_what_the_left_sees() -> None:
     live = recorded(step(2, 8))
-    again = live.at(0.0, 0.0)
+    again = live.at(relief(0.0, 0.0))
     assert torch.equal(again.right, again.left)
     assert not again.occlusion.any()
 
 
 def test_a_plane_is_shifted_exactly() -> None:
     live = recorded(torch.full((WIDTH,), 4.0))
-    again = live.at(0.1, 0.0)  # 8 pixels
+    again = live.at(relief(0.1, 0.0))  # 8 pixels
     assert torch.equal(again.right[..., :-8], again.left[..., 8:])
     assert torch.equal(again.occlusion[0, 0, 0], torch.arange(WIDTH) >= WIDTH - 8)
 
 
 def test_the_plane_of_convergence_does_not_move() -> None:
     live = recorded(torch.full((WIDTH,), 4.0))
-    assert torch.equal(live.at(0.05, 0.05).right, live.pair.left)
+    assert torch.equal(live.at(relief(0.05, 0.05)).right, live.pair.left)
 
 
 def test_half_a_pixel_is_the_mean_of_two() -> None:
-    left = recorded(torch.full((WIDTH,), 4.0)).at(4.5 / WIDTH, 0.0)
+    left = recorded(torch.full((WIDTH,), 4.0)).at(relief(4.5 / WIDTH, 0.0))
     expected = (left.left[..., 4:-1] + left.left[..., 5:]) / 2
     torch.testing.assert_close(left.right[..., : expected.shape[-1] - 1], expected[..., :-1])
 
@@ -67,7 +72,7 @@ def test_half_a_pixel_is_the_mean_of_two() -> None:
 @pytest.mark.parametrize("front", [6.0, 8.0, 12.0])
 def test_what_is_seen_agrees_with_the_method_s_own_warp(front: float) -> None:
     live = recorded(step(2, 8))
-    again = live.at(front / WIDTH, 0.0)
+    again = live.at(relief(front / WIDTH, 0.0))
     known = known_view(again.left, again.disparity, Warp())
     inside = known.visible & ~again.occlusion
     assert inside.float().mean() > 0.75
@@ -80,7 +85,7 @@ def test_what_is_seen_agrees_with_the_method_s_own_warp(front: float) -> None:
 
 def test_less_strength_shows_what_the_model_drew_behind() -> None:
     live = recorded(step(0, 8))
-    again = live.at(4 / WIDTH, 0.0)
+    again = live.at(relief(4 / WIDTH, 0.0))
     hidden = again.occlusion[0, 0, 0].nonzero().flatten()
     assert hidden.tolist() == [46, 47, 48, 49]  # of the eight columns, 42 to 49, that the model drew
     assert torch.equal(again.right[..., hidden], live.pair.right[..., hidden])
@@ -88,7 +93,7 @@ def test_less_strength_shows_what_the_model_drew_behind() -> None:
 
 def test_deeper_than_recorded_the_background_is_mirrored() -> None:  # from two columns beside its border on
     live = recorded(step(0, 4))
-    again = live.at(8 / WIDTH, 0.0)
+    again = live.at(relief(8 / WIDTH, 0.0))
     assert again.occlusion[0, 0, 0].nonzero().flatten().tolist() == list(range(42, 50))
     assert torch.equal(again.right[..., 46:50], live.pair.right[..., 46:50])  # drawn by the model
     assert torch.equal(again.right[..., 42:46], live.pair.left[..., [59, 58, 57, 56]])
@@ -97,9 +102,41 @@ def test_deeper_than_recorded_the_background_is_mirrored() -> None:  # from two 
 @pytest.mark.parametrize(("strength", "convergence"), [(-0.1, 0), (0.6, 0), (0.1, float("nan")), (0.1, -0.7)])
 def test_parallax_out_of_range_is_refused(strength: float, convergence: float) -> None:
     with pytest.raises(GeometryError, match="must be a fraction of the width"):
-        recorded(step(2, 8)).at(strength, convergence)
+        recorded(step(2, 8)).at(relief(strength, convergence))
+
+
+def test_a_curve_moves_every_surface_as_the_method_does() -> None:
+    pixels = torch.cat([torch.full((40,), 2.0), torch.full((20,), 5.0), torch.full((20,), 10.0)])
+    curve = (0.0, 0.8, 1.0)
+    given = Disparity.from_pixels(pixels.expand(1, 1, HEIGHT, WIDTH).contiguous())
+    again = recorded(pixels).at(relief(10 / WIDTH, 0.0, curve))
+    torch.testing.assert_close(again.disparity.pixels, along_curve(given, curve).pixels)
+
+
+def test_a_curve_is_undone() -> None:
+    pixels = torch.linspace(2, 9, WIDTH)
+    given = Disparity.from_pixels(pixels.expand(1, 1, HEIGHT, WIDTH).contiguous())
+    bent = recorded(along_curve(given, (0.0, 0.3, 0.4, 1.0)).pixels)
+    live = Rerender(pair=bent.pair, made=relief(bent.made.strength, 0.0, (0.0, 0.3, 0.4, 1.0)))
+    torch.testing.assert_close(live.at(relief(live.made.strength, 0.0)).disparity.pixels, given.pixels)
+    level = Rerender(pair=bent.pair, made=relief(bent.made.strength, 0.0, (0.0, 0.5, 0.5, 1.0)))
+    with pytest.raises(GeometryError, match="level piece cannot be undone"):
+        level.at(relief(0.1, 0.0))
+
+
+def test_in_a_mirror_the_source_on_the_right_is_one_on_the_left_and_back() -> None:
+    live = recorded(step(2, 8))
+    pair = mirrored(live.pair)
+    assert torch.equal(pair.right, live.pair.left.flip(-1))
+    assert torch.equal(pair.left, live.pair.right.flip(-1))
+    back = mirrored(pair)
+    assert torch.equal(back.left, live.pair.left)
+    both = back.disparity.known
+    assert both.float().mean() > 0.8
+    torch.testing.assert_close(back.disparity.pixels[both], live.pair.disparity.pixels[both])
+    assert torch.equal(back.occlusion, live.pair.occlusion)
 
 
 def test_a_flat_pair_cannot_be_made_deeper() -> None:
     with pytest.raises(GeometryError, match="no relief"):
-        recorded(torch.zeros(WIDTH)).at(0.1, 0.0)
+        recorded(torch.zeros(WIDTH)).at(relief(0.1, 0.0))

@@ -41,11 +41,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, 
         try:
             _wait_for(f"http://127.0.0.1:{port}/config", program)
             yield Served(url=f"http://127.0.0.1:{port}", model=load(folder, device="cpu"))
-            log.seek(0)
-            assert log.read() == f"http://127.0.0.1:{port}\n"  # nothing else is said, whatever clients ask for
         finally:
             program.terminate()
             program.wait(20)
+        log.seek(0)  # nothing else is said, whatever clients ask for, and whoever is still there at the end
+        assert log.read() == f"http://127.0.0.1:{port}\nstereodiffusion: terminated\n"
 
 
 def _wait_for(url: str, program: "subprocess.Popen[bytes]") -> None:

@@ -15,11 +15,16 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from tests.web.conftest import Served
 
+from stereodiffusion.comfort import Made, broken_rules, measure_pair, report_on
 from stereodiffusion.formats import OUTPUT_FORMATS, anaglyph, to_pil
+from stereodiffusion.pair import StereoPair
 from stereodiffusion.request import TextRequest, request_from
+from stereodiffusion.settings import DISPLAYS, DisplayName
 from stereodiffusion.synthesis import Run
+from stereodiffusion.synthesis.rerender import Relief, Rerender
 from stereodiffusion.web.guard import Guard
 from stereodiffusion.web.limits import Limits
+from stereodiffusion.web.results import Look, Result, Results
 
 FEW: dict[str, Any] = {"preset": "fast", "steps": 2}
 
@@ -80,6 +85,82 @@ def test_rerender_gives_the_pair_with_other_parallax(client: Client, served: Ser
         client.predict(result=made["result"], strength=3.0, convergence=0.0, api_name="/rerender")
 
 
+def test_a_curve_and_a_floating_window_are_drawn_at_once(client: Client, served: Served, made: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"result": made["result"], "strength": 0.08, "convergence": 0.04}
+    plain, curved, barred = (
+        client.predict(**asked, **more, api_name="/rerender")
+        for more in cast(list[dict[str, Any]], [{}, {"curve": "0,0.9,1"}, {"floating_window": True}])
+    )
+    right, bent = (pixels(fetched(served, each["files"]["right.png"])) for each in (plain, curved))
+    assert not torch.equal(right, bent)
+    pair = live_pair(served, made)
+    expected = pair.at(Relief(strength=0.08, convergence=0.04)).with_floating_window()
+    for name, eye in (("left.png", expected.left), ("right.png", expected.right)):
+        shown = pixels(fetched(served, barred["files"][name]))
+        assert torch.equal(shown, torch.from_numpy(np.asarray(to_pil(eye)).copy())), name
+    assert max(cast(list[int], expected.provenance["floating_window"])) > 0  # there was something to hide
+    with pytest.raises(Exception, match="a curve must begin with 0, never fall and end with 1"):
+        client.predict(**asked, curve="0,2,1", api_name="/rerender")
+
+
+def live_pair(served: Served, made: dict[str, Any]) -> Rerender:
+    """The pair as this process makes it."""
+    pair = cast(Run, served.model.run(request_from(json.loads(made["request"])))).result
+    return Rerender(pair=pair, made=Relief(strength=0.08, convergence=0.0))
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_comfort_is_the_package_s_own_and_what_it_suggests_is_comfortable(
+    client: Client, served: Served, made: dict[str, Any], display: DisplayName
+) -> None:
+    pair = live_pair(served, made)
+    told = client.predict(result=made["result"], display=display, api_name="/comfort")
+    expected = report_on(measure_pair(pair.pair), DISPLAYS[display], display, Made(max_disparity=0.08, convergence=0.0))
+    assert told == expected.plain()
+    result = Result(name="a", request=cast(Any, None), pair=pair.pair, made=pair.made, notes=())
+    fitted = result.comfortable(Look(relief=pair.made), display)
+    by_parallax = {"divergence", "too near", "too far", "window"}
+    left = by_parallax & {each.rule for each in broken_rules(measure_pair(shown(pair, fitted)), DISPLAYS[display])}
+    assert left == set()
+    assert (told["change"] is None) == (fitted == Look(relief=pair.made))
+
+
+def shown(pair: Rerender, look: Look) -> StereoPair:
+    drawn = pair.at(look.relief)
+    return drawn.with_floating_window() if look.window else drawn
+
+
+def test_a_photo_may_bring_its_map_and_be_the_right_eye_s(client: Client, served: Served, photo: Path) -> None:
+    depth = photo.with_name("depth.npy")
+    np.save(depth, np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64))
+    given: dict[str, Any] = {
+        "photo": handle_file(str(photo)),
+        "depth_map": handle_file(str(depth)),
+        "kind": "near-is-dark",
+    }
+    result = client.predict(**given, unknown="0", source="right", steps=3, api_name="/photo")
+    said = json.loads(result["request"])
+    assert said["map"] == {"path": "depth.npy", "kind": "near-is-dark", "unknown": "zero"}
+    assert said["wanted"]["source"] == "right"
+    own = pixels(photo.read_bytes())
+    deeper = client.predict(result=result["result"], strength=0.15, convergence=0.0, api_name="/rerender")
+    for each in (result, deeper):
+        assert torch.equal(pixels(fetched(served, each["files"]["right.png"])), own)
+    made_left, deeper_left = (pixels(fetched(served, each["files"]["left.png"])) for each in (result, deeper))
+    assert not torch.equal(made_left, deeper_left)
+
+
+def test_the_oldest_results_go_when_memory_is_full(made: dict[str, Any], served: Served, tmp_path: Path) -> None:
+    request = request_from(json.loads(made["request"]))
+    pair = live_pair(served, made).pair
+    results = Results(kept=9, pixels=3 * 64 * 64, folder=tmp_path)
+    names = [results.add(request, pair, ()).name for _ in range(5)]
+    assert [name in results for name in names] == [False, False, True, True, True]
+    few = Results(kept=2, pixels=1, folder=tmp_path)
+    names = [few.add(request, pair, ()).name for _ in range(3)]
+    assert [name in few for name in names] == [False, False, True]
+
+
 def test_every_format_can_be_had_and_the_bundle_is_whole(served: Served, made: dict[str, Any]) -> None:
     assert set(made["formats"]) == set(OUTPUT_FORMATS)
     sizes = {name: len(fetched(served, each["url"])) for name, each in made["formats"].items()}
@@ -106,7 +187,7 @@ def test_sixteen_clients_at_once_get_their_own(served: Served) -> None:
 
     def ask(seed: int) -> None:
         with httpx.Client(base_url=served.url, timeout=120) as web:
-            data = [f"ball {seed}", "", "fast", 2, seed, None, None, ""]
+            data = [f"ball {seed}", "", "fast", 2, seed, None, None, "", "", "left"]
             event = web.post("/gradio_api/call/text", json={"data": data}).raise_for_status().json()["event_id"]
             lines = web.get(f"/gradio_api/call/text/{event}").text.splitlines()
             got[seed] = json.loads(lines[max(i for i, line in enumerate(lines) if line == "event: complete") + 1][6:])[
@@ -124,9 +205,9 @@ def test_sixteen_clients_at_once_get_their_own(served: Served) -> None:
 
 
 REFUSED = {
-    "Steps of the preset": ({"data": ["a ball", "", "fast", 1, 0, None, None, ""]}, "must be at least 2"),
-    "no prompt": ({"data": [" ", "", "fast", 2, 0, None, None, ""]}, "prompt is empty"),
-    "too many steps": ({"data": ["a ball", "", "fast", 999, 0, None, None, ""]}, "at most 200 steps"),
+    "Steps of the preset": ({"data": ["a ball", "", "fast", 1, 0, None, None, "", "", "left"]}, "must be at least 2"),
+    "no prompt": ({"data": [" ", "", "fast", 2, 0, None, None, "", "", "left"]}, "prompt is empty"),
+    "too many steps": ({"data": ["a ball", "", "fast", 999, 0, None, None, "", "", "left"]}, "at most 200 steps"),
 }
 
 
@@ -167,7 +248,10 @@ def test_nothing_else_of_this_machine_is_given_out(served: Served, path: str) ->
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/p.png", "ftp://h/p", "//h/p", "/etc/passwd"])
 def test_a_client_names_no_address_and_no_file_it_has_not_sent(served: Served, address: str) -> None:
     given = {"path": address, "meta": {"_type": "gradio.FileData"}}
-    answer = httpx.post(f"{served.url}/gradio_api/call/photo", json={"data": [given, "", "fast", 2, 0, None, None, ""]})
+    answer = httpx.post(
+        f"{served.url}/gradio_api/call/photo",
+        json={"data": [given, "", None, "", "nonfinite", None, "fast", 2, 0, None, None, "", "", "left"]},
+    )
     if answer.status_code == 200:
         event = answer.json()["event_id"]
         answer = httpx.get(f"{served.url}/gradio_api/call/photo/{event}", timeout=60)

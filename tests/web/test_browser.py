@@ -117,10 +117,52 @@ def test_an_error_stands_beside_the_button_and_a_pair_is_made_by_the_keyboard(vi
     assert np.array_equal(visit.shown(), np.concatenate([visit.file("right.png"), visit.file("left.png")], 1))
 
 
-def test_nothing_sticks_out_of_a_narrow_screen(visit: Visit) -> None:
-    beyond = "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
-    assert visit.page.evaluate(f"{beyond}.map(e => e.tagName + '.' + e.className)") == []
-    assert visit.page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
+BEYOND = """[...document.querySelectorAll('body *')]
+    .filter(e => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 1)
+    .map(e => e.tagName + '.' + e.className)"""
+FOCUSED = """(() => {
+    let focused = document.activeElement;
+    while (focused.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
+    window.stops ??= new Set();
+    const again = stops.has(focused);
+    stops.add(focused);
+    const { outlineStyle, outlineWidth } = getComputedStyle(focused);
+    const seen = outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1;
+    return [again || focused === document.body, seen ? '' : focused.outerHTML.slice(0, 200)];
+})()"""
+MISSED = """(() => {
+    const hosts = [...document.querySelectorAll('*')].filter(e => e.shadowRoot).map(e => e.shadowRoot);
+    const controls = [document, ...hosts].flatMap(root =>
+        [...root.querySelectorAll('button, input, textarea, select, summary, [tabindex="0"]')]);
+    return controls
+        .filter(e => e.checkVisibility() && !e.disabled && e.tabIndex >= 0 && !stops.has(e))
+        .map(e => e.outerHTML.slice(0, 200));
+})()"""
+
+
+@pytest.mark.parametrize("tab", ["Text", "Depth map", "Photo"])
+def test_a_narrow_screen_and_the_keyboard_alone_are_enough(visit: Visit, tab: str) -> None:
+    """Nothing sticks out, whatever is unfolded; Tab comes to every control, and shows where it is."""
+    page = visit.page
+    page.get_by_role("tab", name=tab).click()
+    for fold in page.locator("button.label-wrap:not(.open)").all():
+        if fold.is_visible():
+            fold.focus()
+            page.keyboard.press("Space")
+    assert page.evaluate(BEYOND) == []
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
+    page.evaluate("document.activeElement.blur(); window.stops = undefined")
+    page.locator("h1").click()
+    hidden = list[str]()
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        again, unseen = page.evaluate(FOCUSED)
+        if again:
+            break
+        hidden += [unseen] if unseen else []
+    assert hidden == []
+    assert page.evaluate(MISSED) == []
+    page.get_by_role("tab", name="Text").click()
 
 
 def test_every_way_to_look_is_right_and_asks_the_server_for_nothing(visit: Visit) -> None:
@@ -163,6 +205,57 @@ def test_a_slider_deepens_the_pair_and_a_download_is_what_is_shown(visit: Visit,
     download.value.save_as(tmp_path / "pair.png")
     saved = _pixels((tmp_path / "pair.png").read_bytes())
     assert np.array_equal(saved, np.concatenate([right, before[:, :half]], 1))
+
+
+def test_comfort_is_told_and_made_by_the_keyboard(visit: Visit) -> None:
+    page, report = visit.page, visit.page.locator("comfort-report .comfort")
+    result = page.locator("stereo-viewer").get_attribute("result")
+    address = f"{visit.url}/stereo/results/{result}/comfort.json"
+    scores: dict[str, int] = {}
+    for display in ("cinema", "monitor"):
+        page.get_by_label(display).check()
+        shown = page.evaluate("document.querySelector('stereo-viewer').query") or "?"
+        scores[display] = httpx.get(f"{address}{shown}&display={display}").raise_for_status().json()["score"]
+        page.wait_for_function(
+            f"(e => e.display === '{display}' && !e.asking)(document.querySelector('comfort-report'))"
+        )
+        assert page.locator("comfort-report").get_attribute("data-score") == str(scores[display])
+        assert f"{scores[display]} of 100" in report.inner_text()
+    assert scores["monitor"] < 100
+    page.get_by_role("button", name="Make comfortable").focus()
+    page.keyboard.press("Space")
+    strained = "/nearest things|frame cuts/.test(document.querySelector('comfort-report').root.textContent)"
+    page.wait_for_function(f"!{strained}")
+    assert int(page.locator("comfort-report").get_attribute("data-score") or 0) > scores["monitor"]
+    query = page.evaluate("document.querySelector('stereo-viewer').query")
+    assert page.get_by_label("number input for Strength").input_value() in query
+
+
+def test_curve_and_floating_window_are_live(visit: Visit) -> None:
+    page = visit.page
+    visit.show("depth")
+    slider = page.get_by_label("range slider for Curve")
+    slider.focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('stereo-viewer').query?.includes('curve=0,0.7,1')")
+    page.get_by_label("Floating window").set_checked(checked=True)
+    screen = page.get_by_label("number input for Screen")
+    screen.fill("-0.02")  # all of it before the screen, so that the frame cuts it
+    screen.press("Enter")
+    page.wait_for_function("/convergence=-0.02&.*window=true/.test(document.querySelector('stereo-viewer').query)")
+    page.wait_for_function("!document.querySelector('stereo-viewer').asking")
+    query = page.evaluate("document.querySelector('stereo-viewer').query")
+    page.wait_for_timeout(200)
+    assert np.array_equal(visit.shown(), visit.file("depth.png", query))
+    visit.show("sbs")
+    shown, left = visit.shown(), visit.file("left.png", query)
+    bar = int((left.max((0, 2)) > 0).argmax())
+    assert bar > 0
+    assert shown[:, : max(1, bar - 1)].max() < 40  # JPEG has the side of the bar a little soft
+    page.get_by_label("Floating window").set_checked(checked=False)
+    page.wait_for_function("!/window/.test(document.querySelector('stereo-viewer').query)")
+    assert np.array_equal(visit.shown()[:, : left.shape[1]], visit.file("left.png"))
 
 
 def test_in_a_headset_each_eye_sees_its_own_picture(visit: Visit) -> None:

@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stereodiffusion.errors import GeometryError
@@ -59,10 +62,18 @@ class Measured:
     vertical_px: float
     colour: float
     sharpness: float
+    _ranked: NDArray[np.floating[Any]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        known = self.disparity.pixels[self.disparity.known]
+        object.__setattr__(self, "_ranked", np.sort(known.cpu().numpy()))  # once, since rules ask for many percentiles
 
     def percentile(self, percent: float) -> float:
         """The parallax that so many percent of the cells stay at or below, as a fraction of the width."""
-        return float(self.disparity.percentile(percent)) / self.disparity.width
+        if not 0 <= percent <= 100:
+            raise GeometryError(f"percent must be in [0, 100], got {percent}")
+        rank = max(math.ceil(len(self._ranked) * (percent / 100)), 1) - 1
+        return float(self._ranked[rank]) / self.disparity.width
 
     @property
     def sides(self) -> float:

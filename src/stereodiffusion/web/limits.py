@@ -26,6 +26,8 @@ class Limits:
         runs_per_minute: That one client may start.
         messages_per_minute: Of any kind that one client may send.
         kept: Results that can still be looked at; the oldest go first.
+        kept_pixels: Of all of these, of one eye each: some 40 bytes of memory a pixel.
+        side: Columns or rows of one eye.
     """
 
     pixels: int = 4_200_000
@@ -33,10 +35,12 @@ class Limits:
     crops: int = 8
     characters: int = 2000
     upload_bytes: int = 40_000_000
-    waiting: int = 32
-    runs_per_minute: int = 60
+    waiting: int = 64
+    runs_per_minute: int = 120
     messages_per_minute: int = 1200
     kept: int = 48
+    kept_pixels: int = 40_000_000
+    side: int = 16_384
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse pictures that are too large for a page.
@@ -46,6 +50,8 @@ class Limits:
         """
         if height * width > self.pixels:
             raise ConfigError(f"expected at most {self.pixels / 1e6:.1f} megapixels, got {width} x {height}")
+        if max(height, width) > self.side:
+            raise ConfigError(f"expected at most {self.side} pixels a side, got {width} x {height}")
 
     def check_request(self, request: Request) -> None:
         """Refuse requests that would take the model too long.

@@ -1,35 +1,36 @@
-"""What people see: the three modes as tabs, the pair, its depth, and what was made in the session."""
+"""What people see: the form, the pair and its depth, how comfortable it is, and what was made in the session."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import gradio as gr
 
 from stereodiffusion.errors import StereoDiffusionError
-from stereodiffusion.request import DepthRequest, Request, TextRequest, prompts_of
-from stereodiffusion.settings.presets import preset_names
+from stereodiffusion.request import Request, TextRequest
+from stereodiffusion.settings import DisplayName, Mode
+from stereodiffusion.synthesis.rerender import Relief
 from stereodiffusion.web import telling
 from stereodiffusion.web.api import add_endpoints
-from stereodiffusion.web.forms import MAP_KINDS, Options, depth_request, loaded, photo_request, text_request
-from stereodiffusion.web.results import Result
+from stereodiffusion.web.form import Form, Said
+from stereodiffusion.web.forms import loaded
+from stereodiffusion.web.results import Look, Result, curve_through, middle_of
 from stereodiffusion.web.studio import Studio
 from stereodiffusion.web.worker import CancelledError
 
-STATIC = Path(__file__).parent / "static"
-HEAD = "".join(f'<script type="module" src="/stereo/static/{name}.js"></script>' for name in ("viewer", "brush"))
-
-_PROMPTS = (
-    "a red ball in front of a striped blue box",
-    "a green cone beside a yellow ball",
-    "a checkered box behind a white ball",
+HEAD = "".join(
+    f'<script type="module" src="/stereo/static/{name}.js"></script>' for name in ("viewer", "comfort", "brush")
 )
-_SCENE = "a yellow block right of a blue striped cylinder on grass, blue sky"
-_OWN_STRENGTH = ("disparity-px",)  # maps that say how far things move
-_LIVE = "(s, c) => { document.querySelector('stereo-viewer')?.at(s, c); }"
+
+_LIVE = """(strength, convergence, middle, window) => {
+    document.querySelector('stereo-viewer')?.at({ strength, convergence, middle, window });
+}"""
 _SEND = "async (...all) => { await document.querySelector('depth-brush').send(); return all; }"
+_ON = "(display) => { document.querySelector('comfort-report')?.on(display); }"
 _HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+_Shown = dict[Any, Any]
+"""What becomes of controls, by control."""
 
 
 class Page:
@@ -48,51 +49,14 @@ class Page:
             )
             with gr.Row(equal_height=False):
                 with gr.Column(scale=4, min_width=300):
-                    self._modes()
-                    self._options()
+                    self.form = Form()
                     self._session()
                 with gr.Column(scale=7, min_width=300):
                     self._pair()
+                    self._comfort()
+                    self._again()
             self._wire()
             add_endpoints(studio)
-
-    def _modes(self) -> None:
-        with gr.Tabs() as self.tabs:
-            with gr.Tab("Text", id="text"):
-                self.text_prompt = gr.Textbox(label="What the picture shows", lines=2, value=_PROMPTS[0])
-                self.text_negative = gr.Textbox(label="What to steer away from", lines=1)
-                gr.Examples([[each] for each in _PROMPTS], [self.text_prompt], label="Examples")
-                self.text_make, self.text_line = _button()
-            with gr.Tab("Depth map", id="depth"):
-                self.map = gr.File(label="Depth map", file_types=[".png", ".tif", ".tiff", ".pfm", ".npy"], height=110)
-                self.kind = gr.Dropdown(
-                    list(MAP_KINDS), label="What its values are", info="Disparity in pixels has its own strength."
-                )
-                self.depth_prompt = gr.Textbox(label="What the picture shows", lines=2)
-                self.depth_negative = gr.Textbox(label="What to steer away from", lines=1)
-                example = [str(STATIC / "example-depth.png"), "near is bright", _SCENE]
-                gr.Examples([example], [self.map, self.kind, self.depth_prompt], label="Example")
-                self.depth_make, self.depth_line = _button()
-            with gr.Tab("Photo", id="photo"):
-                self.photo = gr.Image(
-                    label="Photo", type="filepath", image_mode=None, sources=["upload", "clipboard"], height=220
-                )
-                self.photo_prompt = gr.Textbox(label="What the photo shows (may be empty)", lines=1)
-                gr.Examples([[str(STATIC / "example-photo.png"), ""]], [self.photo, self.photo_prompt], label="Example")
-                self.photo_make, self.photo_line = _button()
-        self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
-
-    def _options(self) -> None:
-        with gr.Accordion("Options", open=False):
-            self.preset = gr.Radio(
-                list(preset_names()), value="best", label="Method", info="best, fast, or as in the paper"
-            )
-            with gr.Row():
-                self.steps = gr.Number(label="Steps", info="0: as the method has it", value=0, precision=0)
-                self.seed = gr.Number(label="Seed", info="the same again: the same picture", value=0, precision=0)
-            self.changes = gr.Textbox(
-                label="All settings", info='of the method, as JSON: {"shift.at": 0.3}', lines=2, elem_id="changes"
-            )
 
     def _session(self) -> None:
         with gr.Accordion("This session", open=False):
@@ -105,53 +69,87 @@ class Page:
         self.result = gr.State("")
         self.viewer = gr.HTML("", html_template='<stereo-viewer result="${value}"></stereo-viewer>', elem_id="viewer")
         with gr.Row():
-            self.strength = gr.Slider(
-                0,
-                0.3,
-                0.08,
-                step=0.001,
-                label="Strength",
-                info="How deep: the share of the width by which the nearest moves",
-                min_width=240,
+            with gr.Column(min_width=240):
+                self.strength = gr.Slider(
+                    0,
+                    0.3,
+                    0.08,
+                    step=0.001,
+                    label="Strength",
+                    info="How deep: the share of the width by which the nearest moves",
+                )
+                self.curve = gr.Slider(
+                    0.05,
+                    0.95,
+                    0.5,
+                    step=0.01,
+                    label="Curve",
+                    info="More of the relief for what is near (below 0.5) or far",
+                )
+            with gr.Column(min_width=240):
+                self.convergence = gr.Slider(
+                    -0.2,
+                    0.2,
+                    0,
+                    step=0.001,
+                    label="Screen",
+                    info="What lies on the screen: more moves the scene back",
+                )
+                self.window = gr.Checkbox(
+                    label="Floating window", info="Black bars where the frame cuts what stands before the screen"
+                )
+
+    def _comfort(self) -> None:
+        with gr.Column(elem_id="comfort"):
+            self.display = gr.Radio(
+                list(get_args(DisplayName)), value="monitor", label="Looked at on a", elem_id="display"
             )
-            self.convergence = gr.Slider(
-                -0.2,
-                0.2,
-                0,
-                step=0.001,
-                label="Screen",
-                info="What lies on the screen: more moves the scene back",
-                min_width=240,
+            self.report = gr.HTML(
+                "", html_template='<comfort-report result="${value}"></comfort-report>', elem_id="report"
             )
+            self.comfortable = gr.Button("Make comfortable", interactive=False, size="sm", elem_id="comfortable")
+            self.comfort_line = gr.HTML("")
+
+    def _again(self) -> None:
         self.again = gr.Button("Run again with these values", interactive=False, elem_id="again")
         with gr.Accordion("Touch up the depth", open=False):
             self.brush = gr.HTML("", html_template='<depth-brush result="${value}"></depth-brush>', elem_id="brush")
             self.with_map = gr.Button("Run again with this depth", interactive=False, elem_id="with-map")
         self.again_line = gr.HTML("")
 
+    @property
+    def _sliders(self) -> list[Any]:
+        return [self.strength, self.convergence, self.curve, self.window]
+
     def _wire(self) -> None:
-        options = [self.preset, self.steps, self.seed, self.strength, self.convergence, self.changes]
-        text = [self.text_prompt, self.text_negative]
-        depth = [self.map, self.kind, self.depth_prompt, self.depth_negative]
-        photo = [self.photo, self.photo_prompt]
-        self._runs([self.text_make.click, self.text_prompt.submit], self._text, [*text, *options], self.text_line)
-        self._runs([self.depth_make.click], self._depth, [*depth, *options], self.depth_line)
-        self._runs([self.photo_make.click], self._photo, [*photo, *options], self.photo_line)
-        depths = [self.result, self.strength, self.convergence]
-        self._runs([self.again.click], self._again, depths, self.again_line)
-        self._runs([self.with_map.click], self._with_map, depths, self.again_line, js=_SEND)
-        self.stop.click(self._cancel, queue=False, **_HIDDEN)
-        for slider in (self.strength, self.convergence):
-            slider.change(None, [self.strength, self.convergence], js=_LIVE, **_HIDDEN)
-        shown = [self.result, self.viewer, self.brush, self.again, self.with_map]
-        form = [self.tabs, *text, *depth, *photo, *options]
-        self.history.input(self._show, [self.history], [*shown, *form, self.session_line], **_HIDDEN)
-        self.request_file.upload(self._load, [self.request_file], [*form, self.session_line], **_HIDDEN)
+        form = self.form
+        self._runs(
+            [form.text_make.click, form.text_prompt.submit], self._asked("text"), form.of("text"), form.text_line
+        )
+        self._runs([form.depth_make.click], self._asked("depth"), form.of("depth"), form.depth_line)
+        self._runs([form.photo_make.click], self._asked("photo"), form.of("photo"), form.photo_line)
+        self._runs([self.again.click], self._made_again(edited=False), [], self.again_line)
+        self._runs([self.with_map.click], self._made_again(edited=True), [], self.again_line, js=_SEND)
+        form.stop.click(self._cancel, queue=False, **_HIDDEN)
+        for slider in self._sliders:
+            slider.change(None, self._sliders, js=_LIVE, **_HIDDEN)
+        self.display.change(None, [self.display], js=_ON, **_HIDDEN)
+        self.comfortable.click(
+            self._fit, {self.result, self.display, *self._sliders}, [*self._sliders, self.comfort_line], **_HIDDEN
+        )
+        told = [*form.all, *self._sliders, self.session_line]
+        self.history.input(self._show, [self.history], [*self._shows, *told], **_HIDDEN)
+        self.request_file.upload(self._load, [self.request_file], told, **_HIDDEN)
+
+    @property
+    def _shows(self) -> list[Any]:
+        """What changes when a result is shown."""
+        return [self.result, self.viewer, self.report, self.brush, self.comfortable, self.again, self.with_map]
 
     def _runs(
         self,
         events: Sequence[Callable[..., object]],
-        request_of: Callable[..., Request],
+        request_of: Callable[[Said], Request],
         inputs: Sequence[Any],
         line: gr.HTML,
         *,
@@ -159,43 +157,34 @@ class Page:
     ) -> None:
         """What starts a run: says beside its button how far it is, and shows the pair at last."""
 
-        def run(*values: Any, asked: gr.Request) -> Iterator[list[Any]]:
-            *given, made = values
-            yield from self._follow(lambda: request_of(*given), made, asked)
+        def run(said: dict[Any, Any], asked: gr.Request) -> Iterator[_Shown]:
+            yield from self._follow(lambda: request_of(said), said[self.made], line, asked)
 
-        pair = [self.result, self.viewer, self.brush, self.again, self.with_map]
-        outputs = [line, self.stop, *pair, self.made, self.history, self.strength, self.convergence]
+        taken = {*inputs, *self.form.options, *self._sliders, self.result, self.made}
+        changed = [line, self.form.stop, *self._shows, self.made, self.history, *self._sliders]
         for event in events:
-            event(
-                _asking(run),
-                [*inputs, self.made],
-                outputs,
-                concurrency_limit=None,
-                trigger_mode="once",
-                js=js,
-                **_HIDDEN,
-            )
+            event(run, taken, changed, concurrency_limit=None, trigger_mode="once", js=js, **_HIDDEN)
 
-    def _follow(self, request_of: Callable[[], Request], made: list[str], asked: gr.Request) -> Iterator[list[Any]]:
+    def _follow(
+        self, request_of: Callable[[], Request], made: list[str], line: gr.HTML, asked: gr.Request
+    ) -> Iterator[_Shown]:
         client = asked.client.host if asked.client else "unknown"
-        kept = [gr.skip()] * 9
-        running, idle = gr.Button(visible=True), gr.Button(visible=False)
+        running, idle = {self.form.stop: gr.Button(visible=True)}, {self.form.stop: gr.Button(visible=False)}
         try:
             for event in self._studio.make(request_of(), client=client, session=str(asked.session_hash)):
                 if isinstance(event, Result):
-                    yield ["", idle, *self._shown(event, made)]
+                    yield {line: "", **idle, **self._new(event, made)}
                 else:
-                    yield [telling.progress(event), running, *kept]
+                    yield {line: telling.progress(event), **running}
         except CancelledError:
-            yield [telling.said("Stopped."), idle, *kept]
+            yield {line: telling.said("Stopped."), **idle}
         except StereoDiffusionError as refused:
-            yield [telling.refusal(refused), idle, *kept]
+            yield {line: telling.refusal(refused), **idle}
 
-    def _shown(self, result: Result, made: list[str]) -> list[Any]:
+    def _new(self, result: Result, made: list[str]) -> _Shown:
         names = [*made, result.name]
-        live = result.live
         history = gr.Radio(choices=cast(Any, self._titles(names)), value=result.name)
-        return [*_showing(result.name), names, history, *_sliders(live.strength, live.convergence)]
+        return {**self._showing(result.name), self.made: names, self.history: history, **self._at(result.made)}
 
     def _titles(self, names: Sequence[str]) -> list[tuple[str, str]]:
         kept = [name for name in names if name in self._studio.results]
@@ -204,110 +193,76 @@ class Page:
     def _cancel(self, asked: gr.Request) -> None:
         self._studio.cancel(str(asked.session_hash))
 
-    def _text(self, prompt: str, negative: str, *options: Any) -> Request:
-        return text_request(self._studio.model.name, prompt, negative, _options(*options))
+    def _asked(self, mode: Mode) -> Callable[[Said], Request]:
+        """The request that the form of a mode makes."""
 
-    def _depth(self, path: str | None, kind: str, prompt: str, negative: str, *options: Any) -> Request:
-        kind = MAP_KINDS.get(kind, kind)
-        own = kind in _OWN_STRENGTH
-        return depth_request(
-            self._studio.model.name, path, kind, prompt, negative, _options(*options, own_strength=own)
-        )
+        def request(said: Said) -> Request:
+            curve = ",".join(f"{place:g}" for place in curve_through(said[self.curve]))
+            name = self._studio.model.name
+            return self.form.request(mode, name, said, said[self.strength], said[self.convergence], curve)
 
-    def _photo(self, path: str | None, prompt: str, *options: Any) -> Request:
-        return photo_request(self._studio.model.name, path, prompt, _options(*options))
+        return request
 
-    def _again(self, name: str, strength: float, convergence: float) -> Request:
-        return self._studio.again(name, strength, convergence, edited=False)
+    def _made_again(self, *, edited: bool) -> Callable[[Said], Request]:
+        """The request of the pair that is shown, with the sliders' parallax."""
+        return lambda said: self._studio.again(said[self.result], self._look(said).relief, edited=edited)
 
-    def _with_map(self, name: str, strength: float, convergence: float) -> Request:
-        return self._studio.again(name, strength, convergence, edited=True)
+    def _look(self, said: Said) -> Look:
+        """How the sliders have the pair that is shown."""
+        made = self._studio.results[said[self.result]].made
+        middle = said[self.curve]
+        curve = made.curve if abs(middle - middle_of(made.curve)) < 1e-6 else curve_through(middle)
+        relief = Relief(strength=said[self.strength], convergence=said[self.convergence], curve=curve)
+        return Look(relief=relief, window=said[self.window])
 
-    def _show(self, name: str) -> list[Any]:
+    def _fit(self, said: dict[Any, Any]) -> _Shown:
+        """The sliders where the pair is comfortable."""
+        try:
+            look = self._look(said)
+            fitted = self._studio.results[said[self.result]].comfortable(look, said[self.display])
+        except StereoDiffusionError as refused:
+            return {self.comfort_line: telling.refusal(refused)}
+        if fitted == look:
+            return {self.comfort_line: telling.said("There is nothing that other parallax would mend.")}
+        return {**self._at(fitted.relief), self.window: fitted.window, self.comfort_line: ""}
+
+    def _show(self, name: str) -> _Shown:
         """A result of the session, and its request in the form."""
         try:
             result = self._studio.results[name]
         except StereoDiffusionError as refused:
-            return [*[gr.skip()] * 20, telling.refusal(refused)]
-        live = result.live
-        form = _form(result.request, _sliders(live.strength, live.convergence))
-        return [*_showing(name), *form, ""]
+            return {self.session_line: telling.refusal(refused)}
+        return {
+            **self._showing(name),
+            **self.form.filled(result.request),
+            **self._at(result.made),
+            self.session_line: "",
+        }
 
-    def _load(self, path: str) -> list[Any]:
+    def _load(self, path: str) -> _Shown:
         """A request from a file, in the form; its own files have to be sent again."""
         try:
             request = loaded(Path(path).read_text(encoding="utf-8", errors="replace"), self._studio.model.name)
+            parallax = request.settings().parallax
+            screen = 0.0 if parallax.convergence == "auto" else parallax.convergence
+            relief = Relief(strength=parallax.max_disparity, convergence=screen, curve=parallax.curve)
         except StereoDiffusionError as refused:
-            return [*[gr.skip()] * 15, telling.refusal(refused)]
-        parallax = request.settings().parallax
-        form = _form(request, _sliders(parallax.max_disparity, parallax.zero), files=False)
+            return {self.session_line: telling.refusal(refused)}
         line = "" if isinstance(request, TextRequest) else "Loaded; its files have to be chosen again."
-        return [*form, telling.said(line)]
+        filled = self.form.filled(request, files=False)
+        return {**filled, **self._at(relief), self.session_line: telling.said(line)}
 
+    def _showing(self, name: str) -> _Shown:
+        """A result in the viewer, its comfort, and under the brush, and what can be done with it."""
+        shown = dict.fromkeys((self.result, self.viewer, self.report, self.brush), name)
+        buttons = (self.comfortable, self.again, self.with_map)
+        return {**shown, **{button: gr.Button(interactive=True) for button in buttons}}
 
-def _button() -> tuple[gr.Button, gr.HTML]:
-    """What starts a run, and where it says how far it is."""
-    return gr.Button("Make a stereo pair", variant="primary"), gr.HTML("")
-
-
-def _asking(run: Callable[..., Iterator[list[Any]]]) -> Callable[..., Iterator[list[Any]]]:
-    """Gradio hands in who asks as a parameter that is annotated so."""
-
-    def asking(asked: gr.Request, *values: Any) -> Iterator[list[Any]]:
-        yield from run(*values, asked=asked)
-
-    return asking
-
-
-def _options(
-    preset: str,
-    steps: float | None,
-    seed: float | None,
-    strength: float,
-    convergence: float,
-    changes: str | None,
-    *,
-    own_strength: bool = False,
-) -> Options:
-    return Options(
-        preset=preset,
-        steps=steps,
-        seed=seed,
-        strength=None if own_strength else strength,
-        convergence=convergence,
-        changes=changes or "",
-    )
-
-
-def _showing(name: str) -> list[Any]:
-    """A result in the viewer and under the brush, and what can be done with it."""
-    return [name, name, name, gr.Button(interactive=True), gr.Button(interactive=True)]
-
-
-def _sliders(strength: float, convergence: float) -> list[Any]:
-    """The sliders at these values; they reach farther where that is needed."""
-    reach = max(0.2, abs(convergence))
-    return [
-        gr.Slider(value=strength, maximum=max(0.3, strength)),
-        gr.Slider(value=convergence, minimum=-reach, maximum=reach),
-    ]
-
-
-def _form(request: Request, sliders: Sequence[Any], *, files: bool = True) -> list[Any]:
-    """The form, filled with a request: the tabs, text, depth, photo, and the options."""
-    keep = gr.skip()
-    prompt = prompts_of(request.prompt)[0]
-    text, depth, photo = [keep] * 2, [keep] * 4, [keep] * 2
-    if isinstance(request, TextRequest):
-        text = [prompt, request.negative]
-    elif isinstance(request, DepthRequest):
-        kinds = {kind: label for label, kind in MAP_KINDS.items()}
-        depth = [request.map.path if files else None, kinds.get(request.map.kind or "disparity-px"), prompt]
-        depth.append(request.negative)
-    else:
-        photo = [request.photo.path if files else None, prompt]
-    offered = ("sampling.steps", "parallax.max_disparity", "parallax.convergence")
-    further = {name: value for name, value in request.changes.items() if name not in offered}
-    changes = json.dumps(further) if further else ""
-    options = [request.preset, request.changes.get("sampling.steps", 0), request.seed, *sliders, changes]
-    return [gr.Tabs(selected=request.mode), *text, *depth, *photo, *options]
+    def _at(self, relief: Relief) -> _Shown:
+        """The sliders at these values; they reach farther where that is needed."""
+        reach = max(0.2, abs(relief.convergence))
+        return {
+            self.strength: gr.Slider(value=relief.strength, maximum=max(0.3, relief.strength)),
+            self.convergence: gr.Slider(value=relief.convergence, minimum=-reach, maximum=reach),
+            self.curve: middle_of(relief.curve),
+        }

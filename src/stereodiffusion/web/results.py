@@ -1,59 +1,65 @@
-"""What was made: kept in memory under names that nobody guesses, and given out as files.
+"""What was made: kept in memory under names that nobody guesses, and shown with the parallax that is asked for.
 
-A file of a result is encoded when somebody asks for it, with the parallax that they ask for. No path of this machine is
-read for it.
+No path of this machine is read for it.
 """
 
-import io
 import json
-import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import floor
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import Lock
-from types import MappingProxyType
 from typing import Any, cast
 
-from stereodiffusion.errors import FormatError, GeometryError, SynthesisError
-from stereodiffusion.formats import OUTPUT_FORMATS, encode_image, read_map, visualise
-from stereodiffusion.formats.files import write_files
-from stereodiffusion.formats.maps import encode_map
-from stereodiffusion.formats.naming import encode_files
-from stereodiffusion.pair import StereoPair
-from stereodiffusion.request import Request, files_of, prompts_of
-from stereodiffusion.request.inputs import MapFile
-from stereodiffusion.synthesis.rerender import Rerender
-from stereodiffusion.web.forms import public
+import numpy as np
 
-_PARTS: Mapping[str, Callable[[StereoPair], bytes]] = MappingProxyType(
-    {
-        "left.png": lambda pair: encode_image(pair.left, ".png", pair.provenance),
-        "right.png": lambda pair: encode_image(pair.right, ".png", pair.provenance),
-        "right.jpg": lambda pair: encode_image(pair.right, ".jpg"),  # while a slider moves
-        "depth.png": lambda pair: encode_image(visualise(pair.disparity), ".png"),
-        "disparity.pfm": lambda pair: encode_map(pair.disparity, ".pfm"),
-        "occlusion.png": lambda pair: encode_image(pair.occlusion.float().expand(-1, 3, -1, -1), ".png"),
-        "bundle.zip": lambda pair: _bundle(pair),
-    }
-)
+from stereodiffusion.comfort import Made, Measured, Report, measure_pair, report_on
+from stereodiffusion.errors import ConfigError, FormatError, GeometryError, SynthesisError
+from stereodiffusion.formats import OUTPUT_FORMATS, encode_image, read_map
+from stereodiffusion.formats.files import write_files
+from stereodiffusion.geometry.curve import STRAIGHT
+from stereodiffusion.pair import StereoPair
+from stereodiffusion.request import Pair, Request, files_of, prompts_of
+from stereodiffusion.settings import DISPLAYS, DisplayName
+from stereodiffusion.synthesis.rerender import Relief, Rerender, mirrored
+from stereodiffusion.web.files import PARTS, check_name, encoded, name_in
+from stereodiffusion.web.forms import parse_curve, public, says_parallax, without_places
+
+_AT_HAND = 4  # pairs that were looked at last, as they were looked at: several files are asked of each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a pair is shown.
+
+    Attributes:
+        relief: Its parallax.
+        window: Whether it gets a floating window.
+    """
+
+    relief: Relief
+    window: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Result:
     """A pair that was made.
 
     Attributes:
         name: Nobody guesses it.
         request: What was asked for; its files are where this machine keeps them.
-        live: The pair, which can be drawn with other parallax.
+        pair: As it was made.
+        made: With what parallax.
         notes: What was assumed or looks wrong.
     """
 
     name: str
     request: Request
-    live: Rerender
+    pair: StereoPair
+    made: Relief
     notes: tuple[str, ...]
 
     @property
@@ -63,90 +69,145 @@ class Result:
         file = next((Path(file.path).name for _, file in files_of(self.request)), "")
         return f"{text or file} · {self.request.mode}, {self.request.preset}, seed {self.request.seed}"
 
-    def pair(self, strength: float | None = None, convergence: float | None = None) -> StereoPair:
-        """The pair, perhaps with other parallax.
+    def shown(self, look: Look | None = None) -> StereoPair:
+        """The pair, perhaps with other parallax or a floating window.
 
         Raises:
-            GeometryError: If that is out of range.
+            GeometryError: If it cannot be drawn so.
         """
-        live = self.live
-        return live.at(
-            live.strength if strength is None else strength, live.convergence if convergence is None else convergence
-        )
+        return self.pair if look is None else _shown(self, look)
+
+    def comfort(self, look: Look, display: str) -> Report:
+        """How comfortable it is on a display; what to change is said in the terms of its relief.
+
+        Raises:
+            ConfigError: If there is no such display.
+        """
+        if display not in DISPLAYS:
+            raise ConfigError(f"display must be one of {', '.join(DISPLAYS)}, got {display!r}")
+        screen = DISPLAYS[cast(DisplayName, display)]
+        made = Made(max_disparity=look.relief.strength, convergence=look.relief.convergence)
+        return report_on(_measured(self, look), screen, display, made)
+
+    def comfortable(self, look: Look, display: str) -> Look:
+        """How to show it so that its parallax is comfortable on a display; the same if it is, or is not the reason.
+
+        Raises:
+            ConfigError: If there is no such display.
+        """
+        change = self.comfort(look, display).change
+        if change is None:
+            return look
+        strength = floor(1000 * change.strength) / 1000  # in steps of the sliders; less strength is never worse
+        relief = replace(look.relief, strength=strength, convergence=round(change.convergence, 3))
+        return Look(relief=relief, window=look.window or change.floating_window)
+
+    def spread(self, relief: Relief) -> float:
+        """Parallax between its farthest and its nearest point with another relief, as a fraction of the width."""
+        known = self.pair.disparity.pixels[self.pair.disparity.known]
+        factor = relief.strength / self.made.strength if self.made.strength else 1.0
+        return factor * float(known.max() - known.min()) / self.pair.size[1]
 
     def plain(self) -> dict[str, Any]:
         """What the page and programs are told of it, as JSON values."""
-        height, width = self.live.pair.size
+        height, width = self.pair.size
         at = f"stereo/results/{self.name}/"
         return {
             "result": self.name,
             "title": self.title,
             "size": [height, width],
-            "strength": self.live.strength,
-            "convergence": self.live.convergence,
-            "notes": list(self.notes),
+            "strength": self.made.strength,
+            "convergence": self.made.convergence,
+            "curve": list(self.made.curve),
+            "middle": middle_of(self.made.curve),
+            "notes": [without_places(note) for note in self.notes],
             "request": json.dumps(public(self.request.plain())),
-            "files": {name: at + name for name in [*_PARTS, "request.json"]},
+            "files": {name: at + name for name in [*PARTS, "request.json"]},
             "formats": {
-                name: {"about": each.about, "url": f"{at}{name}{'.zip' if len(each.parts) > 1 else each.suffixes[0]}"}
-                for name, each in OUTPUT_FORMATS.items()
+                name: {"about": each.about, "url": at + name_in(name)} for name, each in OUTPUT_FORMATS.items()
             },
         }
 
-    def file(self, name: str, strength: float | None = None, convergence: float | None = None) -> bytes:
+    def file(self, name: str, look: Look | None = None) -> bytes:
         """The content of one of its files.
 
         Raises:
             FormatError: If there is no such file.
-            GeometryError: If the parallax is out of range.
+            GeometryError: If it cannot be drawn so.
         """
         if name == "request.json":
             return json.dumps(public(self.request.plain()), indent=2).encode()
-        stem, _, suffix = name.rpartition(".")
-        if name not in _PARTS and stem not in OUTPUT_FORMATS:
-            raise FormatError(f"there is no file {name!r} of a result")
-        pair = self.pair(strength, convergence)
-        return _PARTS[name](pair) if name in _PARTS else _in_format(pair, stem, f".{suffix}")
+        check_name(name)
+        return encoded(name, self.shown(look))
 
 
-def _strength(request: Request, pair: StereoPair) -> float:
-    """The strength that a pair was made with; of a map that says how far things move, as far as the nearest does."""
-    parallax, given = request.settings().parallax, getattr(request, "map", None)
-    absolute = isinstance(given, MapFile) and (given.kind in (None, "disparity-px") or given.focal_px is not None)
-    if not absolute or parallax.scale == "normalized":
-        return parallax.max_disparity
-    nearest = float(pair.disparity.pixels.max()) / pair.left.shape[3] + _convergence(pair)
-    return round(min(max(nearest, 0.0), 0.5), 3)
+def middle_of(curve: tuple[float, ...]) -> float:
+    """Where a curve has the middle of the relief: what the page's slider shows of it."""
+    return round(float(np.interp(0.5, np.linspace(0, 1, len(curve)), curve)), 3)
 
 
-def _convergence(pair: StereoPair) -> float:
-    """Where the screen of a pair lies in the end, which a request may leave to be found."""
-    settings = cast(Mapping[str, Any], pair.provenance["resolved"])["settings"]
-    return float(settings["parallax"]["convergence"])
+def curve_through(middle: float) -> tuple[float, ...]:
+    """The curve that the page's slider stands for."""
+    return STRAIGHT if middle == 0.5 else (0.0, round(middle, 3), 1.0)
 
 
-def _in_format(pair: StereoPair, name: str, suffix: str) -> bytes:
-    """A pair in one of the output formats; several files in a zip."""
-    several = len(OUTPUT_FORMATS[name].parts) > 1
-    path = Path(f"stereo{'.png' if several else suffix}")
-    files = {target.name: content for target, content in encode_files(path, [name], pair.eyes()).items()}
-    return _zipped(files) if several else next(iter(files.values()))
+def look_of(
+    result: Result,
+    strength: float | None = None,
+    convergence: float | None = None,
+    curve: str = "",
+    window: bool = False,
+) -> Look:
+    """How a client asks for a result to be shown; what it says nothing of is as it was made.
+
+    Raises:
+        ConfigError: If the curve is no list of numbers.
+        GeometryError: If something is out of range.
+    """
+    made, wanted = result.made, parse_curve(curve)
+    relief = Relief(
+        strength=made.strength if strength is None else strength,
+        convergence=made.convergence if convergence is None else convergence,
+        curve=made.curve if wanted is None else tuple(wanted),
+    )
+    return Look(relief=relief, window=window)
 
 
-def _bundle(pair: StereoPair) -> bytes:
-    """All that a pair is, for research: both eyes, disparity, occlusion, and what they were made by."""
-    files = {name: _PARTS[name](pair) for name in ("left.png", "right.png", "disparity.pfm", "occlusion.png")}
-    made_by = json.dumps(dict(pair.provenance), indent=2)
-    request = json.dumps(pair.provenance.get("request", {}), indent=2)
-    return _zipped({**files, "request.json": request.encode(), "provenance.json": made_by.encode()})
+@lru_cache(_AT_HAND)
+def _live(result: Result) -> Rerender:
+    """What redraws a result. If its source is the right eye, it is drawn in a mirror, so that its own pixels stay."""
+    return Rerender(pair=mirrored(result.pair) if _from_right(result) else result.pair, made=result.made)
 
 
-def _zipped(files: Mapping[str, bytes]) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name), data)  # without the time: the same pair, the same bytes
-    return content.getvalue()
+@lru_cache(_AT_HAND)
+def _shown(result: Result, look: Look) -> StereoPair:
+    pair = result.pair
+    if look.relief != result.made:
+        pair = _live(result).at(look.relief)
+        pair = mirrored(pair) if _from_right(result) else pair
+    return pair.with_floating_window() if look.window else pair
+
+
+@lru_cache(_AT_HAND)
+def _measured(result: Result, look: Look) -> Measured:
+    """Its parallax is known exactly, so that nothing is matched."""
+    return measure_pair(_shown(result, look))
+
+
+def _from_right(result: Result) -> bool:
+    wanted = result.request.wanted
+    return isinstance(wanted, Pair) and wanted.source == "right"
+
+
+def _made(request: Request, pair: StereoPair) -> Relief:
+    """What a pair was made with; of a map that says how far things move, as far as the nearest does."""
+    resolved = cast(Mapping[str, Any], pair.provenance["resolved"])["settings"]["parallax"]
+    strength, convergence = float(resolved["max_disparity"]), float(resolved["convergence"])
+    if says_parallax(request):
+        known = pair.disparity.pixels[pair.disparity.known]
+        nearest = float(known.max()) / pair.size[1] + convergence
+        strength = round(min(max(nearest, 0.0), 0.5), 3)
+    return Relief(strength=strength, convergence=convergence, curve=request.settings().parallax.curve)
 
 
 class Results:
@@ -154,11 +215,12 @@ class Results:
 
     Args:
         kept: How many.
+        pixels: Of all of them together, of one eye each; the latest is kept however large it is.
         folder: Where sources and edited maps lie that the next run reads.
     """
 
-    def __init__(self, kept: int, folder: Path) -> None:
-        self._kept, self._folder = kept, folder
+    def __init__(self, kept: int, pixels: int, folder: Path) -> None:
+        self._kept, self._pixels, self._folder = kept, pixels, folder
         self._lock = Lock()
         self._known: OrderedDict[str, Result] = OrderedDict()
 
@@ -167,15 +229,19 @@ class Results:
         signed = dict(pair.provenance)
         signed["request"] = public(cast(Mapping[str, Any], signed["request"]))
         pair = replace(pair, provenance=signed)
-        live = Rerender(pair=pair, convergence=_convergence(pair), strength=_strength(request, pair))
-        result = Result(name=token_urlsafe(16), request=request, live=live, notes=notes)
+        made = _made(request, pair)
+        result = Result(name=token_urlsafe(16), request=request, pair=pair, made=made, notes=notes)
         with self._lock:
             self._known[result.name] = result
-            while len(self._known) > self._kept:
+            while self._too_many():
                 old, _ = self._known.popitem(last=False)
                 for path in (self._source(old), self._map(old)):
                     path.unlink(missing_ok=True)
         return result
+
+    def _too_many(self) -> bool:
+        pixels = sum(result.pair.size[0] * result.pair.size[1] for result in self._known.values())
+        return len(self._known) > 1 and (len(self._known) > self._kept or pixels > self._pixels)
 
     def __contains__(self, name: str) -> bool:
         with self._lock:
@@ -195,12 +261,14 @@ class Results:
             GeometryError: If it is of another size.
         """
         result = self[name]
+        if isinstance(result.request.wanted, Pair) and result.request.wanted.source != "left":
+            raise SynthesisError("depth can be touched up where the source is the left eye: this pair's is another")
         path = self._map(name)
         write_files({path: content})
         try:
             given = read_map(path)
-            if (found := tuple(given.values.shape[-2:])) != result.live.pair.size:
-                raise GeometryError(f"expected a map of {result.live.pair.size}, got {found}")
+            if (found := tuple(given.values.shape[-2:])) != result.pair.size:
+                raise GeometryError(f"expected a map of {result.pair.size}, got {found}")
         except (FormatError, GeometryError) as refused:
             path.unlink(missing_ok=True)
             raise type(refused)(str(refused).replace(str(path), "the map")) from None
@@ -213,7 +281,7 @@ class Results:
         """
         if not self._map(result.name).exists():
             raise SynthesisError("the depth map has not been changed yet: paint on it first")
-        write_files({self._source(result.name): encode_image(result.live.pair.left, ".png")})
+        write_files({self._source(result.name): encode_image(result.pair.left, ".png")})
         return self._source(result.name), self._map(result.name)
 
     def _map(self, name: str) -> Path:

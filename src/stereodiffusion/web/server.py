@@ -1,14 +1,17 @@
 """The page, listening: Gradio with its guard before it, and the files of results beside it."""
 
+import logging
 import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from asyncio import CancelledError
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -16,11 +19,15 @@ from stereodiffusion import temporary
 from stereodiffusion.errors import StereoDiffusionError
 from stereodiffusion.formats.layouts.anaglyph import DUBOIS, MIXES
 from stereodiffusion.synthesis import StereoDiffusion
+from stereodiffusion.web.form import STATIC
 from stereodiffusion.web.guard import App, Guard
 from stereodiffusion.web.limits import Limits
-from stereodiffusion.web.page import HEAD, STATIC, Page
+from stereodiffusion.web.page import HEAD, Page
+from stereodiffusion.web.results import look_of
 from stereodiffusion.web.studio import Studio
+from stereodiffusion.web.telling import in_words
 
+_THREADS = 40  # beside those of clients that wait: as many as there are without them
 LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _TYPES = {
     "png": "image/png",
@@ -39,6 +46,16 @@ _ABOUT = {
     "gray": "red-cyan, both eyes grey",
     "true": "red-blue, both eyes grey",
 }
+
+
+def _asked(
+    strength: float | None = None, convergence: float | None = None, curve: str = "", window: bool = False
+) -> tuple[float | None, float | None, str, bool]:
+    """What an address says after its question mark of how to show a result."""
+    return strength, convergence, curve, window
+
+
+Asked = Annotated[tuple[float | None, float | None, str, bool], Depends(_asked)]
 
 
 def anaglyphs() -> Mapping[str, Any]:
@@ -76,7 +93,14 @@ def application(
     studio = Studio(model, limits, folder)
     page = Page(studio)
     page.blocks.queue(max_size=None, api_open=True)
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @asynccontextmanager
+    async def with_threads(_: FastAPI) -> AsyncGenerator[None]:
+        # Each client that waits has a thread, and files are asked for meanwhile.
+        current_default_thread_limiter().total_tokens = limits.waiting + _THREADS
+        yield
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=with_threads)
     app.mount("/stereo/static", StaticFiles(directory=STATIC))
     _add_results(app, studio)
     theme = gr.themes.Default(
@@ -110,7 +134,7 @@ def _add_results(app: FastAPI, studio: Studio) -> None:
 
     @app.exception_handler(StereoDiffusionError)
     def refuse(_: Request, refused: Exception) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        return JSONResponse({"detail": str(refused)}, status_code=400)
+        return JSONResponse({"detail": in_words(str(refused))}, status_code=400)
 
     @app.get("/stereo/anaglyphs.json")
     def matrices() -> Mapping[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -118,13 +142,20 @@ def _add_results(app: FastAPI, studio: Studio) -> None:
 
     @app.get("/stereo/results/{name}.json")
     def result(name: str) -> Mapping[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return studio.results[name].plain()
+        plain = studio.results[name].plain()
+        return {**plain, "notes": [in_words(note) for note in plain["notes"]]}
+
+    @app.get("/stereo/results/{name}/comfort.json")
+    def comfort(name: str, display: str, look: Asked) -> Mapping[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        result = studio.results[name]
+        report = result.comfort(look_of(result, *look), display).plain()
+        findings = [{**each, "text": in_words(each["text"])} for each in report["findings"]]
+        return {**report, "findings": findings}
 
     @app.get("/stereo/results/{name}/{file}")
-    def file(  # pyright: ignore[reportUnusedFunction]
-        name: str, file: str, strength: float | None = None, convergence: float | None = None
-    ) -> Response:
-        content = studio.results[name].file(file, strength, convergence)
+    def file(name: str, file: str, look: Asked) -> Response:  # pyright: ignore[reportUnusedFunction]
+        result = studio.results[name]
+        content = result.file(file, look_of(result, *look))
         kind = _TYPES.get(file.rpartition(".")[2], "application/octet-stream")
         return Response(content, media_type=kind, headers={"cache-control": "private, max-age=3600"})
 
@@ -159,4 +190,11 @@ def serve(model: StereoDiffusion, *, host: str, port: int, auth: str | None) -> 
         config = uvicorn.Config(
             app, host=host, port=port, log_level="warning", server_header=False, timeout_graceful_shutdown=1
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_no_farewell)
         uvicorn.Server(config).run()
+
+
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    """Whether a line of the server's is about something else than clients that are still there when it ends."""
+    cancelled = record.exc_info is not None and record.exc_info[0] is CancelledError
+    return not (cancelled or record.msg.startswith("Cancel %s running task(s)"))

@@ -1,13 +1,16 @@
 """What the page and programs have in common: a model, a line before it, and results."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from stereodiffusion.errors import ConfigError
+from stereodiffusion.geometry.curve import joined
 from stereodiffusion.request import Request
 from stereodiffusion.synthesis import Run, StereoDiffusion
-from stereodiffusion.web.forms import with_map, with_parallax
+from stereodiffusion.synthesis.rerender import Relief
+from stereodiffusion.web.forms import with_map, with_relief
 from stereodiffusion.web.limits import Limits, Rate
 from stereodiffusion.web.results import Result, Results
 from stereodiffusion.web.worker import Job, Waiting, Worker, Working
@@ -26,7 +29,7 @@ class Studio:
 
     def __init__(self, model: StereoDiffusion, limits: Limits, folder: Path) -> None:
         self.model, self.limits = model, limits
-        self.results = Results(limits.kept, folder)
+        self.results = Results(limits.kept, limits.kept_pixels, folder)
         self._worker = Worker(limits.waiting)
         self._rate = Rate(limits.runs_per_minute)
         self._jobs: dict[str, Job] = {}
@@ -64,16 +67,16 @@ class Studio:
         if job is not None:
             job.cancel()
 
-    def again(self, name: str, strength: float, convergence: float, *, edited: bool) -> Request:
+    def again(self, name: str, relief: Relief, *, edited: bool) -> Request:
         """The request of a result with other parallax, perhaps with its edited map.
 
         Raises:
             StereoDiffusionError: If there is no such result, or no edited map, or the parallax makes no sense.
         """
         result = self.results[name]
-        request = result.request
-        if edited:
-            request = with_map(request, *self.results.edited(result))
-        if (strength, convergence) == (result.live.strength, result.live.convergence) and not edited:
-            return request
-        return with_parallax(request, strength, convergence)
+        request, spread = result.request, result.spread(relief)
+        if not edited:
+            return request if relief == result.made else with_relief(request, relief, spread)
+        # The map that was painted on has the curve of the pair already.
+        relief = replace(relief, curve=joined(result.made.curve, relief.curve))
+        return with_relief(with_map(request, *self.results.edited(result)), relief, spread)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from html import escape
 
 from stereodiffusion.synthesis.run import Stage
+from stereodiffusion.web.forms import without_places
 from stereodiffusion.web.results import Result
 from stereodiffusion.web.studio import Event
 from stereodiffusion.web.worker import Waiting
@@ -23,12 +24,25 @@ _STAGES: Mapping[Stage, str] = {
 
 _CONTROLS: Mapping[str, str] = {
     "--max-disparity": "Strength",
-    "--map-kind": "What its values are:",
     "parallax.max_disparity": "Strength",
+    "--convergence": "Screen",
     "parallax.convergence": "Screen",
+    "parallax.curve": "Curve",
     "sampling.steps": "Steps",
+    "--map-kind": "“What its values are”",
+    "--map-unknown": "“Unknown values”",
+    "map.unknown": "“Unknown values”",
+    "--map-scale": "“Values per unit”",
+    "map.scale": "“Values per unit”",
+    "--two-step": "“Draw the picture first”",
+    "hand it in (--disparity MAP)": "choose one",
+    "--disparity": "“Its depth map”",
+    "near-is-bright": "“near is bright”",
+    "near-is-dark": "“near is dark”",
+    "disparity-px": "“disparity in pixels”",
+    "depth-m": "“depth in metres”",
 }
-"""What the page calls options of the command line and settings."""
+"""What the page calls options of the command line, settings, and their values."""
 
 
 def progress(event: Event) -> str:
@@ -56,12 +70,7 @@ def refusal(error: Exception) -> str:
     return f'<div class="status"><p class="error" role="alert">{escape(line)}</p></div>'
 
 
-_PLACE = re.compile(r"(?<![\w:/])/\S*/")  # where a file lies on this machine, before its name
-
-
-def without_places(line: str) -> str:
-    """A line that says of files of this machine their names alone."""
-    return _PLACE.sub("", line)
+_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]+)")  # one for which the page has no control
 
 
 def in_words(line: str) -> str:
@@ -69,7 +78,7 @@ def in_words(line: str) -> str:
     line = without_places(line)
     for name, control in _CONTROLS.items():
         line = line.replace(name, control)
-    return line
+    return _OPTION.sub(lambda found: f"the command line's {found[1].replace('-', ' ')}", line)
 
 
 def said(line: str) -> str:

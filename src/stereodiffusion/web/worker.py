@@ -15,7 +15,8 @@ from stereodiffusion.errors import SynthesisError
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.synthesis.run import Progress, Run
 
-_LOOK_S = 0.25  # how often a run that waits tells its place in line
+_LOOK_S = 0.25  # how often a run that waits looks at its place in line, which it tells when that changes
+_ALIVE_S = 2.0  # how often at least, so that it is noticed if its client has gone
 _TELL_S = 0.1  # how often one under way tells how far it is
 
 
@@ -68,12 +69,15 @@ class Job:
 
     def news(self) -> Iterator[Waiting | Working]:
         """What happens, until it is done."""
+        told, at = -1, 0.0
         while not self._off.is_set():
             try:
                 news = self._news.get(timeout=_LOOK_S)
             except queue.Empty:
-                if not self._begun.is_set():
-                    yield Waiting(ahead=self._ahead(self))
+                ahead, now = self._ahead(self), time.monotonic()
+                if not self._begun.is_set() and (ahead != told or now - at >= _ALIVE_S):
+                    told, at = ahead, now
+                    yield Waiting(ahead=ahead)
                 continue
             if news is None:
                 self._news.put(None)  # for whoever asks again

@@ -1,5 +1,6 @@
 // <stereo-viewer result="...">: a pair in every way to look at it. Switching computes nothing on the server.
-// `at(strength, convergence)` shows the pair with other parallax, which the server draws without the model.
+// `at({ strength, convergence, middle, window })` shows the pair with other parallax, or with a floating window, which
+// the server draws without the model. `drawn` tells what is shown, now and then while a slider moves.
 
 import { difference, flat, mixed } from "./pictures.js";
 
@@ -12,7 +13,8 @@ const MODES = [
   ["difference", "Difference"],
 ];
 const WIGGLE_MS = 180;
-const choice = { mode: "sbs", glasses: "red-cyan", distance: 2, width: 1.6 }; // outlives the element
+const TELL_MS = 400;
+const choice = { mode: "sbs", glasses: "red-cyan", distance: 2, width: 1.6, window: false }; // outlives the element
 
 let matrices = null; // of every kind of anaglyph, as the server's own
 const anaglyphs = () => (matrices ??= fetch("stereo/anaglyphs.json").then((got) => got.json()));
@@ -116,42 +118,69 @@ class StereoViewer extends HTMLElement {
       this.query = "";
       this.wish = null;
       [this.left, this.right] = await Promise.all(["left.png", "right.png"].map((file) => picture(made.files[file])));
+      this.ownLeft = this.left;
       this.depth = null;
       this.say(made.notes.join(" "));
       this.drawDownloads();
       await this.show(choice.mode);
+      this.tell();
+      if (choice.window) await this.at({ ...made, window: true });
       this.dispatchEvent(new CustomEvent("shown", { bubbles: true }));
     } catch (failed) {
       this.say(failed.message);
     }
   }
 
+  // What the server is asked for; nothing if the pair is wished as it was made.
+  queryOf({ strength, convergence, middle, window }) {
+    const { made } = this;
+    const near = (one, other) => Math.abs(one - other) < 1e-6;
+    const same = near(strength, made.strength) && near(convergence, made.convergence) && near(middle, made.middle);
+    if (same && !window) return "";
+    const curve = near(middle, made.middle) ? made.curve : near(middle, 0.5) ? [0, 1] : [0, middle, 1];
+    return `?strength=${strength}&convergence=${convergence}&curve=${curve}${window ? "&window=true" : ""}`;
+  }
+
   // Ask for other parallax; while an answer is on its way only the latest wish is kept.
-  async at(strength, convergence) {
-    this.wish = [strength, convergence];
+  async at(look) {
+    this.wish = look;
+    choice.window = look.window;
     if (this.asking || !this.made) return;
     this.asking = true;
     while (this.wish) {
-      const [s, c] = this.wish;
-      const made = this.made;
+      const { made, wish } = this;
+      const query = this.queryOf(wish);
       this.wish = null;
-      const same = Math.abs(s - this.made.strength) < 1e-6 && Math.abs(c - this.made.convergence) < 1e-6;
-      this.query = same ? "" : `?strength=${s}&convergence=${c}`;
+      if (query === this.query) continue;
       const began = performance.now();
       try {
-        const right = await picture(made.files[same ? "right.png" : "right.jpg"] + this.query);
+        const kind = query ? "jpg" : "png";
+        const [left, right] = await Promise.all([
+          wish.window ? picture(made.files[`left.${kind}`] + query) : this.ownLeft,
+          picture(made.files[`right.${kind}`] + query),
+        ]);
         if (made !== this.made) continue; // another pair has come meanwhile
-        this.right = right;
-        this.depth = null;
-        this.say(same ? this.made.notes.join(" ") : "A preview: run again to have the model draw what it uncovers.");
+        Object.assign(this, { left, right, query, depth: null });
+        this.say(this.about(wish));
         this.drawDownloads();
         await this.show(choice.mode);
+        if (!this.wish || performance.now() - this.told > TELL_MS) this.tell();
       } catch (failed) {
         this.say(failed.message);
       }
       this.took = performance.now() - began;
     }
     this.asking = false;
+  }
+
+  about(look) {
+    const moved = this.queryOf({ ...look, window: false });
+    return moved ? "A preview: run again to have the model draw what it uncovers." : this.made.notes.join(" ");
+  }
+
+  tell() {
+    this.told = performance.now();
+    document.dispatchEvent(new CustomEvent("drawn", { detail: { result: this.made.result, query: this.query } }));
   }
 
   async show(mode) {
