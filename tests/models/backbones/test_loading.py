@@ -431,11 +431,11 @@ def test_weights_in_half_precision_alone_will_do(broken: Path) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["StableDiffusionXLInpaintPipeline", "StableDiffusionInpaintPipeline", "FluxPipeline", "StableDiffusion3Pipeline"],
+    ["StableDiffusionXLInpaintPipeline", "StableDiffusionInpaintPipeline", "FluxFillPipeline", "QwenImagePipeline"],
 )
 def test_other_kinds_are_named(broken: Path, kind: str) -> None:
     rewrite(broken / "model_index.json", _class_name=kind)
-    with pytest.raises(ModelError, match=f"expected a Stable Diffusion 1.x, 2.x or XL model .*, got a {kind}"):
+    with pytest.raises(ModelError, match=f"expected a Stable Diffusion 1.x, 2.x, XL or 3 model .*, got a {kind}"):
         load_backbone(broken)
 
 

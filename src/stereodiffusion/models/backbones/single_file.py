@@ -26,7 +26,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from stereodiffusion.diffusion.backbone import Prediction
+from stereodiffusion.diffusion.schedule import Prediction
 from stereodiffusion.errors import ModelError
 from stereodiffusion.models.backbones.families import family_of
 from stereodiffusion.models.backbones.precision import Formats
