@@ -19,7 +19,7 @@ from diffusers import (
 )
 from tests import tiny
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel, T5TokenizerFast
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel, T5Tokenizer
 
 T5_STATES = 96
 """Channels of T5's states; not fewer than both CLIP encoders' together."""
@@ -55,13 +55,13 @@ def autoencoder(*, seed: int = 0) -> AutoencoderKL:
     )
 
 
-def t5_tokenizer() -> T5TokenizerFast:
+def t5_tokenizer() -> T5Tokenizer:
     """A real T5 tokenizer with one token for each of `tiny.WORDS`."""
     special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
-    return cast(Any, T5TokenizerFast)(vocab=[*special, *((f"▁{word}", -3.0) for word in tiny.WORDS)], extra_ids=0)
+    return cast(Any, T5Tokenizer)(vocab=[*special, *((f"▁{word}", -3.0) for word in tiny.WORDS)], extra_ids=0)
 
 
-def t5_encoder(words: T5TokenizerFast, *, seed: int = 0) -> T5EncoderModel:
+def t5_encoder(words: T5Tokenizer, *, seed: int = 0) -> T5EncoderModel:
     """A two-layer T5 encoder for that vocabulary."""
     config = cast(Any, T5Config)(
         vocab_size=len(words),

@@ -93,7 +93,8 @@ def test_levels_and_steps_are_diffusers(kind: Literal["sd3", "schnell", "dev"], 
         "schnell": tiny_flow.scheduler(shift=1.0),
         "dev": tiny_flow.dynamic_scheduler(),
     }[kind]
-    theirs, even = tiny_flow.copied(levels), kind != "sd3"
+    theirs: Any = tiny_flow.copied(levels)
+    even = kind != "sd3"
     mu = 0.5 + (1.15 - 0.5) * (1024 - 256) / (4096 - 256)  # of FLUX, for 512 x 512 pixels
     sigmas = [1 - i / steps for i in range(steps)]
     theirs.set_timesteps(steps, sigmas=sigmas if even else None, mu=mu if kind == "dev" else None)

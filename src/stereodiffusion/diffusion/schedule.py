@@ -32,6 +32,9 @@ Prediction: TypeAlias = Literal["epsilon", "v_prediction", "flow_prediction"]
 """What a network was trained to predict: the noise ε, v = √ᾱ_t ε - √(1-ᾱ_t) x_0 (Salimans & Ho 2022), or the velocity
 ε - x_0 of a flow (Liu et al. 2023)."""
 
+NoisePrediction: TypeAlias = Literal["epsilon", "v_prediction"]
+"""Those of them that say the noise at levels ᾱ."""
+
 _LEAST: Final = 2.0**-24
 
 
@@ -89,7 +92,7 @@ class VariancePreserving:
         alphas: ᾱ before each sampling step and, last, after the final one; n + 1 of them, rising.
     """
 
-    timesteps: tuple[float, ...]
+    timesteps: tuple[int, ...]
     alphas: tuple[float, ...]
 
     @property

@@ -15,11 +15,12 @@ from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 from tests import tiny
+from tests.models.backbones.loaded import load_backbone
 from torch import nn
 
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError, PromptError
 from stereodiffusion.models import cards, origin
-from stereodiffusion.models.backbones import StableDiffusion, StableDiffusionXL, load_backbone, precision
+from stereodiffusion.models.backbones import StableDiffusion, StableDiffusionXL, precision
 from stereodiffusion.models.backbones.streamlining import MatrixConv2d, streamline
 
 

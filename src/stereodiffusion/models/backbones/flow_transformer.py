@@ -14,7 +14,7 @@ import torch
 from diffusers import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import CLIPTokenizer, T5TokenizerFast
+from transformers import CLIPTokenizer, T5Tokenizer
 
 from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Embedding
 from stereodiffusion.diffusion.schedule import Prediction, Schedule
@@ -143,7 +143,7 @@ class FlowTransformer(LatentModel):
         return text_encoder(tokens.to(self.device), output_hidden_states=True)
 
     def _read_t5(
-        self, prompts: Sequence[str], tokenizer: T5TokenizerFast, text_encoder: Any, length: Literal[256, 512]
+        self, prompts: Sequence[str], tokenizer: T5Tokenizer, text_encoder: Any, length: Literal[256, 512]
     ) -> Float[Tensor, "b n c"]:
         """T5's last states in float32, of `length` tokens, the padding attended to as these models were trained."""
         tokens, _ = tokenize(tokenizer, prompts, length)

@@ -13,7 +13,7 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
+from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokenizer
 
 from stereodiffusion.diffusion.backbone import Embedding
 from stereodiffusion.errors import ModelError
@@ -48,7 +48,7 @@ class Flux(FlowTransformer):
         "text_encoder": CLIPTextModel,
         "tokenizer": CLIPTokenizer,
         "text_encoder_2": T5EncoderModel,
-        "tokenizer_2": T5TokenizerFast,
+        "tokenizer_2": T5Tokenizer,
     }
     evenly_spaced = True
 
@@ -60,7 +60,7 @@ class Flux(FlowTransformer):
         text_encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
         text_encoder_2: T5EncoderModel,
-        tokenizer_2: T5TokenizerFast,
+        tokenizer_2: T5Tokenizer,
         scheduler: Any,
         name: str,
     ) -> None:
@@ -121,10 +121,10 @@ class Flux(FlowTransformer):
         return rearrange(velocity, "b (h w) (c p q) -> b c (h p) (w q)", h=rows, w=columns, p=_PATCH, q=_PATCH)
 
     def _joint_layers(self) -> Sequence[JointLayer]:
-        channels: int = cast(Any, self.transformer).inner_dim
-        double = [JointLayer(cast(Any, block).attn, False, channels) for block in self.transformer.transformer_blocks]
+        channels: int = self.transformer.inner_dim
+        double = [JointLayer(block.attn, False, channels) for block in self.transformer.transformer_blocks]
         single = self.transformer.single_transformer_blocks
-        return [*double, *(JointLayer(cast(Any, block).attn, True, channels) for block in single)]
+        return [*double, *(JointLayer(block.attn, True, channels) for block in single)]
 
     def _check_parts(self) -> None:
         config = self.transformer.config

@@ -98,11 +98,9 @@ class _Shared:
     def hooks(self, attention: nn.Module) -> Iterable[Callable[[], RemovableHandle]]:
         """What registers them."""
         yield partial(attention.register_forward_pre_hook, for_this_thread(self._begin), with_kwargs=True)
-        for name in ("to_k", "to_v"):
+        for name, hook in (("to_q", self._queries), ("to_k", self._keys), ("to_v", self._keys)):
             projection: nn.Module = getattr(attention, name)
-            yield partial(projection.register_forward_pre_hook, for_this_thread(self._keys))
-        asking: nn.Module = attention.to_q
-        yield partial(asking.register_forward_pre_hook, for_this_thread(self._queries))
+            yield partial(projection.register_forward_pre_hook, for_this_thread(hook))
         yield partial(attention.register_forward_hook, for_this_thread(self._end), with_kwargs=True)
 
     def _begin(self, attention: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:

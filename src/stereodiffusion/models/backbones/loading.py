@@ -4,7 +4,7 @@ Only safetensors are read: a pickle can run code while it is loaded. Of a model 
 are loaded; a safety checker or a depth estimator beside them stays where it is.
 """
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -119,7 +119,7 @@ def _try_out(backbone: LatentModel) -> None:
         raise ModelError(f"{backbone.name}: expected a picture size above 0, got {height} x {width}")
 
 
-def _vocabulary(name: str) -> dict[str, Collection[str]]:
+def _vocabulary(name: str) -> dict[str, Any]:
     """The embedded model has learnt the words of the scenes' captions and no others."""
     if name != EMBEDDED:
         return {}

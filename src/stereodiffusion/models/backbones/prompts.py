@@ -11,7 +11,7 @@ from typing import Any, Final
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from transformers import CLIPTokenizer, T5TokenizerFast
+from transformers import CLIPTokenizer, T5Tokenizer
 
 from stereodiffusion.errors import PromptError
 
@@ -22,7 +22,7 @@ _LISTED_WORDS = 120
 
 
 def tokenize(
-    tokenizer: CLIPTokenizer | T5TokenizerFast,
+    tokenizer: CLIPTokenizer | T5Tokenizer,
     prompts: Sequence[str],
     length: int,
     vocabulary: Collection[str] | None = None,

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
 
-from stereodiffusion.diffusion.schedule import Prediction
+from stereodiffusion.diffusion.schedule import NoisePrediction
 from stereodiffusion.errors import ModelError
 from stereodiffusion.models.checkpoint.files import check_texts, read_settings
 from stereodiffusion.models.checkpoint.types import check_types
@@ -76,7 +76,7 @@ def say_what_is_ignored(name: str, settings: Mapping[str, Any]) -> None:
             _LOG.warning("%s: its scheduler asks for %s, which the method leaves out", name, setting)
 
 
-def stable_diffusion_scheduler(prediction: Prediction, *, zero_snr: bool = False) -> DDIMScheduler:
+def stable_diffusion_scheduler(prediction: NoisePrediction, *, zero_snr: bool = False) -> DDIMScheduler:
     """The noise schedule that all Stable Diffusion models of these families share.
 
     With `zero_snr` it is rescaled to end in pure noise (Lin et al. 2023), for models that were tuned so.

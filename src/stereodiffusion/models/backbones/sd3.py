@@ -11,9 +11,9 @@ import torch
 from diffusers import AutoencoderKL
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
-from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5Tokenizer
 
 from stereodiffusion.diffusion.backbone import Embedding
 from stereodiffusion.errors import GeometryError, ModelError
@@ -52,7 +52,7 @@ class StableDiffusion3(FlowTransformer):
         "text_encoder_2": CLIPTextModelWithProjection,
         "tokenizer_2": CLIPTokenizer,
         "text_encoder_3": T5EncoderModel,
-        "tokenizer_3": T5TokenizerFast,
+        "tokenizer_3": T5Tokenizer,
     }
     optional = frozenset({"text_encoder_3", "tokenizer_3"})
     evenly_spaced = False
@@ -69,7 +69,7 @@ class StableDiffusion3(FlowTransformer):
         scheduler: Any,
         name: str,
         text_encoder_3: T5EncoderModel | None = None,
-        tokenizer_3: T5TokenizerFast | None = None,
+        tokenizer_3: T5Tokenizer | None = None,
     ) -> None:
         self.text_encoder, self.tokenizer = text_encoder, tokenizer
         self.text_encoder_2, self.tokenizer_2 = text_encoder_2, tokenizer_2
@@ -147,9 +147,9 @@ class StableDiffusion3(FlowTransformer):
 
     def _joint_layers(self) -> Sequence[JointLayer]:
         """Of each block the joint layer and, in some blocks of SD 3.5, a second one of the picture alone."""
-        channels: int = cast(Any, self.transformer).inner_dim
+        channels: int = self.transformer.inner_dim
         layers = [layer for block in self.transformer.transformer_blocks for layer in (block.attn, block.attn2)]
-        return [JointLayer(cast(nn.Module, layer), False, channels) for layer in layers if layer is not None]
+        return [JointLayer(layer, False, channels) for layer in layers if layer is not None]
 
     def _check_parts(self) -> None:
         config = self.transformer.config
@@ -159,8 +159,8 @@ class StableDiffusion3(FlowTransformer):
             raise ModelError(wrong(self.name, "a transformer that also reads pictures (an IP-Adapter)"))
         if (self.text_encoder_3 is None) != (self.tokenizer_3 is None):
             raise ModelError(wrong(self.name, "text_encoder_3 or tokenizer_3 without the other"))
-        pooled = self.text_encoder.config.projection_dim + self.text_encoder_2.config.projection_dim
-        states = self.text_encoder.config.hidden_size + self.text_encoder_2.config.hidden_size
+        clips: list[Any] = [self.text_encoder.config, self.text_encoder_2.config]
+        pooled, states = (sum(getattr(clip, name) for clip in clips) for name in ("projection_dim", "hidden_size"))
         t5 = self.text_encoder_3.config.d_model if self.text_encoder_3 is not None else config["joint_attention_dim"]
         if (config["pooled_projection_dim"], config["joint_attention_dim"]) != (pooled, t5) or states > t5:
             raise ModelError(

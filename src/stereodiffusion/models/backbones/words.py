@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tokenizers import Tokenizer
-from transformers import CLIPTokenizer, T5TokenizerFast
+from transformers import CLIPTokenizer, T5Tokenizer
 
 from stereodiffusion.errors import ModelError
 from stereodiffusion.models.checkpoint.files import check_texts
@@ -33,7 +33,7 @@ def load_tokenizer(root: Path, part: str, *, rows: int) -> CLIPTokenizer:
     return tokenizer
 
 
-def load_t5_tokenizer(root: Path, part: str, *, rows: int) -> T5TokenizerFast:
+def load_t5_tokenizer(root: Path, part: str, *, rows: int) -> T5Tokenizer:
     """A T5 tokenizer that knows words.
 
     Args:
@@ -48,7 +48,7 @@ def load_t5_tokenizer(root: Path, part: str, *, rows: int) -> T5TokenizerFast:
     check_texts(folder, root)
     if not any((folder / file).is_file() for file in ("tokenizer.json", "spiece.model")):
         raise ModelError(f"{root.name}/{part} has no vocabulary: there is no tokenizer.json in {folder}")
-    tokenizer = T5TokenizerFast.from_pretrained(str(folder), local_files_only=True)
+    tokenizer = T5Tokenizer.from_pretrained(str(folder), local_files_only=True)
     numbers: dict[str, int] = tokenizer.get_vocab()
     _check_rows(f"{root.name}/{part}", numbers, rows)
     if not any(len(token) > 1 and token.lstrip("▁").isalpha() for token in numbers):
