@@ -4,8 +4,8 @@ A prompt is read by T5, and by CLIP as one vector. Patches are packed into token
 positions. The published `dev` model is told the guidance scale, `schnell` was distilled without one.
 """
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
 from diffusers import AutoencoderKL
@@ -19,8 +19,12 @@ from stereodiffusion.diffusion.backbone import Embedding
 from stereodiffusion.errors import ModelError
 from stereodiffusion.models.backbones.flow_transformer import FlowTransformer
 from stereodiffusion.models.backbones.joint_attention import JointLayer
-from stereodiffusion.models.backbones.latent import wrong
+from stereodiffusion.models.backbones.latent import rewriting, wrong
+from stereodiffusion.models.backbones.prompts import TOKENIZING
 from stereodiffusion.types import Latent
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 _PATCH = 2
 
@@ -37,6 +41,7 @@ class Flux(FlowTransformer):
         tokenizer_2: Its own.
         scheduler: Of the model; only its noise levels are used.
         name: What the model is called in messages and metadata.
+        rewrite_prompt: As for `StableDiffusion`.
 
     Raises:
         ModelError: If the parts do not belong together.
@@ -63,11 +68,17 @@ class Flux(FlowTransformer):
         tokenizer_2: T5Tokenizer,
         scheduler: Any,
         name: str,
+        rewrite_prompt: Callable[[str, Any], str] = lambda prompt, _: prompt,
     ) -> None:
+        self._rewrite_prompt = rewrite_prompt
         self.text_encoder, self.tokenizer = text_encoder, tokenizer
         self.text_encoder_2, self.tokenizer_2 = text_encoder_2, tokenizer_2
         super().__init__(vae=vae, transformer=transformer, scheduler=scheduler, name=name)
         self._check_parts()
+
+    @classmethod
+    def _parts_of(cls, pipe: "DiffusionPipeline", name: str) -> dict[str, Any]:
+        return {**super()._parts_of(pipe, name), **rewriting(pipe)}
 
     @property
     def patch(self) -> int:
@@ -96,10 +107,13 @@ class Flux(FlowTransformer):
         """
         del unconditional
         length: Literal[256, 512] = 512 if self.guidance_built_in else 256
-        return Embedding(
-            tokens=self._read_t5(prompts, self.tokenizer_2, self.text_encoder_2, length),
-            pooled=self._read_clip(prompts, self.tokenizer, self.text_encoder, cut=True).pooler_output.float(),
-        )
+        with TOKENIZING:
+            clip, t5 = (
+                prompts if isinstance(prompts, str) else [self._rewrite_prompt(prompt, tokenizer) for prompt in prompts]
+                for tokenizer in (self.tokenizer, self.tokenizer_2)
+            )
+            pooled = self._read_clip(clip, self.tokenizer, self.text_encoder, cut=True).pooler_output.float()
+            return Embedding(tokens=self._read_t5(t5, self.tokenizer_2, self.text_encoder_2, length), pooled=pooled)
 
     def _output(self, x_t: Latent, told: Float[Tensor, " b"], embedding: Embedding) -> Latent:
         if self.guidance_built_in and embedding.guidance is None:

@@ -152,6 +152,12 @@ class LatentModel(Backbone):
         return (pixels / 2 + 0.5).clamp(0, 1)
 
 
+def rewriting(pipe: "DiffusionPipeline") -> dict[str, Any]:
+    """What rewrites prompts for textual inversion, one word to several vectors; nothing if the pipeline has no such."""
+    rewrite = getattr(pipe, "maybe_convert_prompt", None)
+    return {} if rewrite is None else {"rewrite_prompt": rewrite}
+
+
 def wrong(name: str, what: str) -> str:
     """The line that says that a model is none of those that can be worked with."""
     return f"{name}: expected {EXPECTED}, got {what}"

@@ -15,7 +15,7 @@ from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Emb
 from stereodiffusion.diffusion.schedule import Prediction, Schedule, preserving_schedule
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.backbones.attention import SelfAttention
-from stereodiffusion.models.backbones.latent import LatentModel, wrong
+from stereodiffusion.models.backbones.latent import LatentModel, rewriting, wrong
 from stereodiffusion.models.backbones.prompts import TOKENIZING, tokenize
 from stereodiffusion.settings import Sampling
 from stereodiffusion.types import Latent
@@ -82,8 +82,7 @@ class StableDiffusion(LatentModel):
 
     @classmethod
     def _parts_of(cls, pipe: "DiffusionPipeline", name: str) -> dict[str, Any]:
-        rewrite = getattr(pipe, "maybe_convert_prompt", None)  # textual inversion: one word of several vectors
-        return {**super()._parts_of(pipe, name), **({} if rewrite is None else {"rewrite_prompt": rewrite})}
+        return {**super()._parts_of(pipe, name), **rewriting(pipe)}
 
     @property
     def network(self) -> nn.Module:
