@@ -29,7 +29,7 @@ from stereodiffusion.models.backbones.flow_levels import flow_schedule
 from stereodiffusion.models.backbones.latent import LatentModel
 from stereodiffusion.settings import Sampling, Settings
 
-STEPS = 5
+STEPS = 4
 GRID = (2, 16, 8, 16)
 """Two pictures of 64 x 128 pixels: 32 patches each."""
 
