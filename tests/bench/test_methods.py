@@ -16,6 +16,7 @@ from stereodiffusion.bench.tools import CountingBackbone, Tools
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.models.backbones import StableDiffusion
+from stereodiffusion.settings import Sampling
 from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.compose import known_view
 from stereodiffusion.types import Image
@@ -161,11 +162,19 @@ def test_evaluations_are_what_the_method_costs(made: Callable[[str], tuple[Image
 def test_a_counting_model_is_the_model(backbone: StableDiffusion) -> None:
     counting = CountingBackbone(backbone)
     assert isinstance(counting, Backbone)
-    for name in ("name", "pixels_per_latent", "latent_channels", "native_size", "prediction", "depth_conditioned"):
+    for name in (
+        "name",
+        "pixels_per_latent",
+        "latent_channels",
+        "patch",
+        "native_size",
+        "prediction",
+        "depth_conditioned",
+    ):
         assert getattr(counting, name) == getattr(backbone, name)
     assert counting.attention_places == backbone.attention_places
     assert counting.device == backbone.device
-    assert torch.equal(counting.alphas, backbone.alphas)
+    assert counting.schedule(Sampling(steps=7), (8, 8)) == backbone.schedule(Sampling(steps=7), (8, 8))
     x_t = torch.randn((2, 4, 8, 8), generator=torch.Generator().manual_seed(0))
     words = counting.embed(["a red ball", ""])
     with torch.no_grad():

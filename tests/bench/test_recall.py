@@ -14,9 +14,9 @@ from stereodiffusion.bench.recall import RecalledInversion
 from stereodiffusion.bench.results import Row
 from stereodiffusion.bench.tools import CountingBackbone
 from stereodiffusion.datasets import StereoDataset
-from stereodiffusion.diffusion.schedule import ddim_schedule
 from stereodiffusion.formats import read_image
 from stereodiffusion.models.backbones import load_backbone
+from stereodiffusion.settings import Sampling
 from stereodiffusion.synthesis.retrace import Retraced, retrace
 from stereodiffusion.synthesis.run import Progress
 from stereodiffusion.types import Latent
@@ -69,7 +69,7 @@ def latents(seed: int) -> Latent:
 
 def test_what_is_recalled_is_what_was_found_and_what_it_cost(model: str) -> None:
     backbone = CountingBackbone(load_backbone(model))
-    schedule = ddim_schedule(backbone.alphas, 2, offset=0)
+    schedule = backbone.schedule(Sampling(steps=2, offset=0), (8, 8))
     inversion = RecalledInversion()
 
     def found(z_0: Latent, prompt: str = "", guidance: float = 7.5) -> Retraced:

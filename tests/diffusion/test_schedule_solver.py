@@ -8,8 +8,7 @@ from diffusers import DDIMInverseScheduler, DDIMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stereodiffusion.diffusion.schedule import ddim_schedule, scaled_linear_alphas
-from stereodiffusion.diffusion.solver import clean_of, ddim_step, noise_of
+from stereodiffusion.diffusion.schedule import clean_of, ddim_schedule, ddim_step, noise_of, scaled_linear_alphas
 from stereodiffusion.errors import ConfigError
 
 BETAS: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

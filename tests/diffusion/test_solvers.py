@@ -15,10 +15,19 @@ from stereodiffusion.diffusion.consistency import AddedNoise, consistency_solver
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.inversion import invert
 from stereodiffusion.diffusion.multistep import dpm_solver
-from stereodiffusion.diffusion.sampling import schedule_of, solver_of
-from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule, scaled_linear_alphas, trailing_schedule
+from stereodiffusion.diffusion.sampling import solver_of
+from stereodiffusion.diffusion.schedule import (
+    Schedule,
+    VariancePreserving,
+    ddim_schedule,
+    ddim_step,
+    noise_of,
+    preserving_schedule,
+    scaled_linear_alphas,
+    trailing_schedule,
+)
 from stereodiffusion.diffusion.shift import CellMap, KnownLatents, shifted_state
-from stereodiffusion.diffusion.solver import History, State, ddim, ddim_step, noise_of
+from stereodiffusion.diffusion.solver import History, State, ddim
 from stereodiffusion.diffusion.source import Target
 from stereodiffusion.diffusion.trajectory import Trajectory, recorder, sample_source
 from stereodiffusion.diffusion.views import both_views, split_views, view_beside
@@ -53,7 +62,7 @@ def outputs(seed: int) -> Iterator[Tensor]:
     [(10, "trailing", "zero"), (25, "trailing", "zero"), (10, "leading", "sigma_min"), (25, "leading", "sigma_min")],
 )
 def test_every_step_of_dpm_solver_is_diffusers(prediction: Any, steps: int, spacing: Any, last: Any) -> None:
-    schedule = schedule_of(
+    schedule = preserving_schedule(
         scaled_linear_alphas(),
         tiny.settings({"sampling.steps": steps, "sampling.solver": "dpm++", "sampling.spacing": spacing}).sampling,
     )
@@ -98,7 +107,7 @@ def test_steps_from_pure_noise_are_diffusers(solver: Any, steps: int) -> None:
     theirs: Any = ddims if solver == "ddim" else dpms
     theirs.set_timesteps(steps)
     assert ddims.alphas_cumprod[-1] == 0
-    schedule = schedule_of(
+    schedule = preserving_schedule(
         ddims.alphas_cumprod, Sampling(steps=steps, solver=cast(SolverName, solver), spacing="trailing")
     )
     assert theirs.timesteps.tolist() == list(schedule.timesteps)
@@ -119,7 +128,7 @@ def test_steps_from_pure_noise_are_diffusers(solver: Any, steps: int) -> None:
 def test_a_consistency_model_from_pure_noise_is_finite() -> None:
     alphas = scaled_linear_alphas().clone()
     alphas[-1] = 0
-    schedule = schedule_of(alphas, Sampling(steps=4, solver="lcm"))
+    schedule = preserving_schedule(alphas, Sampling(steps=4, solver="lcm"))
     x = normal(1, 2, 4, 8, 8)
     noise = noise_of(normal(2, 2, 4, 8, 8), x, schedule.alphas[0], "v_prediction")
     assert consistency_solver(normal(3, 4, 2, 4, 8, 8))(schedule, 0, x, noise, None).latents.isfinite().all()
@@ -134,7 +143,7 @@ def test_it_is_of_second_order_and_ddim_of_first() -> None:
     def error(solver: Any, steps: int) -> float:
         log_snr = torch.linspace(-3, 1, steps + 1, dtype=torch.float64)
         alphas = torch.sigmoid(2 * log_snr).tolist()
-        schedule = Schedule(timesteps=tuple(reversed(range(steps))), alphas=tuple(alphas))
+        schedule = VariancePreserving(timesteps=tuple(reversed(range(steps))), alphas=tuple(alphas))
         state = State(latents=torch.ones(1, 1, 1, 1, dtype=torch.float64))
         for index, alpha in enumerate(alphas[:-1]):
             noise = state.latents * (1 - alpha) ** 0.5 / deviation(alpha) ** 2
@@ -151,13 +160,13 @@ def test_it_is_of_second_order_and_ddim_of_first() -> None:
 def test_every_step_of_a_consistency_model_is_diffusers(prediction: Any, steps: int) -> None:
     theirs = LCMScheduler(**BETAS, prediction_type=prediction)
     theirs.set_timesteps(steps)
-    schedule = schedule_of(
+    schedule = preserving_schedule(
         scaled_linear_alphas(), tiny.settings({"sampling.steps": max(steps, 2), "sampling.solver": "lcm"}).sampling
     )
     if steps > 1:
         assert theirs.timesteps.tolist() == list(schedule.timesteps)
     else:
-        schedule = Schedule(timesteps=(999,), alphas=(float(scaled_linear_alphas()[999]), 1.0))
+        schedule = VariancePreserving(timesteps=(999,), alphas=(float(scaled_linear_alphas()[999]), 1.0))
 
     drawn = torch.Generator().manual_seed(3)
     added = torch.stack([torch.randn(2, 4, 8, 8, generator=drawn) for _ in range(steps)])
@@ -190,7 +199,9 @@ def test_ddim_with_trailing_spacing_is_diffusers_euler(steps: int) -> None:
 
 def test_impossible_step_counts_are_refused() -> None:
     with pytest.raises(ConfigError, match="consistency model must be between 1 and 50, got 51"):
-        schedule_of(scaled_linear_alphas(), tiny.settings({"sampling.steps": 51, "sampling.solver": "lcm"}).sampling)
+        preserving_schedule(
+            scaled_linear_alphas(), tiny.settings({"sampling.steps": 51, "sampling.solver": "lcm"}).sampling
+        )
     with pytest.raises(ConfigError, match="between 1 and 1000, got 0"):
         trailing_schedule(scaled_linear_alphas(), 0)
     with pytest.raises(ConfigError, match="expected some, got none"):
@@ -254,7 +265,7 @@ def test_without_any_technique_zero_disparity_gives_the_left_twice(backbone: Sta
     config = tiny.settings(
         {"sampling.steps": 10, "sampling.solver": solver, "views.resync.how": "off", "views.attention.mode": "off"}
     )
-    schedule = schedule_of(backbone.alphas, config.sampling)
+    schedule = preserving_schedule(backbone.alphas, config.sampling)
     given, added = prompted(backbone), noise_of_steps(config)
     left = sampled(backbone, given, schedule, config, normal(1))
     identity = CellMap(source=torch.arange(16).expand(2, 1, 8, 16))
@@ -277,7 +288,7 @@ def test_recorded_and_joint_give_the_same_right_view(
             "shift.deblur": True,
         }
     )
-    schedule = schedule_of(backbone.alphas, config.sampling)
+    schedule = preserving_schedule(backbone.alphas, config.sampling)
     cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     given, x, fresh, added = prompted(backbone), normal(1), normal(2), noise_of_steps(config)
     left = sampled(backbone, given, schedule, config, x)
@@ -292,7 +303,7 @@ def test_recorded_and_joint_give_the_same_right_view(
 
 def test_recorded_and_joint_agree_on_an_inverted_photo(backbone: StableDiffusion, relief: Tensor) -> None:
     config = preset("fast", "photo").changed({"sampling.steps": 12, "sampling.solver": "dpm++"})
-    schedule = schedule_of(backbone.alphas, config.sampling)
+    schedule = preserving_schedule(backbone.alphas, config.sampling)
     cells = tiny.cells(Disparity.from_pixels(relief * 24), config)
     given, fresh, record = prompted(backbone, 1.0), normal(2), recorder(backbone, config)
     last(invert(backbone, normal(1) * 0.8, given, schedule, record))
@@ -307,7 +318,7 @@ def test_recorded_and_joint_agree_on_an_inverted_photo(backbone: StableDiffusion
 
 def test_from_pixels_the_history_is_what_is_known(backbone: StableDiffusion, cells: CellMap) -> None:
     config = preset("best", "photo").changed({"sampling.steps": 10, "sampling.solver": "dpm++"})
-    schedule = schedule_of(backbone.alphas, config.sampling)
+    schedule = preserving_schedule(backbone.alphas, config.sampling)
     given = Conditioning(embedding=backbone.embed(["a red ball"]))
     record = recorder(backbone, config)
     last(invert(backbone, normal(1, 1, 4, 8, 8), given, schedule, record))

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from stereodiffusion.diffusion.denoise import Conditioning, Step, Transition
 from stereodiffusion.diffusion.inversion import invert, null_text
-from stereodiffusion.diffusion.schedule import Schedule, ddim_schedule
+from stereodiffusion.diffusion.schedule import Schedule, VariancePreserving, ddim_schedule, ddim_step
 from stereodiffusion.diffusion.shift import CellMap, deblur, resync_copy, resync_mixed, stereo_shift
-from stereodiffusion.diffusion.solver import State, ddim_step
+from stereodiffusion.diffusion.solver import State
 from stereodiffusion.diffusion.source import Target
 from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember, sample_source
 from stereodiffusion.diffusion.views import both_views, split_views, view_beside
@@ -269,7 +269,7 @@ def test_coarse_right_steps_are_those_of_a_left_that_was_coarse(
     assert sorted(left.tokens) == [6, 8, 10, 12, 14, 16, 18]
 
     # The same by hand: levels 0, 2, 4 ... of the left are a left of ten steps, shifted after its step 2.
-    halved = Schedule(timesteps=schedule.timesteps[::2], alphas=schedule.alphas[::2])
+    halved = VariancePreserving(timesteps=schedule.timesteps[::2], alphas=schedule.alphas[::2])
     coarse_left = Trajectory(
         latents=left.latents[::2], tokens={index // 2: layers for index, layers in left.tokens.items()}
     )
@@ -350,7 +350,8 @@ def test_mixed_is_equation_six(cells: CellMap) -> None:
     mixed = x.clone()
     mixed[..., :-1] = left_s[..., 1:]
     expected = b**0.5 * (mixed - (1 - a) ** 0.5 * eps) / a**0.5 + (1 - b) ** 0.5 * eps
-    step = Transition(index=3, x_t=x, noise=eps, alpha_t=a, alpha_s=b, x_s=ddim_step(x, eps, a, b))
+    levels = VariancePreserving(timesteps=(1,), alphas=(a, b))
+    step = Transition(index=0, schedule=levels, x_t=x, predicted=eps, x_s=ddim_step(x, eps, a, b))
     torch.testing.assert_close(resync_mixed(left_s, step, cells), expected, rtol=1e-5, atol=1e-5)
 
 

@@ -56,9 +56,9 @@ def test_the_index_is_fetched_first_and_other_classes_are_refused_by_it(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "flux").mkdir()
-    (tmp_path / "flux" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    (tmp_path / "flux" / "model_index.json").write_text('{"_class_name": "FluxFillPipeline"}')
     hub = TheHub(tmp_path / "flux", files_of(folder), monkeypatch, tmp_path)
-    with pytest.raises(ModelError, match="got a FluxPipeline"):
+    with pytest.raises(ModelError, match="got a FluxFillPipeline"):
         locate("someone/flux")
     assert hub.fetched == [{"model_index.json"}]
 

@@ -6,6 +6,7 @@ from tests import tiny
 from tests.making import depth_pair, photo_pair, text_pair
 from torch import Tensor
 
+from stereodiffusion.diffusion.schedule import Level
 from stereodiffusion.diffusion.shift import CellMap, KnownLatents, resync_pixels
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity, splat
@@ -124,10 +125,11 @@ def test_the_noise_of_the_known_part_is_the_left_s_own() -> None:
     cells, known = CellMap(source=source), KnownLatents(clean=clean, cells=source >= 0)
     alpha = 0.3
     left_s = alpha**0.5 * left_0 + (1 - alpha) ** 0.5 * noise
-    right_s = resync_pixels(known, left_0, left_s, alpha, cells, fresh)
+    level = Level(signal=alpha**0.5, noise=(1 - alpha) ** 0.5)
+    right_s = resync_pixels(known, left_0, left_s, level, cells, fresh)
     own = torch.where(source >= 0, noise, fresh)
     assert torch.allclose(right_s, alpha**0.5 * clean + (1 - alpha) ** 0.5 * own, atol=1e-5)
-    assert torch.equal(resync_pixels(known, left_0, left_0, 1.0, cells, fresh), clean)
+    assert torch.equal(resync_pixels(known, left_0, left_0, Level(signal=1.0, noise=0.0), cells, fresh), clean)
 
 
 def test_both_views_together_cannot_start_from_pixels(depth_backbone: StableDiffusion) -> None:

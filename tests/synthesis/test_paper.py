@@ -20,7 +20,6 @@ from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis import stereo
 from stereodiffusion.synthesis.run import Run
 
-
 STEPS = 10
 """Of the preset's 50: each is like the others, and each costs twenty evaluations of the optimised embedding."""
 

@@ -12,7 +12,6 @@ import torch
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning, Step
 from stereodiffusion.diffusion.inversion import invert
-from stereodiffusion.diffusion.schedule import ddim_schedule
 from stereodiffusion.diffusion.shift import CellMap
 from stereodiffusion.diffusion.source import Source, Target
 from stereodiffusion.diffusion.trajectory import recorder
@@ -49,7 +48,7 @@ def latent_blanking(
     Raises:
         ConfigError: If the settings denoise both views together.
     """
-    schedule = ddim_schedule(backbone.alphas, settings.sampling.steps, offset=settings.sampling.offset)
+    schedule = backbone.schedule(settings.sampling, (z_0.shape[2], z_0.shape[3]))
     record = recorder(backbone, settings)
     yield from invert(backbone, z_0, given, schedule, record)
     cells = CellMap(source=_in_place(visible))

@@ -16,10 +16,10 @@ from math import sqrt
 import torch
 
 from stereodiffusion.diffusion.backbone import Backbone
-from stereodiffusion.diffusion.denoise import Conditioning, Step, predict_noise
-from stereodiffusion.diffusion.schedule import ddim_schedule
-from stereodiffusion.diffusion.solver import clean_of
-from stereodiffusion.errors import ConfigError
+from stereodiffusion.diffusion.denoise import Conditioning, Step, predict
+from stereodiffusion.diffusion.schedule import VariancePreserving, clean_of
+from stereodiffusion.errors import ConfigError, ModelError
+from stereodiffusion.settings import Sampling
 from stereodiffusion.types import Latent, Region
 
 
@@ -94,8 +94,11 @@ def repaint(
 
     Raises:
         ConfigError: If there are more steps than training steps.
+        ModelError: If the model is one of flow matching.
     """
-    schedule = ddim_schedule(backbone.alphas, settings.steps, offset=0)
+    schedule = backbone.schedule(Sampling(steps=settings.steps, offset=0), (z_0.shape[2], z_0.shape[3]))
+    if not isinstance(schedule, VariancePreserving):
+        raise ModelError(f"RePaint draws from the posterior of levels ᾱ: {backbone.name} has none (flow matching)")
     timesteps = (0, *reversed(schedule.timesteps))  # by level; what is clean has no training step
     alphas = (1.0, *reversed(schedule.alphas[:-1]))
 
@@ -109,7 +112,7 @@ def repaint(
             x_t, evaluations = diffuse(x_t, alpha_t, alpha_s, draw()), 0
         else:
             with torch.no_grad():
-                noise = predict_noise(backbone, x_t, timesteps[here], alpha_t, given)
+                noise = predict(backbone, x_t, given, schedule, settings.steps - here)
             unknown = ancestral_step(x_t, noise, alpha_t, alpha_s, draw())
             known = diffuse(z_0, 1.0, alpha_s, draw())
             x_t, evaluations = torch.where(visible, known, unknown), given.branches * len(x_t)

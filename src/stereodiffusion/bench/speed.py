@@ -90,7 +90,7 @@ class _Watched(CountingBackbone):
         self.network, self.network_rows = _NONE, 0
         self.plain, self.once = _NONE, _NONE
 
-    def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:
+    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, depth: Map | None = None) -> Latent:
         """As the model does, timed."""
         begun = Seconds.now(self.device)
         output = super().predict(x_t, timestep, embedding, depth)

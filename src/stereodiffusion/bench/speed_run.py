@@ -10,8 +10,8 @@ from functools import partial
 
 from stereodiffusion.bench.speed import Speed, SpeedModel, measure
 from stereodiffusion.models.backbones import load_backbone
+from stereodiffusion.models.backbones.latent import LatentModel
 from stereodiffusion.models.backbones.random_weights import random_backbone
-from stereodiffusion.models.backbones.sd import StableDiffusion
 from stereodiffusion.models.estimators import load_depth_estimator
 from stereodiffusion.processes import in_processes
 from stereodiffusion.settings import Mode, PrecisionChoice
@@ -80,7 +80,7 @@ def _by_precision(plan: SpeedPlan) -> Iterator[tuple[PrecisionChoice, list[Prese
         yield plan.dtype, others
 
 
-def _load(model: SpeedModel, device: str, dtype: PrecisionChoice, *, depth: bool) -> StableDiffusion:
+def _load(model: SpeedModel, device: str, dtype: PrecisionChoice, *, depth: bool) -> LatentModel:
     if model == "toybox":
         return load_backbone("toybox", device=device, dtype=dtype, depth=depth)
     return random_backbone("sd2-depth" if depth else "sd1", device=device, dtype=dtype)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from stereodiffusion.bench.recall import RecalledInversion
 from stereodiffusion.diffusion.backbone import (
@@ -15,9 +13,9 @@ from stereodiffusion.diffusion.backbone import (
     AttentionTap,
     Backbone,
     Embedding,
-    Prediction,
 )
-from stereodiffusion.settings import PrecisionChoice
+from stereodiffusion.diffusion.schedule import Prediction, Schedule
+from stereodiffusion.settings import PrecisionChoice, Sampling
 from stereodiffusion.types import Image, Latent, Map
 
 
@@ -49,6 +47,11 @@ class CountingBackbone:
         return self._backbone.latent_channels
 
     @property
+    def patch(self) -> int:
+        """Cells along the side of what the network takes for one token."""
+        return self._backbone.patch
+
+    @property
     def native_size(self) -> tuple[int, int]:
         """(height, width) in pixels at which the network was trained."""
         return self._backbone.native_size
@@ -57,11 +60,6 @@ class CountingBackbone:
     def prediction(self) -> Prediction:
         """What `predict` returns."""
         return self._backbone.prediction
-
-    @property
-    def alphas(self) -> Float[Tensor, " t"]:
-        """ᾱ_t of every training step."""
-        return self._backbone.alphas
 
     @property
     def depth_conditioned(self) -> bool:
@@ -88,6 +86,10 @@ class CountingBackbone:
         """In which the network computes."""
         return self._backbone.dtype
 
+    def schedule(self, sampling: Sampling, grid: tuple[int, int]) -> Schedule:
+        """As the model does."""
+        return self._backbone.schedule(sampling, grid)
+
     def attention_sizes(self, height: int, width: int) -> Sequence[tuple[int, int]]:
         """(tokens, channels) that each self-attention layer reads."""
         return self._backbone.attention_sizes(height, width)
@@ -104,7 +106,7 @@ class CountingBackbone:
         """As the model does."""
         return self._backbone.embed(prompts, unconditional=unconditional)
 
-    def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:
+    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, depth: Map | None = None) -> Latent:
         """As the model does, counted."""
         output = self._backbone.predict(x_t, timestep, embedding, depth)
         self.evaluations += len(x_t) * (2 if output.requires_grad else 1)

@@ -13,20 +13,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stereodiffusion.diffusion.schedule import Prediction, Schedule
+from stereodiffusion.settings import Sampling
 from stereodiffusion.types import Image, Latent, Map
 
-Prediction: TypeAlias = Literal["epsilon", "v_prediction"]
-"""What the network was trained to predict: the noise ε, or v = √ᾱ_t ε - √(1-ᾱ_t) x_0 (Salimans & Ho 2022)."""
-
 AttentionPlace: TypeAlias = Literal["down", "mid", "up"]
-"""Where in the U-Net a self-attention layer sits: the contracting half, the bottleneck, the expanding half."""
+"""Where in the U-Net a self-attention layer sits: the contracting half, the bottleneck, the expanding half. In a
+transformer, which has no such halves: in the first, the middle, the last third of its layers."""
 
 Tokens: TypeAlias = Float[Tensor, "_rows _tokens _features"]
 """Token sequences: what self-attention reads, or prompts after the text encoder."""
 
 AttentionTap: TypeAlias = Callable[[int, Tokens], Tokens]
-"""Called in each self-attention layer with the layer's number (network order, from 0) and its input tokens, from
-which queries are projected; returns the tokens from which keys and values are projected. Returning the
+"""Called in each self-attention layer with the layer's number (network order, from 0) and the picture's tokens there,
+from which queries are projected; returns the tokens from which keys and values are projected. Returning the
 input leaves the layer as it is."""
 
 
@@ -37,7 +37,7 @@ class Embedding:
     Attributes:
         tokens: What cross-attention reads.
         pooled: Each prompt as one vector, for models that take it beside the timestep (SDXL); None for the others.
-        guidance: Scale w for models that have guidance built in (LCM); None for the others.
+        guidance: Scale w for models that have guidance built in (LCM, FLUX); None for the others.
     """
 
     tokens: Tokens
@@ -74,7 +74,12 @@ class Backbone(Protocol):
 
     @property
     def latent_channels(self) -> int:
-        """Channels of a latent: 4 for Stable Diffusion."""
+        """Channels of a latent: 4 for Stable Diffusion, 16 for Stable Diffusion 3."""
+        ...
+
+    @property
+    def patch(self) -> int:
+        """Cells along the side of what the network takes for one token: latents are whole patches. 1 for U-Nets."""
         ...
 
     @property
@@ -88,18 +93,13 @@ class Backbone(Protocol):
         ...
 
     @property
-    def alphas(self) -> Float[Tensor, " t"]:
-        """ᾱ_t of every training step, t = 0 the least noisy."""
-        ...
-
-    @property
     def depth_conditioned(self) -> bool:
         """Whether `predict` needs a depth map (SD2-depth)."""
         ...
 
     @property
     def guidance_built_in(self) -> bool:
-        """Whether the network is told the guidance scale and needs no unconditional prompt (LCM)."""
+        """Whether the network is told the guidance scale and needs no unconditional prompt (LCM, FLUX)."""
         ...
 
     @property
@@ -117,8 +117,16 @@ class Backbone(Protocol):
         """In which the network computes, and in which taps see its tokens."""
         ...
 
+    def schedule(self, sampling: Sampling, grid: tuple[int, int]) -> Schedule:
+        """The noise levels that the settings ask for, for latents of `grid` (height, width) cells.
+
+        Raises:
+            ConfigError: If there are more steps than levels, or the model has no levels for such a solver.
+        """
+        ...
+
     def attention_sizes(self, height: int, width: int) -> Sequence[tuple[int, int]]:
-        """(tokens, channels) that each self-attention layer reads for latents of `height` x `width` cells."""
+        """(tokens, channels) of a picture that each self-attention layer reads for `height` x `width` cells."""
         ...
 
     def encode(self, image: Image) -> Latent:
@@ -138,12 +146,12 @@ class Backbone(Protocol):
         """
         ...
 
-    def predict(self, x_t: Latent, timestep: int, embedding: Embedding, depth: Map | None = None) -> Latent:
+    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, depth: Map | None = None) -> Latent:
         """One evaluation of the network for each latent of the batch, in the sense of `prediction`.
 
         Args:
             x_t: Noisy latents, (b, c, h, w).
-            timestep: Training step t, 0 .. len(alphas) - 1.
+            timestep: What the schedule says of their level: the training step t; of a flow σ in such steps.
             embedding: Of the prompts, b rows.
             depth: Relative inverse depth on the latent grid in [-1, 1], near is +1, (b, 1, h, w); required
                 when `depth_conditioned`, refused otherwise.

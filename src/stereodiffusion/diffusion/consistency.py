@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.shift import CellMap, stereo_shift
-from stereodiffusion.diffusion.solver import History, Solver, State, clean_of
+from stereodiffusion.diffusion.solver import History, Solver, State
 from stereodiffusion.types import Latent
 
 _SIGMA_DATA = 0.5
@@ -50,13 +50,13 @@ def consistency_solver(noise: Float[Tensor, "n b c lh lw"]) -> Solver:
     def step(schedule: Schedule, index: int, x_t: Latent, predicted: Latent, before: History | None = None) -> State:
         """Step `index` to the next level; what was predicted before is of no use to it."""
         del before
-        alpha_t, alpha_s = schedule.alphas[index : index + 2]
+        there = schedule.level(index + 1)
         scaled = _TIMESTEP_SCALING * schedule.timesteps[index]
         c_skip = _SIGMA_DATA**2 / (scaled**2 + _SIGMA_DATA**2)
         c_out = scaled / sqrt(scaled**2 + _SIGMA_DATA**2)
-        clean = c_out * clean_of(x_t, predicted, alpha_t) + c_skip * x_t
-        if alpha_s == 1:
+        clean = c_out * schedule.clean(x_t, predicted, index) + c_skip * x_t
+        if there.noise == 0:
             return State(latents=clean)
-        return State(latents=sqrt(alpha_s) * clean + sqrt(1 - alpha_s) * noise[index])
+        return State(latents=there.signal * clean + there.noise * noise[index])
 
     return step

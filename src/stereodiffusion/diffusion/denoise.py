@@ -14,7 +14,7 @@ import torch
 
 from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Embedding, stack_rows
 from stereodiffusion.diffusion.schedule import Schedule
-from stereodiffusion.diffusion.solver import History, Solver, State, ddim, noise_of
+from stereodiffusion.diffusion.solver import History, Solver, State, ddim
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.types import Latent, Map
 
@@ -43,16 +43,15 @@ class Conditioning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One step of the solver, before edits: from x_t at level ᾱ_t to x_s at level ᾱ_s, by the predicted noise.
+    """One step of the solver, before edits: from x_t at level `index` of a schedule to x_s at the next.
 
-    `history` is what the solver will remember of it.
+    `predicted` is what it was taken by (`Schedule.predicted`), `history` what the solver will remember of it.
     """
 
     index: int
+    schedule: Schedule
     x_t: Latent
-    noise: Latent
-    alpha_t: float
-    alpha_s: float
+    predicted: Latent
     x_s: Latent
     history: History | None = None
 
@@ -67,7 +66,7 @@ class Step:
     """What the loop yields: the latents after step `index` and its edits, what is everywhere, and what they cost."""
 
     index: int
-    timestep: int
+    timestep: float
     latents: Latent
     evaluations: int
     history: History | None = None
@@ -80,13 +79,23 @@ TapAt: TypeAlias = Callable[[int], AttentionTap | None]
 """Gives the attention tap of the step with an index, None to leave the network alone."""
 
 
-def predict_noise(
-    backbone: Backbone, x_t: Latent, timestep: int, alpha_t: float, given: Conditioning, tap: AttentionTap | None = None
+def predict(
+    backbone: Backbone,
+    x_t: Latent,
+    given: Conditioning,
+    schedule: Schedule,
+    index: int,
+    tap: AttentionTap | None = None,
+    *,
+    timestep: float | None = None,
 ) -> Latent:
-    """ε(x_t, t, C) with classifier-free guidance: ε_∅ + w (ε_C - ε_∅) (Ho & Salimans 2021).
+    """What a step from level `index` is taken by, the noise ε or a flow's velocity, with classifier-free guidance.
 
-    The batch of the network is (guidance, view, picture), unconditional rows first.
+    ε(x_t, t, C) is ε_∅ + w (ε_C - ε_∅) (Ho & Salimans 2021). The batch of the network is (guidance, view, picture),
+    unconditional rows first. The network is told the level's own timestep, or another one.
     """
+    if timestep is None:
+        timestep = schedule.timesteps[index]
     with nullcontext() if tap is None else backbone.attending(tap):
         if given.unconditional is None:
             output = backbone.predict(x_t, timestep, given.embedding, given.depth)
@@ -95,7 +104,7 @@ def predict_noise(
             both = stack_rows(given.unconditional, given.embedding)
             without, with_prompt = backbone.predict(torch.cat([x_t, x_t]), timestep, both, depth).chunk(2)
             output = without + given.guidance * (with_prompt - without)
-    return noise_of(output, x_t, alpha_t, backbone.prediction)
+    return schedule.predicted(output, x_t, index, backbone.prediction)
 
 
 def denoise(
@@ -132,19 +141,18 @@ def denoise(
     if len(given) != schedule.steps:
         raise ConfigError(f"expected one conditioning per step ({schedule.steps}), got {len(given)}")
     for index in range(start, schedule.steps):
-        timestep, (alpha_t, alpha_s) = schedule.timesteps[index], schedule.alphas[index : index + 2]
+        timestep = schedule.timesteps[index]
         rows = given[index].branches * len(x_t)
         with torch.no_grad():
             tap = tap_at(index) if tap_at else None
-            noise = predict_noise(backbone, x_t, timestep, alpha_t, given[index], tap)
-            state = solver(schedule, index, x_t, noise, history)
+            predicted = predict(backbone, x_t, given[index], schedule, index, tap)
+            state = solver(schedule, index, x_t, predicted, history)
             if edit is not None:
                 taken = Transition(
                     index=index,
+                    schedule=schedule,
                     x_t=x_t,
-                    noise=noise,
-                    alpha_t=alpha_t,
-                    alpha_s=alpha_s,
+                    predicted=predicted,
                     x_s=state.latents,
                     history=state.history,
                 )

@@ -13,9 +13,8 @@ import torch
 from torch.nn.functional import mse_loss
 
 from stereodiffusion.diffusion.backbone import Backbone
-from stereodiffusion.diffusion.denoise import Conditioning, Step, predict_noise
+from stereodiffusion.diffusion.denoise import Conditioning, Step, predict
 from stereodiffusion.diffusion.schedule import Schedule
-from stereodiffusion.diffusion.solver import clean_of, ddim_step, noise_of
 from stereodiffusion.diffusion.trajectory import Recorder
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.types import Latent
@@ -49,18 +48,18 @@ def invert(
     unguided = replace(given, unconditional=None)
     into.latents[steps] = z_0
     for index in reversed(range(steps)):
-        z_t, alpha_t, alpha_s = into.latents[index + 1], schedule.alphas[index + 1], schedule.alphas[index]
+        z_t = into.latents[index + 1]
         here = schedule.timesteps[index + 1] if index + 1 < steps else 0
-        if alpha_t == alpha_s:
+        if schedule.level(index + 1) == schedule.level(index):
             z_s, evaluations = z_t, 0
         else:
             timestep = here if label == "here" else schedule.timesteps[index]
             tap = into.tap_at(index + 1) if label == "here" else None
             with torch.no_grad():
-                noise = predict_noise(backbone, z_t, timestep, alpha_t, unguided, tap)
-                z_s, evaluations = ddim_step(z_t, noise, alpha_t, alpha_s), len(z_t)
+                predicted = predict(backbone, z_t, unguided, schedule, index + 1, tap, timestep=timestep)
+                z_s, evaluations = schedule.moved(z_t, predicted, index + 1, index), len(z_t)
             if label == "here":
-                into.predicted[index + 1] = clean_of(z_t, noise, alpha_t)
+                into.predicted[index + 1] = schedule.clean(z_t, predicted, index + 1)
         into.latents[index] = z_s
         yield Step(index=index, timestep=here, latents=z_s, evaluations=evaluations)
 
@@ -116,10 +115,10 @@ def null_text(
         raise ConfigError("null-text inversion optimises the unconditional embedding, but guidance is off (w = 1)")
     unconditional, z_t = given.unconditional, pivot[0]
     for index in range(schedule.steps):
-        timestep, (alpha_t, alpha_s) = schedule.timesteps[index], schedule.alphas[index : index + 2]
+        timestep = schedule.timesteps[index]
         conditional = replace(given, unconditional=None)
         with torch.no_grad():
-            with_prompt = predict_noise(backbone, z_t, timestep, alpha_t, conditional)
+            with_prompt = predict(backbone, z_t, conditional, schedule, index)
         with torch.enable_grad():
             tokens = unconditional.tokens.detach().clone().requires_grad_()
             unconditional = replace(unconditional, tokens=tokens)
@@ -127,11 +126,10 @@ def null_text(
             adam = torch.optim.Adam([tokens], lr=rate)
             evaluations = 1
             for _ in range(settings.iterations):
-                without = noise_of(
-                    backbone.predict(z_t, timestep, unconditional, given.depth), z_t, alpha_t, backbone.prediction
-                )
-                noise = without + given.guidance * (with_prompt - without)
-                loss = mse_loss(ddim_step(z_t, noise, alpha_t, alpha_s), pivot[index + 1])  # Eq. 10
+                output = backbone.predict(z_t, timestep, unconditional, given.depth)
+                without = schedule.predicted(output, z_t, index, backbone.prediction)
+                predicted = without + given.guidance * (with_prompt - without)
+                loss = mse_loss(schedule.moved(z_t, predicted, index, index + 1), pivot[index + 1])  # Eq. 10
                 (tokens.grad,) = torch.autograd.grad(loss, [tokens])
                 adam.step()
                 evaluations += 2
@@ -140,7 +138,7 @@ def null_text(
         unconditional = replace(unconditional, tokens=tokens.detach())
         found.append(replace(given, unconditional=unconditional))
         with torch.no_grad():
-            without = predict_noise(backbone, z_t, timestep, alpha_t, replace(conditional, embedding=unconditional))
-            noise = without + given.guidance * (with_prompt - without)
-            z_t = ddim_step(z_t, noise, alpha_t, alpha_s)
+            without = predict(backbone, z_t, replace(conditional, embedding=unconditional), schedule, index)
+            predicted = without + given.guidance * (with_prompt - without)
+            z_t = schedule.moved(z_t, predicted, index, index + 1)
         yield Step(index=index, timestep=timestep, latents=z_t, evaluations=(evaluations + 1) * len(z_t))

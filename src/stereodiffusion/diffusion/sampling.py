@@ -1,4 +1,4 @@
-"""Which schedule and which solver the settings ask for."""
+"""Which solver the settings ask for."""
 
 from collections.abc import Callable
 
@@ -7,27 +7,9 @@ from torch import Tensor
 
 from stereodiffusion.diffusion.consistency import consistency_solver
 from stereodiffusion.diffusion.multistep import dpm_solver
-from stereodiffusion.diffusion.schedule import Schedule, consistency_schedule, ddim_schedule, trailing_schedule
 from stereodiffusion.diffusion.solver import Solver, ddim
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.settings import Sampling
-
-
-def schedule_of(alphas: Float[Tensor, " t"], sampling: Sampling) -> Schedule:
-    """The schedule that the settings ask for.
-
-    Args:
-        alphas: ᾱ_t of every training step.
-        sampling: Steps, spacing and offset; a consistency model has a spacing of its own.
-
-    Raises:
-        ConfigError: If there are more steps than levels to visit.
-    """
-    if sampling.solver == "lcm":
-        return consistency_schedule(alphas, sampling.steps)
-    if sampling.spacing == "trailing":
-        return trailing_schedule(alphas, sampling.steps)
-    return ddim_schedule(alphas, sampling.steps, offset=sampling.offset)
 
 
 def solver_of(sampling: Sampling, noise: Callable[[], Float[Tensor, "n b c lh lw"]] | None) -> Solver:

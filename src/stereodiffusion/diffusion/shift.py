@@ -12,12 +12,12 @@ of the two eyes that is, or how far apart they are.
 """
 
 from dataclasses import dataclass
-from math import sqrt
 
 import torch
 
 from stereodiffusion.diffusion.denoise import Transition
-from stereodiffusion.diffusion.solver import History, State, ddim_step
+from stereodiffusion.diffusion.schedule import Level
+from stereodiffusion.diffusion.solver import History, State
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity, heading, paper_disparity, splat
 from stereodiffusion.settings import Settings
@@ -122,29 +122,29 @@ def overwrite(state: State, by: State, where: Region) -> State:
 
 
 def resync_mixed(left_s: Latent, right: Transition, cells: CellMap) -> Latent:
-    """SPSMD as Eq. 6 prints it: the right's step is taken again from X', with the noise predicted at x'."""
+    """SPSMD as Eq. 6 prints it: the right's step is taken again from X', by what was predicted at x'."""
     mixed = torch.where(cells.visible, stereo_shift(left_s, cells), right.x_t)  # Eq. 7
-    return ddim_step(mixed, right.noise, right.alpha_t, right.alpha_s)  # Eq. 6
+    return right.schedule.moved(mixed, right.predicted, right.index, right.index + 1)  # Eq. 6
 
 
 def resync_pixels(
-    known: KnownLatents, left_0: Latent, left_s: Latent, alpha_s: float, cells: CellMap, fresh: Latent
+    known: KnownLatents, left_0: Latent, left_s: Latent, level: Level, cells: CellMap, fresh: Latent
 ) -> Latent:
     """The right view as far as it is known, at the noise level of a finished step: Eq. 7, by pixels.
 
-    What the preset `best` does instead of `resync_copy`. The left's own noise ε = (x_s - √ᾱ x_0) / √(1-ᾱ) goes where
-    its cells go and keeps its unit variance; cells that no left cell reaches get `fresh`.
+    What the preset `best` does instead of `resync_copy`. The left's own noise ε = (x_s - signal x_0) / noise goes
+    where its cells go and keeps its unit variance; cells that no left cell reaches get `fresh`.
 
     Args:
         known: The right view's known part, clean.
         left_0: Clean latents of the left.
         left_s: The left's latents at the level.
-        alpha_s: ᾱ of the level.
+        level: Its proportions of signal and noise.
         cells: Where the left's cells go.
         fresh: N(0, 1), the same at every level so that a cell keeps its noise.
     """
-    if alpha_s == 1:
+    if level.noise == 0:
         return known.clean
-    noise = (left_s - sqrt(alpha_s) * left_0) / sqrt(1 - alpha_s)
+    noise = (left_s - level.signal * left_0) / level.noise
     moved = torch.where(cells.visible, stereo_shift(noise, cells), fresh)
-    return sqrt(alpha_s) * known.clean + sqrt(1 - alpha_s) * moved
+    return level.signal * known.clean + level.noise * moved

@@ -11,7 +11,7 @@ import torch
 
 from stereodiffusion.diffusion.attention import layers_at, recording
 from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Tokens
-from stereodiffusion.diffusion.denoise import Conditioning, Edit, Step, denoise, predict_noise
+from stereodiffusion.diffusion.denoise import Conditioning, Edit, Step, denoise, predict
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.solver import Solver, State, ddim, everywhere
 from stereodiffusion.diffusion.storage import LayerTokens, Store, bytes_per_step, off_device, steps_within
@@ -147,4 +147,4 @@ def look_again(
     backbone: Backbone, x_t: Latent, given: Conditioning, schedule: Schedule, index: int, tap: AttentionTap
 ) -> None:
     """One evaluation of a step that was taken before, for the sake of what its self-attention reads."""
-    predict_noise(backbone, x_t, schedule.timesteps[index], schedule.alphas[index], given, tap)
+    predict(backbone, x_t, given, schedule, index, tap)

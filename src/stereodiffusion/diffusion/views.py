@@ -107,8 +107,8 @@ class _Told:
 
     def _from_pixels(self, known: KnownLatents, index: int) -> State:
         path, cells = self.source.trajectory, self.target.cells
-        source_s, alpha_s = path.latents[index + 1], self.source.schedule.alphas[index + 1]
-        latents = resync_pixels(known, path.clean, source_s, alpha_s, cells, self.source.fresh)
+        source_s, level = path.latents[index + 1], self.source.schedule.level(index + 1)
+        latents = resync_pixels(known, path.clean, source_s, level, cells, self.source.fresh)
         return State(latents=latents, history=everywhere(known.clean))  # nothing has to be predicted: x_0 is known
 
 
@@ -213,8 +213,10 @@ def _split(pair: Transition) -> tuple[Transition, Transition]:
     if pair.history is not None:
         (clean, clean_view), (known, known_view) = pair.history.clean.chunk(2), pair.history.known.chunk(2)
         histories = History(clean=clean, known=known), History(clean=clean_view, known=known_view)
-    halves = zip(pair.x_t.chunk(2), pair.noise.chunk(2), pair.x_s.chunk(2), histories, strict=True)
-    own, view = (replace(pair, x_t=x_t, noise=noise, x_s=x_s, history=past) for x_t, noise, x_s, past in halves)
+    halves = zip(pair.x_t.chunk(2), pair.predicted.chunk(2), pair.x_s.chunk(2), histories, strict=True)
+    own, view = (
+        replace(pair, x_t=x_t, predicted=predicted, x_s=x_s, history=past) for x_t, predicted, x_s, past in halves
+    )
     return own, view
 
 

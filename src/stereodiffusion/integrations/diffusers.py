@@ -33,7 +33,6 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from stereodiffusion.diffusion.denoise import Transition
-from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.solver import State
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.formats import from_pil, side_by_side, to_pil
@@ -240,7 +239,7 @@ class StereoPipeline(DiffusionPipeline, StableDiffusionMixin, TextualInversionLo
         """Run a request to its end, or to where it is interrupted."""
         self._interrupt = False
         seen = _Watch(self, request, on_step_end, names)
-        self._num_timesteps = len(seen.timesteps)
+        self._num_timesteps = seen.steps
         drawn = not isinstance(request, PhotoRequest) and not request.settings().together
         run = cast(Run, self.stereo.run(request, edit=seen if drawn or on_step_end is not None else None))
         with cast(Any, self).progress_bar(total=self._num_timesteps) as bar:
@@ -264,7 +263,7 @@ class _Watch:
     """Hands the latents of each step to a callback and takes what it gives; keeps the last ones.
 
     Attributes:
-        timesteps: Of the steps of the source.
+        steps: Of the source.
         latents: After the last step so far, None before the first.
     """
 
@@ -272,7 +271,7 @@ class _Watch:
         self, pipe: StereoPipeline, request: Request, on_step_end: OnStepEnd | None, names: Sequence[str]
     ) -> None:
         self.backbone = pipe.stereo.depth_backbone if isinstance(request, DepthRequest) else pipe.stereo.backbone
-        self.timesteps = schedule_of(self.backbone.alphas, request.settings().sampling).timesteps
+        self.steps = request.settings().sampling.steps
         self.latents: Latent | None = None
         self._pipe, self._on_step_end, self._names = pipe, on_step_end, names
 
@@ -280,7 +279,8 @@ class _Watch:
         latents = taken.x_s
         if self._on_step_end is not None:
             given = dict.fromkeys(self._names, latents)
-            returned = self._on_step_end(self._pipe, taken.index, self.timesteps[taken.index], given)
+            timestep = int(taken.schedule.timesteps[taken.index])
+            returned = self._on_step_end(self._pipe, taken.index, timestep, given)
             latents = (returned or {}).get("latents", latents)
         self.latents = latents
         return replace(taken.state, latents=latents)

@@ -10,6 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from stereodiffusion.models.checkpoint.layouts import (
+    DIFFUSION_FILES,
+    ESTIMATOR_FILES,
+    FLUX_FILES,
+    SD3_FILES,
+    SDXL_FILES,
+    TOYBOX_FILES,
+)
 from stereodiffusion.settings import Mode, Settings
 from stereodiffusion.settings.presets import PresetName, preset
 
@@ -22,31 +30,14 @@ AUTO = "auto"
 WEIGHTS = Path(__file__).parents[1] / "weights"
 """The folder of the embedded models."""
 
-_DIFFUSION_FILES = (
-    "model_index.json",
-    "scheduler/scheduler_config.json",
-    "tokenizer/merges.txt",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/vocab.json",
-    "text_encoder/config.json",
-    "text_encoder/model.safetensors",
-    "unet/config.json",
-    "unet/diffusion_pytorch_model.safetensors",
-    "vae/config.json",
-    "vae/diffusion_pytorch_model.safetensors",
-)
-_SDXL_FILES = (
-    *(file.replace(".safetensors", ".fp16.safetensors") for file in _DIFFUSION_FILES),
-    "text_encoder_2/config.json",
-    "text_encoder_2/model.fp16.safetensors",
-    "tokenizer_2/merges.txt",
-    "tokenizer_2/tokenizer_config.json",
-    "tokenizer_2/vocab.json",
-)
-_ESTIMATOR_FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 _OPENRAIL_M = "CreativeML OpenRAIL-M"
 _OPENRAIL_PP = "CreativeML Open RAIL++-M"
 _RAIL_NOTE = "the licence lists uses that are not allowed, and they bind whoever gets the model from you"
+_STABILITY = "Stability AI Community License"
+_STABILITY_NOTE = (
+    "free of charge below a yearly revenue of 1 million US dollars; the publisher gives access to those who accept the "
+    "licence on the hub (a token is needed)"
+)
 _WITHDRAWN = "community mirror, the publisher's own repository was withdrawn"
 
 
@@ -117,21 +108,13 @@ def _embedded(
     )
 
 
-_TOYBOX_FILES = (
-    *(file for file in _DIFFUSION_FILES if not file.startswith("tokenizer/")),
-    "tokenizer/tokenizer.json",
-    "tokenizer/tokenizer_config.json",
-    "unet_depth/config.json",
-    "unet_depth/diffusion_pytorch_model.safetensors",
-)
-
 _EMBEDDED = {"toybox": "toybox", "toybox-depth": "toybox/depth", "photo-depth": "photo-depth"}
 
 CARDS: tuple[ModelCard, ...] = (
     _embedded(
         "toybox",
         "text",
-        _TOYBOX_FILES,
+        TOYBOX_FILES,
         "draws simple toys in a few colours, 256 x 256; made for trying and testing; takes depth maps as well",
         {"guidance.scale": 4.0},
     ),
@@ -145,7 +128,7 @@ CARDS: tuple[ModelCard, ...] = (
         licence=_OPENRAIL_M,
         commercial_use=True,
         note=f"{_WITHDRAWN}; {_RAIL_NOTE}",
-        files=_DIFFUSION_FILES,
+        files=DIFFUSION_FILES,
     ),
     ModelCard(
         name="sd1.4",
@@ -157,7 +140,7 @@ CARDS: tuple[ModelCard, ...] = (
         licence=_OPENRAIL_M,
         commercial_use=True,
         note=f"the model of the paper's photo mode; {_RAIL_NOTE}",
-        files=_DIFFUSION_FILES,
+        files=DIFFUSION_FILES,
     ),
     ModelCard(
         name="sd2.1",
@@ -169,7 +152,7 @@ CARDS: tuple[ModelCard, ...] = (
         licence=_OPENRAIL_PP,
         commercial_use=True,
         note=f"768 x 768, the model of the paper's text mode; {_WITHDRAWN}; {_RAIL_NOTE}",
-        files=_DIFFUSION_FILES,
+        files=DIFFUSION_FILES,
     ),
     ModelCard(
         name="sd2.1-base",
@@ -181,7 +164,7 @@ CARDS: tuple[ModelCard, ...] = (
         licence=_OPENRAIL_PP,
         commercial_use=True,
         note=f"512 x 512; {_WITHDRAWN}; {_RAIL_NOTE}",
-        files=_DIFFUSION_FILES,
+        files=DIFFUSION_FILES,
     ),
     ModelCard(
         name="sd2-depth",
@@ -193,7 +176,7 @@ CARDS: tuple[ModelCard, ...] = (
         licence=_OPENRAIL_PP,
         commercial_use=True,
         note=f"512 x 512, the model of the paper's depth mode; {_WITHDRAWN}; {_RAIL_NOTE}",
-        files=_DIFFUSION_FILES,
+        files=DIFFUSION_FILES,
     ),
     ModelCard(
         name="sdxl",
@@ -205,7 +188,7 @@ CARDS: tuple[ModelCard, ...] = (
         licence=_OPENRAIL_PP,
         commercial_use=True,
         note=f"1024 x 1024; fetched in half precision; {_RAIL_NOTE}",
-        files=_SDXL_FILES,
+        files=SDXL_FILES,
     ),
     ModelCard(
         name="sdxl-turbo",
@@ -218,19 +201,73 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=False,
         note="512 x 512, distilled for 1 to 4 steps without guidance; fetched in half precision; for commercial use "
         "Stability AI gives licences of their own",
-        files=_SDXL_FILES,
+        files=SDXL_FILES,
         suits={"guidance.scale": 1.0, "sampling.steps": 4, "sampling.spacing": "trailing"},
+    ),
+    ModelCard(
+        name="sd3",
+        kind="text",
+        family="Stable Diffusion 3",
+        repository="stabilityai/stable-diffusion-3-medium-diffusers",
+        revision="ea42f8cef0f178587cf766dc8129abd379c90671",
+        download_mb=15500,
+        licence=_STABILITY,
+        commercial_use=True,
+        note=f"1024 x 1024, a transformer of flow matching; most of the download is T5; {_STABILITY_NOTE}",
+        files=SD3_FILES,
+        suits={"guidance.scale": 7.0, "sampling.steps": 28},
+    ),
+    ModelCard(
+        name="sd3.5-medium",
+        kind="text",
+        family="Stable Diffusion 3",
+        repository="stabilityai/stable-diffusion-3.5-medium",
+        revision="b940f670f0eda2d07fbb75229e779da1ad11eb80",
+        download_mb=16300,
+        licence=_STABILITY,
+        commercial_use=True,
+        note=f"1024 x 1024, a transformer of flow matching; most of the download is T5; {_STABILITY_NOTE}",
+        files=SD3_FILES,
+        suits={"guidance.scale": 4.5, "sampling.steps": 40},
+    ),
+    ModelCard(
+        name="flux-schnell",
+        kind="text",
+        family="FLUX.1",
+        repository="black-forest-labs/FLUX.1-schnell",
+        revision="741f7c3ce8b383c54771c7003378a50191e9efe9",
+        download_mb=33700,
+        licence="Apache-2.0",
+        commercial_use=True,
+        note="1024 x 1024, a transformer of flow matching, distilled for 1 to 4 steps without guidance; the publisher "
+        "gives access to those who ask on the hub (a token is needed)",
+        files=FLUX_FILES,
+        suits={"guidance.scale": 1.0, "sampling.steps": 4},
+    ),
+    ModelCard(
+        name="flux-dev",
+        kind="text",
+        family="FLUX.1",
+        repository="black-forest-labs/FLUX.1-dev",
+        revision="3de623fc3c33e44ffbe2bad470d0f45bccf2eb21",
+        download_mb=33700,
+        licence="FLUX.1 [dev] Non-Commercial License",
+        commercial_use=False,
+        note="1024 x 1024, a transformer of flow matching, told its guidance; the publisher gives access to those who "
+        "accept the licence on the hub (a token is needed)",
+        files=FLUX_FILES,
+        suits={"guidance.scale": 3.5},
     ),
     _embedded(
         "toybox-depth",
         "depth-estimator",
-        _ESTIMATOR_FILES,
+        ESTIMATOR_FILES,
         "knows the scenes that toybox draws, and little else",
     ),
     _embedded(
         "photo-depth",
         "depth-estimator",
-        _ESTIMATOR_FILES[:2],
+        ESTIMATOR_FILES[:2],
         "for photographs where nothing better is to be had: knows how the world is laid out, and little of its details",
     ),
     ModelCard(
@@ -247,7 +284,7 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note="the paper's; its main branch has pickled weights only, this is the hub's own conversion of them, a pull "
         "request that is not pinned to a commit",
-        files=_ESTIMATOR_FILES,
+        files=ESTIMATOR_FILES,
     ),
     ModelCard(
         name="dpt-large",
@@ -259,7 +296,7 @@ CARDS: tuple[ModelCard, ...] = (
         licence="Apache-2.0",
         commercial_use=True,
         note="larger and slower than the hybrid",
-        files=_ESTIMATOR_FILES,
+        files=ESTIMATOR_FILES,
     ),
     ModelCard(
         name="midas-swin2-tiny",
@@ -271,7 +308,7 @@ CARDS: tuple[ModelCard, ...] = (
         licence="MIT",
         commercial_use=True,
         note="small and quick, 256 x 256",
-        files=_ESTIMATOR_FILES,
+        files=ESTIMATOR_FILES,
     ),
     ModelCard(
         name="depth-anything-v2-small",
@@ -283,7 +320,7 @@ CARDS: tuple[ModelCard, ...] = (
         licence="Apache-2.0",
         commercial_use=True,
         note="small and sharp; the larger siblings of this family do not allow commercial use",
-        files=_ESTIMATOR_FILES,
+        files=ESTIMATOR_FILES,
     ),
 )
 """Every known model, diffusion models first."""

@@ -1,8 +1,9 @@
 """What a model's name means: a folder, a file, or a repository of the hub. Nothing is fetched or loaded to tell."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError
 from stereodiffusion.models.cards import WEIGHTS, find_card, models_folder
@@ -12,27 +13,40 @@ from stereodiffusion.models.hub import DEFAULT, Hub, split_revision
 EMBEDDED: Final = "toybox"
 """The diffusion model that comes with the package."""
 
-EXPECTED: Final = "a Stable Diffusion 1.x, 2.x or XL model (text, or depth with a five-channel U-Net)"
+EXPECTED: Final = "a Stable Diffusion 1.x, 2.x, XL or 3 model or a FLUX.1 (text, or depth with a five-channel U-Net)"
 """What can be worked with, for messages."""
 
 
-PARTS: Final = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
+Family: TypeAlias = Literal["sd", "sdxl", "sd3", "flux"]
+"""Models whose folders hold the same parts."""
+
+PARTS: Final[Mapping[Family, tuple[str, ...]]] = {
+    "sd": ("vae", "unet", "text_encoder", "tokenizer", "scheduler"),
+    "sdxl": ("vae", "unet", "text_encoder", "tokenizer", "scheduler", "text_encoder_2", "tokenizer_2"),
+    "sd3": ("vae", "transformer", "text_encoder", "tokenizer", "scheduler", "text_encoder_2", "tokenizer_2"),
+    "flux": ("vae", "transformer", "text_encoder", "tokenizer", "scheduler", "text_encoder_2", "tokenizer_2"),
+}
 """The folders of a model in diffusers' layout."""
 
-PARTS_OF_SDXL: Final = ("text_encoder_2", "tokenizer_2")
-"""The folders that SDXL has besides."""
+FLOWS: Final[frozenset[Family]] = frozenset({"sd3", "flux"})
+"""Families of flow matching, whose network is a transformer."""
 
-_PIPELINES = frozenset(
-    {
-        "StableDiffusionPipeline",
-        "StableDiffusionImg2ImgPipeline",
-        "StableDiffusionDepth2ImgPipeline",
-        "StableDiffusionXLPipeline",
-        "StableDiffusionXLImg2ImgPipeline",
-        "LatentConsistencyModelPipeline",
-        "LatentConsistencyModelImg2ImgPipeline",
-    }
-)
+T5_OF_SD3: Final = ("text_encoder_3", "tokenizer_3")
+"""The folders that Stable Diffusion 3 has besides, unless its index says that T5 was left out."""
+
+_PIPELINES: Final[Mapping[str, Family]] = {
+    "StableDiffusionPipeline": "sd",
+    "StableDiffusionImg2ImgPipeline": "sd",
+    "StableDiffusionDepth2ImgPipeline": "sd",
+    "LatentConsistencyModelPipeline": "sd",
+    "LatentConsistencyModelImg2ImgPipeline": "sd",
+    "StableDiffusionXLPipeline": "sdxl",
+    "StableDiffusionXLImg2ImgPipeline": "sdxl",
+    "StableDiffusion3Pipeline": "sd3",
+    "StableDiffusion3Img2ImgPipeline": "sd3",
+    "FluxPipeline": "flux",
+    "FluxImg2ImgPipeline": "flux",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +145,33 @@ def check_kind(name: str, folder: Path) -> None:
 
 def parts_of(folder: Path) -> tuple[str, ...]:
     """The folders that the model in `folder` has to have, by its index; without an index, by what is there."""
+    family = family_in(folder)
+    parts = PARTS[family]
+    if family != "sd3":
+        return parts
+    said: object = index_of(folder).get(T5_OF_SD3[0], _there(folder, T5_OF_SD3[0]))
+    return parts if said == [None, None] else (*parts, *T5_OF_SD3)
+
+
+def family_in(folder: Path) -> Family:
+    """The family of the model in `folder`, by its index; without an index, by what is there.
+
+    Raises:
+        ModelError: If a file that tells it cannot be read.
+    """
     kind = index_of(folder).get("_class_name")
-    xl = (folder / "text_encoder_2").is_dir() if kind is None else str(kind).startswith("StableDiffusionXL")
-    return (*PARTS, *PARTS_OF_SDXL) if xl else PARTS
+    if isinstance(kind, str):
+        return _PIPELINES.get(kind, "sd")
+    if not (folder / "transformer").is_dir():
+        return "sdxl" if (folder / "text_encoder_2").is_dir() else "sd"
+    settings = folder / "transformer" / "config.json"
+    flux = settings.is_file() and read_settings(settings).get("_class_name") == "FluxTransformer2DModel"
+    return "flux" if flux else "sd3"
+
+
+def _there(folder: Path, part: str) -> list[str | None]:
+    """What an index would say of a part, by whether it is there."""
+    return ["", part] if (folder / part).is_dir() else [None, None]
 
 
 def index_of(folder: Path) -> dict[str, Any]:

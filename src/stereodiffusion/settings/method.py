@@ -31,11 +31,13 @@ class Sampling:
 
     Attributes:
         steps: Sampling steps n. In photo mode they are also the steps of the inversion.
-        solver: What takes the steps. `ddim` is the paper's; `dpm++` is DPM-Solver++ (2M), which needs fewer; `lcm` is
-            for checkpoints distilled to be latent consistency models. A photo is inverted by DDIM in any case, and
-            the solver takes the right view along the levels that the inversion visited.
+        solver: What takes the steps. `ddim` is the paper's, and Euler's method for models of flow matching; `dpm++` is
+            DPM-Solver++ (2M), which needs fewer; `lcm` is for checkpoints distilled to be latent consistency models. A
+            photo is inverted by DDIM in any case, and the solver takes the right view along the levels that the
+            inversion visited.
         spacing: Where the steps lie: `leading` begins below the noisiest level, as the paper does, `trailing` at
-            the noisiest, which few steps need and Turbo checkpoints are made for. `lcm` has levels of its own.
+            the noisiest, which few steps need and Turbo checkpoints are made for. `lcm` has levels of its own, and so
+            have models of flow matching.
         offset: Of leading spacing: 0 visits t = 980 ... 0 (of 1000, at n = 50), 1 visits t = 981 ... 1.
     """
 

@@ -56,7 +56,8 @@ class Attention:
         mode: `unidirectional` lets the view read the source's keys and values, `bidirectional` lets both read both.
         start: First step whose attention is shared.
         stop: First step whose attention is no longer shared; 1 shares to the end.
-        places: Which self-attention layers are shared.
+        places: Which self-attention layers are shared; `down`, `mid` and `up` of a transformer are the first, the
+            middle and the last third.
     """
 
     mode: AttentionMode = "unidirectional"

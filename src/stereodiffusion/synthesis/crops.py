@@ -62,7 +62,7 @@ def plan_crops(occlusion: Region, *, native: tuple[int, int], cell: int, at_most
     Args:
         occlusion: (b, 1, h, w); pictures of a batch share their windows.
         native: (height, width) that the model was trained at.
-        cell: Edge of a latent cell in pixels.
+        cell: Edge of a latent cell, or of a patch of them, in pixels.
         at_most: How many windows there may be. If more are needed at every scale that is finer than the whole picture
             by at least √2, there are none.
     """

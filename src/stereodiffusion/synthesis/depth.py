@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning, Edit
-from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.source import Source
 from stereodiffusion.diffusion.trajectory import Recorder, recorder
 from stereodiffusion.errors import ConfigError, ModelError
@@ -75,7 +74,7 @@ def depth_source(
     # 3. All that views are made from
     source = Source(
         backbone=backbone,
-        schedule=schedule_of(backbone.alphas, settings.sampling),
+        schedule=backbone.schedule(settings.sampling, grid_of(start)),
         settings=settings,
         trajectory=record.trajectory(),
         given=given,

@@ -62,7 +62,7 @@ class CloserLook:
         Yields:
             Progress once for every crop, with what it cost.
         """
-        native, cell = self.backbone.native_size, self.backbone.pixels_per_latent
+        native, cell = self.backbone.native_size, self.backbone.pixels_per_latent * self.backbone.patch
         plan = plan_crops(pair.occlusion, native=native, cell=cell, at_most=self.settings.crops)
         for number, window in enumerate(plan.windows, start=1):
             found, evaluations = _to_the_end(self._change_in(pair, position, window, plan.working))

@@ -5,11 +5,12 @@ from collections.abc import Generator, Iterator, Sequence
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.consistency import AddedNoise
 from stereodiffusion.diffusion.denoise import Conditioning, Edit, Step
-from stereodiffusion.diffusion.sampling import schedule_of, solver_of
+from stereodiffusion.diffusion.sampling import solver_of
 from stereodiffusion.diffusion.trajectory import Recorder, sample_source
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.settings import Sampling
 from stereodiffusion.synthesis.run import Progress, Stage
+from stereodiffusion.synthesis.sizes import grid_of
 from stereodiffusion.types import Image, Latent
 
 
@@ -34,7 +35,7 @@ def draw(
     edit: Edit | None = None,
 ) -> Generator[Progress, None, Image]:
     """Sample a picture from noise, its way, as edited, recorded `into`; gives it in pixels."""
-    schedule = schedule_of(backbone.alphas, sampling)
+    schedule = backbone.schedule(sampling, grid_of(start))
     solver = solver_of(sampling, None if added is None else lambda: added.source)
     steps = sample_source(backbone, start, given, schedule, into, solver, edit)
     return backbone.decode((yield from advance(steps, "source", sampling.steps)))

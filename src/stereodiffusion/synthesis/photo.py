@@ -7,7 +7,6 @@ from functools import partial
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.inversion import invert
-from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.source import Source
 from stereodiffusion.diffusion.trajectory import Recorder, Trajectory, recorder, remember
 from stereodiffusion.errors import ConfigError, GeometryError, ModelError
@@ -89,7 +88,7 @@ def photo_source(
     given = condition(backbone, asked, settings.guidance.scale)
     _, fresh = seeded_noise(backbone, asked.seed, len(photo), size)
     if settings.null_text:
-        schedule = schedule_of(backbone.alphas, settings.sampling)
+        schedule = backbone.schedule(settings.sampling, grid_of(z_0))
         back = yield from retrace(backbone, z_0, asked.prompts, schedule, settings.guidance.scale)
         path = Trajectory(latents=(back.start,), tokens={})
         source = Source(
@@ -128,6 +127,11 @@ def _check(
             "photo mode inverts with DDIM, which solvers that add noise do not follow: got solver "
             f"{settings.sampling.solver}"
         )
+    if settings.null_text and backbone.guidance_built_in:
+        raise ConfigError(
+            f"null-text inversion optimises an unconditional prompt, and {backbone.name} has its guidance built in and "
+            "takes none: expected preset fast or best, or views.inversion ddim"
+        )
     if len(asked.prompts) != len(photo):
         raise ConfigError(f"expected one prompt per photo ({len(photo)}), got {len(asked.prompts)}")
     height, width = photo.shape[2:]
@@ -142,7 +146,7 @@ def _inverted(
     backbone: Backbone, given: Conditioning, settings: Settings, z_0: Latent, fresh: Latent
 ) -> Generator[Progress, None, Source]:
     """The source is the pivot trajectory itself: nothing is optimised, nothing drifts."""
-    schedule = schedule_of(backbone.alphas, settings.sampling)
+    schedule = backbone.schedule(settings.sampling, grid_of(z_0))
     unguided = given.branches == 1
 
     def recorder_for() -> Recorder:

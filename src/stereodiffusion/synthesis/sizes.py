@@ -12,11 +12,11 @@ _LARGEST = 64  # and beyond this, attention takes hours or more memory than ther
 def working_size(height: int, width: int, backbone: Backbone) -> tuple[int, int]:
     """(height, width) at which a picture of another size is worked on.
 
-    As many pixels as the model was trained at, the picture's aspect ratio, whole cells.
+    As many pixels as the model was trained at, the picture's aspect ratio, whole patches of cells.
     """
     native_height, native_width = backbone.native_size
     scale = (native_height * native_width / (height * width)) ** 0.5
-    cell = backbone.pixels_per_latent
+    cell = backbone.pixels_per_latent * backbone.patch
 
     def whole(length: int) -> int:
         return max(cell, round(length * scale / cell) * cell)
@@ -25,13 +25,13 @@ def working_size(height: int, width: int, backbone: Backbone) -> tuple[int, int]
 
 
 def check_size(size: tuple[int, int], backbone: Backbone, estimator: DepthEstimator) -> None:
-    """Refuse sizes that are not whole cells, too small for what estimates the depth of the picture, or far too large.
+    """Refuse sizes that are not whole patches, too small for what estimates the depth of the picture, or far too large.
 
     Raises:
-        ConfigError: If height or width is not a positive multiple of the model's cell, or below the estimator's least,
+        ConfigError: If height or width is not a positive multiple of the model's patch, or below the estimator's least,
             or if both make more than 64 times the pixels that the model was trained at.
     """
-    cell = backbone.pixels_per_latent
+    cell = backbone.pixels_per_latent * backbone.patch
     if any(length < cell or length % cell for length in size):
         raise ConfigError(f"{backbone.name} needs sides that are multiples of {cell}, got {size[0]}x{size[1]}")
     least = estimator.least_side

@@ -2,7 +2,6 @@
 
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.denoise import Edit
-from stereodiffusion.diffusion.sampling import schedule_of
 from stereodiffusion.diffusion.source import Source
 from stereodiffusion.diffusion.trajectory import recorder
 from stereodiffusion.errors import ModelError
@@ -67,7 +66,7 @@ def text_source(
     # 3. All that views are made from
     source = Source(
         backbone=backbone,
-        schedule=schedule_of(backbone.alphas, settings.sampling),
+        schedule=backbone.schedule(settings.sampling, grid_of(start)),
         settings=settings,
         trajectory=record.trajectory(),
         given=given,

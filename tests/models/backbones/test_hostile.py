@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests import tiny
+from tests.models.backbones.loaded import load_backbone
 
 from stereodiffusion.errors import ModelError
-from stereodiffusion.models.backbones import load_backbone
 
 Damage = Callable[[Path], None]
 

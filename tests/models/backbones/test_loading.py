@@ -15,11 +15,12 @@ from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 from tests import tiny
+from tests.models.backbones.loaded import load_backbone
 from torch import nn
 
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError, PromptError
 from stereodiffusion.models import cards, origin
-from stereodiffusion.models.backbones import StableDiffusion, StableDiffusionXL, load_backbone, precision
+from stereodiffusion.models.backbones import StableDiffusion, StableDiffusionXL, precision
 from stereodiffusion.models.backbones.streamlining import MatrixConv2d, streamline
 
 
@@ -431,11 +432,11 @@ def test_weights_in_half_precision_alone_will_do(broken: Path) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["StableDiffusionXLInpaintPipeline", "StableDiffusionInpaintPipeline", "FluxPipeline", "StableDiffusion3Pipeline"],
+    ["StableDiffusionXLInpaintPipeline", "StableDiffusionInpaintPipeline", "FluxFillPipeline", "QwenImagePipeline"],
 )
 def test_other_kinds_are_named(broken: Path, kind: str) -> None:
     rewrite(broken / "model_index.json", _class_name=kind)
-    with pytest.raises(ModelError, match=f"expected a Stable Diffusion 1.x, 2.x or XL model .*, got a {kind}"):
+    with pytest.raises(ModelError, match=f"expected a Stable Diffusion 1.x, 2.x, XL or 3 model .*, got a {kind}"):
         load_backbone(broken)
 
 

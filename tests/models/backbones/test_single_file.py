@@ -10,11 +10,12 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from tests import tiny
 from tests.models.backbones import original_layout
+from tests.models.backbones.loaded import load_backbone
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from stereodiffusion.errors import ModelError
-from stereodiffusion.models.backbones import load_backbone, single_file
+from stereodiffusion.models.backbones import single_file
 from stereodiffusion.models.backbones.sd import StableDiffusion
 from stereodiffusion.models.backbones.sdxl import StableDiffusionXL
 from stereodiffusion.models.backbones.single_file import ask_prediction, clip_tokenizer

@@ -8,7 +8,8 @@ place: the projections with their LoRAs, the attention processor (fused, sliced 
 projection and the residual connection.
 """
 
-from collections.abc import Generator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from math import ceil
@@ -19,6 +20,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap
 from stereodiffusion.errors import ModelError
@@ -50,14 +52,73 @@ def _blocks_with_self_attention(stage: nn.Module) -> list[BasicTransformerBlock]
     return [block for block in blocks if not block.only_cross_attention]
 
 
-class SelfAttention:
-    """The self-attention of one U-Net, and the context manager that taps it."""
+class TappedAttention(ABC):
+    """The self-attention of one network, and the context manager that taps it.
+
+    Args:
+        network: What the layers are part of.
+        layers: In the order in which it runs them.
+    """
+
+    def __init__(self, network: nn.Module, layers: Sequence[nn.Module]) -> None:
+        self._network = network
+        self._layers = layers
+        self._tapped_by: set[int] = set()
+
+    @abstractmethod
+    def _hooks(self, tap: AttentionTap) -> Iterable[Callable[[], RemovableHandle]]:
+        """What registers the hooks with which a tap is reached, each `for_this_thread`."""
+
+    @contextmanager
+    def attending(self, tap: AttentionTap) -> Generator[None]:
+        """While entered, keys and values are projected from what `tap` returns, in the thread that enters.
+
+        A tap that returns the very tensor it was given leaves the layer as it is. The tokens it returns may be more or
+        fewer than it was given (both views' are twice as many); batch and channels must be the same.
+
+        Raises:
+            ModelError: If the network has no self-attention, is tapped already, is compiled around a self-attention,
+                or has its projections fused into one, so that keys and values cannot be projected from other tokens
+                than queries.
+        """
+        self._refuse_unfit()
+        thread = get_ident()
+        self._tapped_by.add(thread)
+        try:
+            with ExitStack() as entered:
+                for register in self._hooks(tap):
+                    entered.enter_context(hooked(register))
+                yield
+        finally:
+            self._tapped_by.discard(thread)
+
+    def _refuse_unfit(self) -> None:
+        if get_ident() in self._tapped_by:
+            raise ModelError(
+                "the network's self-attention is tapped already: leave the first `attending` before the next"
+            )
+        if not self._layers:
+            raise ModelError("expected a network with self-attention (BasicTransformerBlock), got one without")
+        if any(layer.fused_projections for layer in self._layers):
+            raise ModelError(
+                "expected separate query, key and value projections, got fused ones: call "
+                "`pipe.unfuse_qkv_projections()` first"
+            )
+        tapped = set(self._layers)
+        if any(not tapped.isdisjoint(module.modules()) for module in _compiled_in(self._network)):
+            raise ModelError(
+                "expected self-attention that is not compiled, alone or with what it is part of, got a compiled one: "
+                "compiled code does not call PyTorch's hooks"
+            )
+
+
+class SelfAttention(TappedAttention):
+    """The self-attention of one U-Net."""
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
         self._unet = unet
-        self._tapped_by: set[int] = set()
         found = self_attention_layers(unet)
-        self._layers = [layer for _, layer in found]
+        super().__init__(unet, [layer for _, layer in found])
         self._places: tuple[AttentionPlace, ...] = tuple(place for place, _ in found)
 
     @property
@@ -80,48 +141,10 @@ class SelfAttention:
             for block in _blocks_with_self_attention(stage)
         )
 
-    @contextmanager
-    def attending(self, tap: AttentionTap) -> Generator[None]:
-        """While entered, keys and values are projected from what `tap` returns, in the thread that enters.
-
-        A tap that returns the very tensor it was given leaves the layer as it is. The tokens it returns may be more or
-        fewer than it was given (both views' are twice as many); batch and channels must be the same.
-
-        Raises:
-            ModelError: If the U-Net has no self-attention, is tapped already, is compiled around a self-attention, or
-                has its projections fused into one, so that keys and values cannot be projected from other tokens than
-                queries.
-        """
-        self._refuse_unfit()
-        thread = get_ident()
-        self._tapped_by.add(thread)
-        try:
-            with ExitStack() as hooks:
-                for index, layer in enumerate(self._layers):
-                    hook = for_this_thread(_KeysAndValuesFrom(tap, index))
-                    hooks.enter_context(hooked(partial(layer.register_forward_pre_hook, hook, with_kwargs=True)))
-                yield
-        finally:
-            self._tapped_by.discard(thread)
-
-    def _refuse_unfit(self) -> None:
-        if get_ident() in self._tapped_by:
-            raise ModelError(
-                "the U-Net's self-attention is tapped already: leave the first `attending` before the next"
-            )
-        if not self._layers:
-            raise ModelError("expected a U-Net with self-attention (BasicTransformerBlock), got one without")
-        if any(layer.fused_projections for layer in self._layers):
-            raise ModelError(
-                "expected separate query, key and value projections, got fused ones: call "
-                "`pipe.unfuse_qkv_projections()` first"
-            )
-        tapped = set(self._layers)
-        if any(not tapped.isdisjoint(module.modules()) for module in _compiled_in(self._unet)):
-            raise ModelError(
-                "expected self-attention that is not compiled, alone or with what it is part of, got a compiled one: "
-                "compiled code does not call PyTorch's hooks"
-            )
+    def _hooks(self, tap: AttentionTap) -> Iterable[Callable[[], RemovableHandle]]:
+        for index, layer in enumerate(self._layers):
+            hook = for_this_thread(_KeysAndValuesFrom(tap, index))
+            yield partial(layer.register_forward_pre_hook, hook, with_kwargs=True)
 
 
 class _KeysAndValuesFrom:
@@ -140,13 +163,27 @@ class _KeysAndValuesFrom:
         tokens = self._tap(self._index, hidden_states)
         if tokens is hidden_states:
             return None
-        batch, _, channels = hidden_states.shape
-        if tokens.ndim != 3 or tokens.shape[0] != batch or tokens.shape[2] != channels:
-            raise ModelError(
-                f"self-attention layer {self._index} expected tokens of shape ({batch}, any, {channels}) from the tap, "
-                f"got {tuple(tokens.shape)}"
-            )
+        check_tapped(self._index, hidden_states, tokens)
         return args, {**kwargs, "encoder_hidden_states": tokens}
+
+
+def check_tapped(index: int, given: Tensor, tokens: Tensor) -> None:
+    """Refuse tokens that a layer cannot project keys and values from.
+
+    Args:
+        index: Of the layer.
+        given: The tokens that the tap was given, (b, n, c).
+        tokens: What it returned.
+
+    Raises:
+        ModelError: If batch or channels differ.
+    """
+    batch, _, channels = given.shape
+    if tokens.ndim != 3 or tokens.shape[0] != batch or tokens.shape[2] != channels:
+        raise ModelError(
+            f"self-attention layer {index} expected tokens of shape ({batch}, any, {channels}) from the tap, "
+            f"got {tuple(tokens.shape)}"
+        )
 
 
 def _compiled_in(network: nn.Module) -> list[nn.Module]:

@@ -4,36 +4,32 @@ Only safetensors are read: a pickle can run code while it is loaded. Of a model 
 are loaded; a safety checker or a depth estimator beside them stays where it is.
 """
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ModelError, StereoDiffusionError, first_line
 from stereodiffusion.models.alone import LOADING
 from stereodiffusion.models.backbones.families import family_of
-from stereodiffusion.models.backbones.locating import locate, variant_of
-from stereodiffusion.models.backbones.networks import load_network
+from stereodiffusion.models.backbones.folders import load_folder
+from stereodiffusion.models.backbones.latent import LatentModel
+from stereodiffusion.models.backbones.locating import locate
 from stereodiffusion.models.backbones.offloading import place
 from stereodiffusion.models.backbones.precision import Formats, formats_for
 from stereodiffusion.models.backbones.quiet import quiet
-from stereodiffusion.models.backbones.schedulers import load_scheduler
-from stereodiffusion.models.backbones.sd import StableDiffusion
 from stereodiffusion.models.backbones.single_file import load_single_file
 from stereodiffusion.models.backbones.streamlining import streamline
 from stereodiffusion.models.backbones.tiling import save_memory
-from stereodiffusion.models.backbones.words import load_tokenizer
 from stereodiffusion.models.hub import DEFAULT, Hub
 from stereodiffusion.models.memory import PLENTY, Memory
-from stereodiffusion.models.origin import EMBEDDED, EXPECTED, index_of, parts_of
-from stereodiffusion.settings import PrecisionChoice
+from stereodiffusion.models.origin import EMBEDDED, EXPECTED, FLOWS, family_in
+from stereodiffusion.settings import PrecisionChoice, Sampling
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -47,7 +43,7 @@ def load_backbone(
     depth: bool = False,
     hub: Hub = DEFAULT,
     memory: Memory = PLENTY,
-) -> StableDiffusion:
+) -> LatentModel:
     """A diffusion model, ready to be used.
 
     Args:
@@ -68,17 +64,17 @@ def load_backbone(
         ConfigError: If there is no such precision or device.
     """
     check_device(device)
-    formats = formats_for(dtype, device)
+    formats_for(dtype, device)  # a precision that there is not is refused before anything is fetched
     if isinstance(model, str | Path):
         name, path = locate(model, hub)
         with LOADING, quiet(), as_model_errors(name):
+            formats = formats_for(dtype, device, wide=path.is_dir() and family_in(path) in FLOWS)
             parts = _parts(path, formats, depth=depth, variant=hub.variant)
-            backbone = family_of(parts)(**parts, name=name, vocabulary=_vocabulary(name))
+            backbone = family_of(parts)(**parts, **_vocabulary(name), name=name)
             _settle(parts, formats, device, memory)
             _try_out(backbone)
     else:
-        parts = {part for part, value in model.components.items() if value is not None}
-        backbone = family_of(parts).from_pipeline(model)
+        backbone = family_of(model.components).from_pipeline(model)
     if depth and not backbone.depth_conditioned:
         raise ModelError(f"{backbone.name} takes no depth map; {EMBEDDED} and sd2-depth do")
     return backbone
@@ -87,7 +83,7 @@ def load_backbone(
 def _parts(path: Path, formats: Formats, *, depth: bool, variant: str | None) -> dict[str, Any]:
     """The parts of a model in a folder or a file."""
     return (
-        _load_folder(path, formats, depth=depth, variant=variant) if path.is_dir() else load_single_file(path, formats)
+        load_folder(path, formats, depth=depth, variant=variant) if path.is_dir() else load_single_file(path, formats)
     )
 
 
@@ -95,51 +91,26 @@ def _settle(parts: Mapping[str, Any], formats: Formats, device: torch.device | s
     """Bring networks to the device, in the layout in which they are fastest there."""
     networks = [part.requires_grad_(False).eval() for part in parts.values() if isinstance(part, nn.Module)]
     for part, dtype in (("unet", formats.network), ("vae", formats.autoencoder)):
-        if dtype != torch.float32:  # there it gains nothing by itself
+        if part in parts and dtype != torch.float32:  # there it gains nothing by itself
             parts[part].to(memory_format=torch.channels_last)
-    if torch.device(device).type == "cpu" and memory.offload == "off":
+    if "unet" in parts and torch.device(device).type == "cpu" and memory.offload == "off":
         streamline(parts["unet"])
     if memory.tiles:
         save_memory(parts["vae"])
     place(networks, device, memory.offload)
 
 
-def _load_folder(folder: Path, formats: Formats, *, depth: bool, variant: str | None) -> dict[str, Any]:
-    unet = "unet_depth" if depth and (folder / "unet_depth").is_dir() else "unet"
-
-    def network(kind: Any, weights: str, dtype: torch.dtype) -> Any:
-        return load_network(kind, folder, weights, variant_of(folder, weights, variant) or "", dtype)
-
-    scheduler = load_scheduler(folder / "scheduler", folder)
-    text_encoder = network(CLIPTextModel, "text_encoder/model", formats.network)
-    parts: dict[str, Any] = {
-        "scheduler": scheduler,
-        "text_encoder": text_encoder,
-        "tokenizer": load_tokenizer(folder, "tokenizer", rows=text_encoder.config.vocab_size),
-    }
-    if "text_encoder_2" in parts_of(folder):
-        second = network(CLIPTextModelWithProjection, "text_encoder_2/model", formats.network)
-        parts |= {
-            "text_encoder_2": second,
-            "tokenizer_2": load_tokenizer(folder, "tokenizer_2", rows=second.config.vocab_size),
-            "zero_unconditional": bool(index_of(folder).get("force_zeros_for_empty_prompt", True)),
-        }
-    return parts | {
-        "vae": network(AutoencoderKL, "vae/diffusion_pytorch_model", formats.autoencoder),
-        "unet": network(UNet2DConditionModel, f"{unet}/diffusion_pytorch_model", formats.network),
-    }
-
-
 @torch.no_grad()
-def _try_out(backbone: StableDiffusion) -> None:
+def _try_out(backbone: LatentModel) -> None:
     """Run every part once on next to nothing: settings that fit the weights may still make no sense together."""
     embedding = backbone.embed([""])
     if backbone.guidance_built_in:
         embedding = replace(embedding, guidance=1.0)
-    side = 2 ** (len(backbone.unet.config["block_out_channels"]) - 1)
+    side = backbone.least_cells
     latents = torch.zeros(1, backbone.latent_channels, side, side)
     depth = torch.zeros(1, 1, side, side) if backbone.depth_conditioned else None
-    predicted = backbone.predict(latents, len(backbone.alphas) // 2, embedding, depth)
+    halfway = backbone.schedule(Sampling(steps=2), (side, side)).timesteps[0]
+    predicted = backbone.predict(latents, halfway, embedding, depth)
     if not (embedding.tokens.isfinite().all() and predicted.isfinite().all()):
         raise ModelError(f"{backbone.name} predicts values that are not finite in {backbone.dtype}")
     backbone.encode(backbone.decode(latents))
@@ -148,13 +119,13 @@ def _try_out(backbone: StableDiffusion) -> None:
         raise ModelError(f"{backbone.name}: expected a picture size above 0, got {height} x {width}")
 
 
-def _vocabulary(name: str) -> Collection[str] | None:
+def _vocabulary(name: str) -> dict[str, Any]:
     """The embedded model has learnt the words of the scenes' captions and no others."""
     if name != EMBEDDED:
-        return None
+        return {}
     from stereodiffusion.datasets.scenes import VOCABULARY
 
-    return VOCABULARY
+    return {"vocabulary": VOCABULARY}
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from stereodiffusion.models.hub import DEFAULT, Hub, fetch
 from stereodiffusion.models.origin import (
     EMBEDDED,
     PARTS,
-    PARTS_OF_SDXL,
+    T5_OF_SD3,
     Origin,
     check_kind,
     check_layout,
@@ -19,13 +19,22 @@ from stereodiffusion.models.origin import (
 
 _WEIGHTS = (
     "unet/diffusion_pytorch_model",
+    "transformer/diffusion_pytorch_model",
     "vae/diffusion_pytorch_model",
     "text_encoder/model",
     "text_encoder_2/model",
+    "text_encoder_3/model",
 )
 _VARIANTS = ("", "fp16", "bf16")
 """Copies of the same weights, which may stand for each other."""
-_SETTINGS = ["model_index.json", "*/config.json", "scheduler/*.json", "tokenizer*/*.json", "tokenizer*/*.txt"]
+_SETTINGS = [
+    "model_index.json",
+    "*/config.json",
+    "scheduler/*.json",
+    "tokenizer*/*.json",
+    "tokenizer*/*.txt",
+    "tokenizer*/*.model",
+]
 
 
 def locate(model: str | Path, hub: Hub = DEFAULT) -> tuple[str, Path]:
@@ -111,8 +120,9 @@ def _fetch(origin: Origin) -> Path:
         ),
         first="model_index.json",
         wanted=wanted,
-        otherwise=f"put its folders {', '.join(PARTS)} (SDXL: also {', '.join(PARTS_OF_SDXL)}) and model_index.json "
-        f"into {by_hand}, or use the embedded model {EMBEDDED}",
+        otherwise=f"put its folders {', '.join(PARTS['sd'])} (SDXL: also text_encoder_2, tokenizer_2; SD 3 and FLUX: "
+        f"transformer in the place of unet; SD 3: also {', '.join(T5_OF_SD3)}) and model_index.json into {by_hand}, or "
+        f"use the embedded model {EMBEDDED}",
     )
 
 

@@ -39,14 +39,21 @@ class Formats:
     autoencoder: torch.dtype
 
 
-def formats_for(choice: PrecisionChoice | torch.dtype, device: torch.device | str) -> Formats:
+def formats_for(choice: PrecisionChoice | torch.dtype, device: torch.device | str, *, wide: bool = False) -> Formats:
     """The formats that a choice means on a device.
+
+    Args:
+        choice: By name, or torch's own.
+        device: Where the model runs.
+        wide: Whether it leaves float16's range, as T5 and large transformers do: `auto` is bfloat16 in its place.
 
     Raises:
         ConfigError: If there is no such choice.
     """
     if choice == "auto":
         network = _DTYPES[fastest_precision(device)]
+        if wide and network == torch.float16:
+            network = torch.bfloat16
         return Formats(network=network, autoencoder=torch.float32 if network == torch.float16 else network)
     precision = _DTYPES.get(choice) if isinstance(choice, str) else choice
     if precision is None or precision not in _DTYPES.values():

@@ -1,18 +1,8 @@
-"""Stable Diffusion 1.x and 2.x and SD2-depth behind the protocol of the method.
-
-The parts are diffusers' own and stay the caller's: their device, dtype, memory layout, LoRAs, offloading hooks and
-attention processors are used as they are, and nothing of them is changed. The network may run in half
-precision while latents travel in float32.
-
-A VAE in float16 can overflow on some pictures (SD 2.x more often than 1.x) and then decodes to NaN; that is an error
-here, not a black picture. Keep the autoencoder in float32 (`pipe.vae.to(torch.float32)`) or use bfloat16.
-"""
+"""Stable Diffusion 1.x and 2.x and SD2-depth behind the protocol of the method."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from math import log
-from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
@@ -21,23 +11,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Embedding, Prediction
+from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Embedding
+from stereodiffusion.diffusion.schedule import Prediction, Schedule, preserving_schedule
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.backbones.attention import SelfAttention
+from stereodiffusion.models.backbones.latent import LatentModel, rewriting, wrong
 from stereodiffusion.models.backbones.precision import computing_format
-from stereodiffusion.models.backbones.prompts import tokenize
-from stereodiffusion.models.backbones.schedulers import say_what_is_ignored
-from stereodiffusion.models.origin import EXPECTED
-from stereodiffusion.types import Image, Latent
+from stereodiffusion.models.backbones.prompts import TOKENIZING, tokenize
+from stereodiffusion.settings import Sampling
+from stereodiffusion.types import Latent
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 
-_TOKENIZING = Lock()  # a tokenizer remembers how it is to pad, and would pad so what another thread has it read
-
-
-class StableDiffusion:
+class StableDiffusion(LatentModel):
     """A latent diffusion model with Stable Diffusion's topology, as the method sees it.
 
     Args:
@@ -81,11 +69,10 @@ class StableDiffusion:
         vocabulary: Collection[str] | None = None,
         rewrite_prompt: Callable[[str, CLIPTokenizer], str] = lambda prompt, _: prompt,
     ) -> None:
-        self.vae = vae
+        super().__init__(vae=vae, name=name)
         self.unet = unet
         self.text_encoder = text_encoder
         self.tokenizer = tokenizer
-        self._name = name
         self._check_settings()
         self._vocabulary: Collection[str] | None = vocabulary or _words_of(tokenizer, name)
         self._rewrite_prompt = rewrite_prompt
@@ -95,52 +82,23 @@ class StableDiffusion:
         self._self_attention = SelfAttention(unet)
 
     @classmethod
-    def from_pipeline(cls, pipe: "DiffusionPipeline", *, name: str | None = None) -> "StableDiffusion":
-        """Work with a pipeline that the caller already has; whatever is done to it later counts here too.
-
-        Args:
-            pipe: A StableDiffusionPipeline, StableDiffusionDepth2ImgPipeline or one made of the same parts; for
-                SDXL, a StableDiffusionXLPipeline or one made of the same parts.
-            name: What to call the model; otherwise the name it was loaded under.
-
-        Raises:
-            ModelError: If the pipeline has parts that the method does not know what to do with.
-        """
-        parts = cls._parts_of(pipe, name or _name_of(pipe))
-        say_what_is_ignored(parts["name"], parts["scheduler"].config)
-        return cls(**parts)
-
-    @classmethod
     def _parts_of(cls, pipe: "DiffusionPipeline", name: str) -> dict[str, Any]:
-        """What `__init__` takes, from a pipeline."""
-        parts = {part for part, value in pipe.components.items() if value is not None}
-        wanted = {*cls.kinds, "scheduler"}
-        ignored = {"safety_checker", "feature_extractor", "depth_estimator"}
-        if missing := wanted - parts:
-            raise ModelError(_wrong(name, f"a {type(pipe).__name__} without {_listed(missing)}"))
-        if surplus := parts - wanted - ignored:
-            raise ModelError(_wrong(name, f"a {type(pipe).__name__} with {_listed(surplus)}"))
-        components = {part: pipe.components[part] for part in wanted}
-        for part, kind in cls.kinds.items():
-            if not isinstance(components[part], kind):
-                raise ModelError(_wrong(name, f"{part} {type(components[part]).__name__} instead of {kind.__name__}"))
-        rewrite = getattr(pipe, "maybe_convert_prompt", None)  # textual inversion: one word of several vectors
-        return {**components, "name": name, **({} if rewrite is None else {"rewrite_prompt": rewrite})}
+        return {**super()._parts_of(pipe, name), **rewriting(pipe)}
 
     @property
-    def name(self) -> str:
-        """What the model is called in messages and metadata."""
-        return self._name
+    def network(self) -> nn.Module:
+        """The U-Net."""
+        return cast(nn.Module, self.unet)
 
     @property
-    def pixels_per_latent(self) -> int:
-        """Edge of one latent cell in pixels: every level of the autoencoder but the last halves the picture."""
-        return 2 ** (len(self.vae.config["block_out_channels"]) - 1)
+    def least_cells(self) -> int:
+        """Cells along the side of the smallest latents: the U-Net halves them at every level but the last."""
+        return 2 ** (len(self.unet.config["block_out_channels"]) - 1)
 
     @property
-    def latent_channels(self) -> int:
-        """Channels of a latent."""
-        return self.vae.config["latent_channels"]
+    def patch(self) -> int:
+        """A U-Net takes single cells."""
+        return 1
 
     @property
     def native_size(self) -> tuple[int, int]:
@@ -158,8 +116,17 @@ class StableDiffusion:
 
     @property
     def alphas(self) -> Float[Tensor, " t"]:
-        """ᾱ_t of every training step, in float32 on `device`."""
+        """ᾱ_t of every training step, t = 0 the least noisy, in float32 on `device`."""
         return self._alphas.to(self.device)
+
+    def schedule(self, sampling: Sampling, grid: tuple[int, int]) -> Schedule:
+        """The noise levels that the settings ask for; they are the same for every size.
+
+        Raises:
+            ConfigError: If there are more steps than levels to visit.
+        """
+        del grid
+        return preserving_schedule(self.alphas, sampling)
 
     @property
     def depth_conditioned(self) -> bool:
@@ -177,11 +144,6 @@ class StableDiffusion:
         return self._self_attention.places
 
     @property
-    def device(self) -> torch.device:
-        """Where the network runs: with offloading not where its weights rest."""
-        return _running_device(self.unet)
-
-    @property
     def dtype(self) -> torch.dtype:
         """In which the network computes."""
         return computing_format(self.unet)
@@ -189,40 +151,6 @@ class StableDiffusion:
     def attention_sizes(self, height: int, width: int) -> Sequence[tuple[int, int]]:
         """(tokens, channels) that each self-attention layer reads for latents of `height` x `width` cells."""
         return self._self_attention.sizes(height, width)
-
-    @torch.no_grad()
-    def encode(self, image: Image) -> Float[Tensor, "b c lh lw"]:
-        """Mean of the autoencoder's posterior times the scaling factor.
-
-        Raises:
-            GeometryError: If a side of the picture is no multiple of `pixels_per_latent`.
-        """
-        height, width = image.shape[-2:]
-        if height % self.pixels_per_latent or width % self.pixels_per_latent:
-            raise GeometryError(
-                f"a picture for {self.name} must have sides that are multiples of {self.pixels_per_latent}, "
-                f"got {height} x {width}"
-            )
-        pixels = (2 * image - 1).to(self.device, computing_format(self.vae))
-        posterior = cast(Any, self.vae.encode(pixels)).latent_dist
-        latents = posterior.mean * self.vae.config["scaling_factor"]
-        return latents.to(image.dtype)
-
-    @torch.no_grad()
-    def decode(self, latents: Float[Tensor, "b c lh lw"]) -> Image:
-        """The picture of a latent, clamped to [0, 1].
-
-        Raises:
-            ModelError: If the result is not finite.
-        """
-        scaled = (latents / self.vae.config["scaling_factor"]).to(self.device, computing_format(self.vae))
-        pixels: Tensor = cast(Any, self.vae.decode(scaled)).sample.to(latents.dtype)
-        if not pixels.isfinite().all():
-            blame = "the latents are not finite"
-            if latents.isfinite().all():
-                blame = f"the autoencoder overflowed in {self.vae.dtype}; run it in float32 or bfloat16"
-            raise ModelError(f"{self.name} decoded to values that are not finite: {blame}")
-        return (pixels / 2 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str], *, unconditional: bool = False) -> Embedding:
@@ -237,7 +165,7 @@ class StableDiffusion:
     def _read(self, prompts: Sequence[str], tokenizer: CLIPTokenizer, text_encoder: Any) -> Any:
         """What a text encoder makes of the prompts: the states after each of its layers, and what it adds to them."""
         length = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
-        with _TOKENIZING:
+        with TOKENIZING:
             whole = isinstance(prompts, str)
             given = prompts if whole else [self._rewrite_prompt(prompt, tokenizer) for prompt in prompts]
             tokens, attended = tokenize(tokenizer, given, length, self._vocabulary)
@@ -246,7 +174,7 @@ class StableDiffusion:
         return text_encoder(tokens.to(self.device), attention_mask=mask, output_hidden_states=True)
 
     def predict(
-        self, x_t: Latent, timestep: int, embedding: Embedding, depth: Float[Tensor, "b 1 dh dw"] | None = None
+        self, x_t: Latent, timestep: float, embedding: Embedding, depth: Float[Tensor, "b 1 dh dw"] | None = None
     ) -> Latent:
         """One evaluation of the network for each latent of the batch, in the sense of `prediction`.
 
@@ -307,12 +235,12 @@ class StableDiffusion:
         network, channels, latent = self.unet.config, self.unet.config["in_channels"], self.latent_channels
         if network["addition_embed_type"] != self.addition:
             kind = "an SDXL-like U-Net with" if self.addition is None else "a U-Net without SDXL's"
-            raise ModelError(_wrong(self.name, f"{kind} additional embeddings"))
+            raise ModelError(wrong(self.name, f"{kind} additional embeddings"))
         if network["class_embed_type"] is not None or network["num_class_embeds"] is not None:
-            raise ModelError(_wrong(self.name, "a U-Net that also needs class labels (unCLIP or an upscaler)"))
+            raise ModelError(wrong(self.name, "a U-Net that also needs class labels (unCLIP or an upscaler)"))
         if network["encoder_hid_dim_type"] is not None or getattr(self.unet, "encoder_hid_proj", None) is not None:
             raise ModelError(
-                _wrong(
+                wrong(
                     self.name,
                     "a U-Net that also reads pictures, or prompts by another encoder (an IP-Adapter is taken out by "
                     "`pipe.unload_ip_adapter()`)",
@@ -320,7 +248,7 @@ class StableDiffusion:
             )
         if channels not in (latent, latent + 1):
             kind = {2 * latent + 1: " for inpainting", 2 * latent: " for editing pictures"}.get(channels, "")
-            raise ModelError(_wrong(self.name, f"a U-Net{kind} with {channels} input channels"))
+            raise ModelError(wrong(self.name, f"a U-Net{kind} with {channels} input channels"))
         if network["cross_attention_dim"] != self._token_channels:
             raise ModelError(
                 f"{self.name}: the U-Net takes prompt tokens of {network['cross_attention_dim']} channels, "
@@ -356,42 +284,16 @@ def _words_of(tokenizer: CLIPTokenizer, name: str) -> list[str] | None:
 def _prediction_of(scheduler: Any, name: str) -> Prediction:
     prediction = scheduler.config.get("prediction_type", "epsilon")
     if prediction not in ("epsilon", "v_prediction"):
-        raise ModelError(_wrong(name, f"a model that predicts {prediction!r}"))
+        raise ModelError(wrong(name, f"a model that predicts {prediction!r}"))
     return prediction
 
 
 def _alphas_of(scheduler: Any, name: str) -> Float[Tensor, " t"]:
     alphas = getattr(scheduler, "alphas_cumprod", None)
     if not isinstance(alphas, Tensor):
-        raise ModelError(_wrong(name, f"a {type(scheduler).__name__}, which has no ᾱ_t (flow matching)"))
+        raise ModelError(wrong(name, f"a {type(scheduler).__name__}, which has no ᾱ_t (flow matching)"))
     alphas = alphas.to("cpu", torch.float32)
     falling = alphas.ndim == 1 and len(alphas) > 0 and bool((alphas.diff() <= 0).all())
     if not falling or not 0 < alphas[0] <= 1 or alphas[-1] < 0:
         raise ModelError(f"{name}: expected ᾱ_t that fall from 1 towards 0, got others from its scheduler")
     return alphas
-
-
-def _name_of(pipe: "DiffusionPipeline") -> str:
-    """The hub id a pipeline was loaded under, the last folder of a path, or else its class."""
-    origin = str(pipe.config.get("_name_or_path") or "")
-    return (Path(origin).name if Path(origin).exists() else origin) or type(pipe).__name__
-
-
-def _running_device(module: nn.Module) -> torch.device:
-    """Where accelerate's offloading hooks will run the module; without such hooks, where it is.
-
-    Whatever it hooks within a module, accelerate hooks the module itself, too.
-    """
-    for part in module.modules() if hasattr(module, "_hf_hook") else ():
-        device = getattr(getattr(part, "_hf_hook", None), "execution_device", None)
-        if device is not None:
-            return torch.device(device)
-    return next(module.parameters()).device
-
-
-def _wrong(name: str, what: str) -> str:
-    return f"{name}: expected {EXPECTED}, got {what}"
-
-
-def _listed(words: set[str]) -> str:
-    return ", ".join(sorted(words))

@@ -7,7 +7,7 @@ Each part is read when its turn comes, and its tensors one by one: no more memor
 """
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -26,12 +26,12 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from stereodiffusion.diffusion.backbone import Prediction
+from stereodiffusion.diffusion.schedule import NoisePrediction
 from stereodiffusion.errors import ModelError
-from stereodiffusion.models.backbones.families import family_of
 from stereodiffusion.models.backbones.precision import Formats
 from stereodiffusion.models.backbones.schedulers import stable_diffusion_scheduler
 from stereodiffusion.models.backbones.sd import StableDiffusion
+from stereodiffusion.models.backbones.sdxl import StableDiffusionXL
 from stereodiffusion.models.checkpoint.completeness import check_report
 from stereodiffusion.models.checkpoint.tensors import Tensors, read_header
 from stereodiffusion.models.origin import EXPECTED
@@ -91,14 +91,20 @@ def load_single_file(path: Path, formats: Formats) -> dict[str, Any]:
         "unet": _network(file, family, channels, formats.network),
     }
     zero_snr = _ZERO_SNR in markers
-    prediction: Prediction = "v_prediction" if zero_snr or _VELOCITY in markers else "epsilon"
+    prediction: NoisePrediction = "v_prediction" if zero_snr or _VELOCITY in markers else "epsilon"
     parts["scheduler"] = stable_diffusion_scheduler(prediction, zero_snr=zero_snr)
     if prediction == "epsilon" and channels == parts["unet"].config["out_channels"]:
-        prediction = ask_prediction(family_of(parts)(**parts, name=path.stem), doubtful=family != "sd1")
+        prediction = ask_prediction(_asked(parts, path.stem), doubtful=family != "sd1")
         parts["scheduler"] = stable_diffusion_scheduler(prediction)
     if family == "sd2" and prediction == "v_prediction":
         parts["unet"].register_to_config(sample_size=96)  # of SD 2.x only those for 768 pixels predict the velocity
     return parts
+
+
+def _asked(parts: Mapping[str, Any], name: str) -> StableDiffusion:
+    """The parts as a model."""
+    family = StableDiffusionXL if "text_encoder_2" in parts else StableDiffusion
+    return family(**parts, name=name)
 
 
 def _network(file: _File, family: str, channels: int, dtype: torch.dtype) -> nn.Module:
@@ -194,7 +200,7 @@ def clip_tokenizer(*, pad_token: str) -> CLIPTokenizer:
 
 
 @torch.no_grad()
-def ask_prediction(backbone: StableDiffusion, *, doubtful: bool = True) -> Prediction:
+def ask_prediction(backbone: StableDiffusion, *, doubtful: bool = True) -> NoisePrediction:
     """What a network predicts, from its answer to almost pure noise.
 
     At the last step √ᾱ_t is 0.07, so the noise ε is almost the input itself, whereas
