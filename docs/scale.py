@@ -194,27 +194,26 @@ def table(rows: Sequence[tuple[str, Fleet]], price: float) -> str:
         cards = fleet.machines * fleet.cards
         hours, busy = found.seconds / HOUR, found.drawing / found.seconds / cards
         cost = hours * cards * price
+        pace = found.done / found.seconds
         lines.append(
-            f"| {name} | {hours:.2f} | {found.done / found.seconds:.0f} | {busy:.0%} | {found.lost} | {found.failed} | {cost:,.0f} |"
+            f"| {name} | {hours:.2f} | {pace:.0f} | {busy:.0%} | {found.lost} | {found.failed} | {cost:,.0f} |"
         )
     return "\n".join(lines)
 
 
 def main() -> None:
     """Print the table of docs/scale.md."""
-    as_is = Fleet(pictures=int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
-    grouped = replace(as_is, report=0.0005)
+    one = Fleet(pictures=int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    each = replace(one, report=one.report / one.machines)  # programs that do not wait for each other
     rows = [
-        ("as it is: a line, a flush", as_is),
-        ("lines flushed together", grouped),
-        ("... two drawn at once", replace(grouped, draw=0.7)),
-        ("... and four programs", replace(grouped, draw=0.7, report=grouped.report / 4)),
-        ("lines together, a machine lost each 400 h", replace(grouped, between_failures=400 * HOUR)),
-        ("... each 10 h (pre-empted)", replace(grouped, between_failures=10 * HOUR)),
-        ("... each hour", replace(grouped, between_failures=1 * HOUR)),
-        ("... each 10 minutes", replace(grouped, between_failures=HOUR / 6)),
-        ("100 cards", replace(as_is, machines=13)),
-        ("one machine of 8", replace(as_is, machines=1, pictures=as_is.pictures // 100)),
+        ("one batch for all", one),
+        ("a batch for each machine", each),
+        ("... two drawn at once on a card", replace(each, draw=0.7)),
+        ("... a machine lost each 6000 h", replace(each, between_failures=6000 * HOUR)),
+        ("... each 20 h (pre-empted)", replace(each, between_failures=20 * HOUR)),
+        ("... each hour", replace(each, between_failures=HOUR)),
+        ("... each 10 minutes", replace(each, between_failures=HOUR / 6)),
+        ("one batch for 104 cards", replace(one, machines=13)),
     ]
     print(table(rows, price=2.0))  # noqa: T201
 
