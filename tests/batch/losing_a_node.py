@@ -48,14 +48,16 @@ def main() -> None:
 
 def watched(asked: argparse.Namespace, photos: Path, folder: Path, nodes: Nodes) -> list[Entry]:
     """The batch, in which the second node dies as soon as workers on both nodes draw."""
-    second, began = nodes.add_node(**_NODE), time.monotonic()
+    second, began = None, time.monotonic()
     named = {"model": str(asked.model), "estimator": str(asked.estimator)}
     jobs, _ = jobs_of(read_rows(photos), {**named, "preset": "fast", "changes": {"sampling.steps": 2}})
-    entries = list[Entry]()
-    for entry in run(jobs, Making(folder=folder, output=Output()), workers=Cluster(address=nodes.address)):
+    entries, making = list[Entry](), Making(folder=folder, output=Output(formats=("sbs",)))
+    for entry in run(jobs, making, workers=Cluster(address=nodes.address)):
         entries.append(entry)
         said = "made" if entry.made else "found" if entry.status == "done" else entry.reason
         print(f"{time.monotonic() - began:4.0f} s {len(entries):4} {Path(entry.input).name} {said}")  # noqa: T201
+        if len(entries) == 1:  # a program speaks to the cluster through a node that must stay: the first
+            second = nodes.add_node(**_NODE)
         if second is not None and working() == 2:
             print("the second node dies")  # noqa: T201
             nodes.remove_node(second, allow_graceful=False)

@@ -39,9 +39,7 @@ def small_disk(tmp_path: Path) -> Generator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
-def in_a_child(
-    work: Callable[[], None], *, interrupted_by: int | None = None, begun: Callable[[], bool] = at_once
-) -> int:
+def in_a_child(work: Callable[[], None], interrupt: int | None = None, begun: Callable[[], bool] = at_once) -> int:
     """The exit code of work in a process of its own, which gets a signal once it has begun."""
     child = os.fork()
     if child == 0:
@@ -136,13 +134,13 @@ def test_a_signal_ends_it_with_nothing_temporary_left_and_the_next_start_goes_on
 def test_memory_that_is_short_for_one_photo_is_no_reason_to_lose_the_others(
     photos: Path, batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Image.fromarray(np.zeros((3000, 4000, 3), np.uint8)).save(photos / "001.png")
+    Image.fromarray(np.zeros((5000, 6000, 3), np.uint8)).save(photos / "001.png", compress_level=1)
     monkeypatch.setattr(running, "_PAUSE_S", 0.0)
     folder = tmp_path / "out"
 
     def work() -> None:
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + 150_000_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_AS, (taken + 400_000_000, resource.RLIM_INFINITY))
         batch(photos, folder, retries=1)
 
     assert in_a_child(work) == 0
