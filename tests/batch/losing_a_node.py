@@ -9,6 +9,7 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 from ray.cluster_utils import Cluster as Nodes
@@ -16,7 +17,7 @@ from tests.batch.killing import contents, make_all, write_photos
 
 from stereodiffusion.batch import REPORT, Cluster, Entry, Making, Output, jobs_of, read_report, read_rows, run
 
-_NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
+_NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80_000_000}
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def watched(asked: argparse.Namespace, photos: Path, folder: Path, nodes: Nodes)
     named = {"model": str(asked.model), "estimator": str(asked.estimator)}
     jobs, _ = jobs_of(read_rows(photos), {**named, "preset": "fast", "changes": {"sampling.steps": 2}})
     entries, making = list[Entry](), Making(folder=folder, output=Output(formats=("sbs",)))
-    for entry in run(jobs, making, workers=Cluster(address=nodes.address)):
+    for entry in run(jobs, making, workers=Cluster(address=str(nodes.address))):
         entries.append(entry)
         said = "made" if entry.made else "found" if entry.status == "done" else entry.reason
         print(f"{time.monotonic() - began:4.0f} s {len(entries):4} {Path(entry.input).name} {said}")  # noqa: T201

@@ -1,7 +1,9 @@
 """What a cluster's worker is, without a cluster: `python -m tests.batch.losing_a_node` has one."""
 
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from tests.batch.killing import contents
 from stereodiffusion.batch import Making, Output, jobs_of, read_rows
 from stereodiffusion.batch.cluster import IN_HAND, Cluster, Share
 from stereodiffusion.batch.making import Staged
-from stereodiffusion.errors import ConfigError
+from stereodiffusion.errors import ConfigError, ResultsError
 
 
 def test_what_several_threads_make_has_the_bytes_that_one_makes(
@@ -38,7 +40,14 @@ def test_a_machine_holds_as_many_workers_as_its_scarcest_resource() -> None:
     assert Share(threads=1, gpus=1.0).fitting({"CPU": 9.0}, 0) == 0
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason="left out: needs the extra batch")
 def test_what_cannot_be_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # and does not listen
+        nobody = f"127.0.0.1:{free.getsockname()[1]}"
+        for address in (nobody, "somewhere", "127.0.0.1:port"):
+            with pytest.raises(ResultsError, match=f"{address}: expected local, auto or the HOST:PORT of a Ray"):
+                Cluster(address=address).check_there()
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'stereodiffusion\[batch\]'"):
         Cluster()

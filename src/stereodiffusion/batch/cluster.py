@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from socket import create_connection
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from stereodiffusion.errors import ConfigError, ResultsError, WorkerError, first_line
@@ -26,6 +27,7 @@ IN_HAND = 3
 """Items that a worker has at once."""
 
 _SLACK = 1.25  # of memory: other items may be larger than the first
+_LISTENING_S = 10.0  # for an answer of the cluster
 _PATIENCE_S = 10.0  # before it is looked whether a worker can still come
 
 
@@ -50,6 +52,22 @@ class Cluster:
             raise ConfigError("ray is not installed, which takes the extra: pip install 'stereodiffusion[batch]'")
         if self.most is not None and self.most < 1:
             raise ConfigError(f"workers must be at least 1, got {self.most}")
+
+    def check_there(self) -> None:
+        """Refuse an address at which nobody listens; Ray itself would wait for minutes.
+
+        Raises:
+            ResultsError: If it is one, or is none.
+        """
+        if self.address in ("local", "auto"):
+            return
+        host, _, port = self.address.rpartition(":")
+        try:
+            create_connection((host, int(port)), timeout=_LISTENING_S).close()
+        except (OSError, ValueError, OverflowError) as refused:
+            raise ResultsError(
+                f"{self.address}: expected local, auto or the HOST:PORT of a Ray cluster: {first_line(refused)}"
+            ) from refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +115,7 @@ def in_cluster(
         ResultsError: If there is no such cluster, or no room for one worker in it.
         Exception: Whatever the work raises.
     """
+    cluster.check_there()
     with _connected(cluster.address) as ray:
         yield from _Crew(ray, make, items, cluster, share).results(lost)
 

@@ -191,7 +191,9 @@ def _workers(typed: Mapping[str, Any]) -> "int | Cluster":
         return typed["workers"] or 1
     from stereodiffusion.batch import Cluster
 
-    return Cluster(address=typed["ray"], most=typed["workers"])
+    cluster = Cluster(address=typed["ray"], most=typed["workers"])
+    cluster.check_there()
+    return cluster
 
 
 def _making(typed: Mapping[str, Any]) -> "Making":
