@@ -21,6 +21,7 @@ GUIDES = [
     "models",
     "comfort",
     "batch",
+    "scale",
     "method",
     "authors",
     "glossary",

@@ -29,8 +29,9 @@ class Appender:
         """Add a line, which has no end yet; it is on disk when this returns.
 
         Raises:
-            ResultsError: If the disk is full; nothing of the line stays.
+            ResultsError: If the disk is full, and nothing of the line stays; or the file is not there any more.
         """
+        self._check_there()
         content, before = f"{line}\n".encode(), os.fstat(self._file.fileno()).st_size
         try:
             written = self._file.write(content)
@@ -40,6 +41,15 @@ class Appender:
         if written != len(content):
             self._file.truncate(before)
             raise ResultsError(f"{self._file.name}: only {written} of {len(content)} bytes could be written")
+
+    def _check_there(self) -> None:
+        """A file that was removed, or whose folder was, takes lines for ever, and nobody sees them."""
+        try:
+            there = os.path.samestat(os.stat(self._file.name), os.fstat(self._file.fileno()))  # noqa: PTH116 - a name
+        except OSError:
+            there = False
+        if not there:
+            raise ResultsError(f"{self._file.name} is not there any more: the folder was removed or renamed")
 
 
 @contextmanager

@@ -86,6 +86,11 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
+def wants_memory(error: BaseException) -> bool:
+    """Whether it was memory that was wanting, as Python says it or as torch does of the processor's."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
 def first_line(error: Exception) -> str:
     """What another library's error says, as a part of one line; what it is where it says nothing."""
     line = str(error).strip().partition("\n")[0] or type(error).__name__

@@ -98,6 +98,14 @@ def test_files_stand_for_their_content(tmp_path: Path) -> None:
         with_digests(asked)
 
 
+def test_a_file_that_nobody_would_read_is_not_digested_either(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.png"
+    with path.open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(FormatError, match=r"sparse\.png: too large: expected at most 500 MB, got 1000000"):
+        with_digests(PhotoRequest(photo=PictureFile(path=str(path))))
+
+
 def test_what_is_in_memory_is_told_by_its_digest() -> None:
     photo = torch.rand(1, 3, 8, 8)
     request = PhotoRequest(photo=photo)  # pyright: ignore[reportArgumentType] - a tensor is taken as well

@@ -4,8 +4,10 @@ rows       what the input says                      jobs      the requests that 
 naming     names by input and hash                  output    what is written, whole
 making     read, drawn, written                     running   all of them, over as many starts as it takes
 report     report.jsonl                             sheet     the contact sheet
+cluster    workers on several machines
 """
 
+from stereodiffusion.batch.cluster import Cluster
 from stereodiffusion.batch.jobs import Job, jobs_of
 from stereodiffusion.batch.making import Making
 from stereodiffusion.batch.output import Output
@@ -17,6 +19,7 @@ from stereodiffusion.batch.sheet import SHEET, write_sheet
 __all__ = [
     "REPORT",
     "SHEET",
+    "Cluster",
     "Entry",
     "Job",
     "Making",

@@ -8,15 +8,17 @@ import errno
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from stereodiffusion.batch.jobs import Job, failure
 from stereodiffusion.batch.naming import result_name
 from stereodiffusion.batch.output import Output, find_result
 from stereodiffusion.batch.report import Entry
-from stereodiffusion.errors import FormatWarning, ModelUnavailableError, ResultsError
+from stereodiffusion.errors import FormatWarning, ModelUnavailableError, ResultsError, wants_memory
 from stereodiffusion.models.memory import PLENTY, Memory
 from stereodiffusion.request import DepthRequest, PhotoRequest
 from stereodiffusion.settings import PrecisionChoice
@@ -92,7 +94,7 @@ class Maker:
         self._loaded: set[tuple[object, ...]] = set()
 
     def __call__(self, job: Job) -> Iterator[Entry]:
-        """All three at once."""
+        """All three, one after another."""
         yield self.write(self.draw(self.begin(job)))
 
     def loads_nothing(self, job: Job) -> bool:
@@ -164,6 +166,26 @@ class Maker:
         )
 
 
+class Staged:
+    """A maker that several threads may call at once: of their jobs one is read, one drawn and one written at a time."""
+
+    def __init__(self, making: Making) -> None:
+        self._maker = Maker(making)
+        self._reading, self._drawing, self._writing = Lock(), Lock(), Lock()
+
+    def __call__(self, job: Job) -> Iterator[Entry]:
+        """What came of a job."""
+        maker = self._maker
+        with self._reading:
+            alone = nullcontext() if maker.loads_nothing(job) else self._drawing  # nothing is loaded beside drawing
+            with alone:
+                begun = maker.begin(job)
+        with self._drawing:
+            drawn = maker.draw(begun)
+        with self._writing:
+            yield maker.write(drawn)
+
+
 def _parts(job: Job) -> tuple[object, ...]:
     """What decides which networks a job needs."""
     request = job.request
@@ -198,5 +220,4 @@ def _may_pass(error: BaseException) -> bool:
     """Whether it was memory or the network that was wanting."""
     import torch
 
-    wanting = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    return wanting or isinstance(error, (MemoryError, torch.OutOfMemoryError, *_OFFLINE))
+    return wants_memory(error) or isinstance(error, (torch.OutOfMemoryError, *_OFFLINE))

@@ -11,8 +11,9 @@ from functools import partial
 
 from stereodiffusion import temporary
 from stereodiffusion.appending import appending
+from stereodiffusion.batch.cluster import Cluster, Share, in_cluster
 from stereodiffusion.batch.jobs import Job, failure
-from stereodiffusion.batch.making import Begun, Maker, Making
+from stereodiffusion.batch.making import Begun, Maker, Making, Staged
 from stereodiffusion.batch.report import REPORT, Entry, Report
 from stereodiffusion.errors import WorkerError
 from stereodiffusion.processes import in_processes
@@ -25,7 +26,7 @@ def run(
     making: Making,
     *,
     refused: Sequence[Entry] = (),
-    workers: int = 1,
+    workers: int | Cluster = 1,
     retries: int = 2,
     fail_fast: bool = False,
 ) -> Iterator[Entry]:
@@ -35,7 +36,7 @@ def run(
         jobs: What there should be.
         making: How and where.
         refused: Rows that failed already; they are reported first.
-        workers: How many processes; 1 computes in this one, and reads and writes beside.
+        workers: How many processes; 1 computes in this one, and reads and writes beside. Or a cluster of machines.
         retries: How often jobs whose failure may pass are tried again, after all others.
         fail_fast: Whether the first failure ends the run.
 
@@ -43,7 +44,8 @@ def run(
         What came of each row, once, when it is in the report.
 
     Raises:
-        ResultsError: If the folder cannot be written to, another run is writing there, or the disk is full.
+        ResultsError: If the folder cannot be written to, another run is writing there, the disk is full, or there is
+            no such cluster.
     """
     with appending(making.folder / REPORT) as lines:
         temporary.remove_left(making.folder)
@@ -56,7 +58,7 @@ def run(
 
 
 def _tried(
-    jobs: Sequence[Job], making: Making, refused: Sequence[Entry], workers: int, retries: int
+    jobs: Sequence[Job], making: Making, refused: Sequence[Entry], workers: int | Cluster, retries: int
 ) -> Iterator[Entry]:
     """What came of each row in the end."""
     yield from refused
@@ -75,14 +77,17 @@ def _tried(
             return
 
 
-def _made(jobs: Sequence[Job], making: Making, maker: Maker, workers: int) -> Iterator[Entry]:
+def _made(jobs: Sequence[Job], making: Making, maker: Maker, workers: int | Cluster) -> Iterator[Entry]:
     if workers == 1:
         return _overlapped(jobs, maker)
     import torch
 
     # Each has as many threads as one alone: sums are rounded otherwise with another number of them.
-    make = partial(Maker, making)
-    return in_processes(make, jobs, workers, threads=torch.get_num_threads(), killed=_lost)
+    threads = torch.get_num_threads()
+    if isinstance(workers, int):
+        return in_processes(partial(Maker, making), jobs, workers, threads=threads, killed=_lost)
+    share = Share(threads=threads, gpus=0.0 if making.device == "cpu" else 1.0)
+    return in_cluster(partial(Staged, making), jobs, workers, share, lost=_lost)
 
 
 def _lost(job: Job, error: WorkerError) -> Entry:

@@ -21,7 +21,7 @@ from stereodiffusion.request.saying import merged
 from stereodiffusion.settings import PrecisionChoice
 
 if TYPE_CHECKING:
-    from stereodiffusion.batch import Entry, Job, Making
+    from stereodiffusion.batch import Cluster, Entry, Job, Making
 
 SOME_FAILED = 3
 """The exit code of a batch of which some rows failed."""
@@ -60,8 +60,23 @@ Patterns: Any = Annotated[
     ),
 ]
 Workers: Any = Annotated[
-    int,
-    typer.Option("--workers", metavar="N", rich_help_panel=_RUNNING, help="How many processes, each with a model."),
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        rich_help_panel=_RUNNING,
+        show_default="1; with --ray as many as there is room for",
+        help="How many processes, each with a model.",
+    ),
+]
+Ray: Any = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        rich_help_panel=_RUNNING,
+        help="Workers on the machines of a Ray cluster, HOST:PORT or auto; or local: Ray on this machine alone.",
+    ),
 ]
 Retries: Any = Annotated[
     int,
@@ -102,7 +117,8 @@ def command() -> Any:
     ]
     running = [
         parameter("set", options.Changes, []),
-        parameter("workers", Workers, 1),
+        parameter("workers", Workers),
+        parameter("ray", Ray),
         parameter("retries", Retries, 2),
         parameter("fail_fast", FailFast, False),
         parameter("device", options.Device, "auto"),
@@ -130,7 +146,7 @@ def _offered() -> list[Offered]:
 def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> int:
     """Everything is checked, then made; gives the exit code."""
     for name, least in (("workers", 1), ("retries", 0)):
-        if typed[name] < least:
+        if typed[name] is not None and typed[name] < least:
             raise ConfigError(f"--{name} must be at least {least}, got {typed[name]}")
     if typed["dtype"] not in DTYPES:
         raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {typed['dtype']!r}")
@@ -143,7 +159,7 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> int:
     with BatchDisplay(quiet=typed["quiet"]) as display:
         from stereodiffusion.batch import jobs_of, read_rows, run, write_sheet
 
-        folder = typed["output"]
+        folder, workers = typed["output"], _workers(typed)
         rows = read_rows(typed["source_path"], patterns=typed["pattern"], without=folder)
         jobs, refused = jobs_of(rows, defaults)
         making = _making(typed)
@@ -154,7 +170,7 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> int:
             jobs,
             making,
             refused=refused,
-            workers=typed["workers"],
+            workers=workers,
             retries=typed["retries"],
             fail_fast=typed["fail_fast"],
         )
@@ -168,6 +184,16 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> int:
     typer.echo(f"{folder}: {', '.join(words)}{f', {left} left out' if left else ''}")
     typer.echo(sheet)
     return SOME_FAILED if display.failed else 0
+
+
+def _workers(typed: Mapping[str, Any]) -> "int | Cluster":
+    if typed["ray"] is None:
+        return typed["workers"] or 1
+    from stereodiffusion.batch import Cluster
+
+    cluster = Cluster(address=typed["ray"], most=typed["workers"])
+    cluster.check_there()
+    return cluster
 
 
 def _making(typed: Mapping[str, Any]) -> "Making":

@@ -15,6 +15,7 @@ Unknown: TypeAlias = UnknownName | float
 """Which values of a map mean "not known": a name, or the very number."""
 
 _MAP = "Map"
+_LARGE = 100_000_000  # bytes of a file: smaller ones are no reason to import anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,7 @@ def checked_digest(file: PictureFile | MapFile) -> str:
         if path.exists() and not path.is_file():
             kind = "a folder" if path.is_dir() else "a device or pipe"
             raise FormatError(f"{file.path}: expected a file, got {kind}")
+        _check_size(path)
         with path.open("rb") as content:
             found = hashlib.file_digest(content, "sha256").hexdigest()
     except FileNotFoundError:
@@ -157,6 +159,20 @@ def checked_digest(file: PictureFile | MapFile) -> str:
     if file.sha256 not in (None, found):
         raise FormatError(f"{file.path} is not the file that was asked for: its SHA-256 is {found}, not {file.sha256}")
     return found
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a file that nobody would read after it had been digested, which takes a minute for some 20 GB.
+
+    Raises:
+        FormatError: If it is too large.
+    """
+    if (size := path.stat().st_size) > _LARGE:
+        from stereodiffusion.formats.limits import MOST_FILE_BYTES  # torch takes its time
+
+        if size > MOST_FILE_BYTES:
+            limit = f"at most {MOST_FILE_BYTES / 1e6:g} MB"
+            raise FormatError(f"{path}: too large: expected {limit}, got {size / 1e6:.0f}")
 
 
 def as_picture(given: Any) -> PictureFile | InMemory:

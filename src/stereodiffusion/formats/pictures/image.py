@@ -29,7 +29,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional
 
-from stereodiffusion.errors import FormatError
+from stereodiffusion.errors import FormatError, wants_memory
 from stereodiffusion.formats.files import PathLike, read_bytes, write_files
 from stereodiffusion.formats.limits import LIMIT, check_size
 from stereodiffusion.formats.pictures import colour, jpeg, metadata, png, tiff
@@ -261,6 +261,8 @@ def decoding(path: PathLike) -> Generator[None]:
     except Image.DecompressionBombError as bomb:
         raise FormatError(f"{path}: too large: expected {LIMIT}") from bomb
     except Exception as broken:  # decoders raise almost anything: OSError, SyntaxError, struct.error, IndexError ...
+        if wants_memory(broken):
+            raise MemoryError(f"{path}: not enough memory to read it") from broken
         reason = " ".join(str(broken).split()) or type(broken).__name__
         raise FormatError(f"{path}: the file is damaged or truncated: {reason}") from broken
 
