@@ -17,6 +17,7 @@ from stereodiffusion.occlusion import (
     hidden_beyond_frame,
     rows_around_borders,
     split_at_borders,
+    texture_from_exemplars,
 )
 from stereodiffusion.settings import Warp
 from stereodiffusion.types import Image, Map, Region
@@ -92,7 +93,10 @@ def known_view(
         cells=cells,
     )
     seen = Disparity(pixels=pixels, known=known)
-    return KnownView(behind=extend_background(moved, seen, cells=cells), seen=seen, front=front, opacity=opacity)
+    behind = extend_background(moved, seen, cells=cells)
+    if warp.fill == "exemplars":
+        behind = texture_from_exemplars(behind, seen)
+    return KnownView(behind=behind, seen=seen, front=front, opacity=opacity)
 
 
 def _moved(
