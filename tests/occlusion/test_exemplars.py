@@ -6,7 +6,8 @@ from torch import Tensor
 
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity, splat, warp_disparity
-from stereodiffusion.occlusion import extend_background, texture_from_exemplars
+from stereodiffusion.occlusion import extend_background
+from stereodiffusion.occlusion.exemplars import texture_from_exemplars
 
 
 def noise(*size: int, seed: int = 0) -> Tensor:

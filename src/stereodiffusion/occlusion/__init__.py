@@ -1,6 +1,5 @@
 """Where one eye sees what the other does not: borders of depth, what lies beyond them, and thin things before them."""
 
-from stereodiffusion.occlusion.exemplars import texture_from_exemplars
 from stereodiffusion.occlusion.extend import extend_background
 from stereodiffusion.occlusion.frame import hidden_beyond_frame
 from stereodiffusion.occlusion.matte import Layers, rows_around_borders, split_at_borders
@@ -13,5 +12,4 @@ __all__ = [
     "rows_around_borders",
     "snap_to_edges",
     "split_at_borders",
-    "texture_from_exemplars",
 ]

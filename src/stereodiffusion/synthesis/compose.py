@@ -17,7 +17,6 @@ from stereodiffusion.occlusion import (
     hidden_beyond_frame,
     rows_around_borders,
     split_at_borders,
-    texture_from_exemplars,
 )
 from stereodiffusion.settings import Warp
 from stereodiffusion.types import Image, Map, Region
@@ -95,6 +94,8 @@ def known_view(
     seen = Disparity(pixels=pixels, known=known)
     behind = extend_background(moved, seen, cells=cells)
     if warp.fill == "exemplars":
+        from stereodiffusion.occlusion.exemplars import texture_from_exemplars  # OpenCV takes its time
+
         behind = texture_from_exemplars(behind, seen)
     return KnownView(behind=behind, seen=seen, front=front, opacity=opacity)
 
