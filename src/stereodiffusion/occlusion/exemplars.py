@@ -2,14 +2,15 @@
 
 What lies behind an edge or beyond the frame nobody knows; its low frequencies are told best by a smooth continuation
 (`extend`), which as a picture is a smear. How it would look if it were sharp, exemplars tell: known patches that could
-go on there (`quilting`). With C the continuation, X the exemplars, D = X - C their difference and L a low pass over the
-hole, it becomes C plus
+go on there (`quilting`). With C the continuation, X the exemplars, D = l (X - C) and L a low pass over the hole, it
+becomes C plus
 
     T = D - (1 - q) L D,    damped to T / √(1 + (|T| (1 - q) / s)²)
 
-where q in [0, 1] is how far the exemplars agreed with what is known. A pattern that repeats is continued as it is. Of
-anything else the high frequencies alone are taken, and what is strong in these is damped to a contrast of about s:
-grain and weave are alike everywhere, an edge that nothing speaks for, or a second eye, is worse than none.
+where q in [0, 1] is how far the exemplars agreed with what is known, and l how far they are of the continuation's
+colour. A pattern that repeats is continued as it is. Of anything else the high frequencies alone are taken, and what is
+strong in these is damped to a contrast of about s: grain and weave are alike everywhere, an edge that nothing speaks
+for, or a second eye, is worse than none. Of another material nothing is taken.
 """
 
 from math import ceil
@@ -32,7 +33,7 @@ from stereodiffusion.types import Image, Map
 _CELLS_ACROSS = 400  # about, of the grid on which exemplars are looked for: the root of its area is no larger
 _BESIDE_BORDER = 2  # pixels at the edge of what is known that may be mixed of two surfaces
 _LOW_PASS = 3.0  # deviation of L, in cells of that grid
-_STRONG = 0.06  # s, Euclidean, sRGB in [0, 1]
+_STRONG = 0.07  # s, Euclidean, sRGB in [0, 1]
 _FEATHERED = 3  # patches fade in over the first part of so many, and out over the last
 _FAINTEST = 1e-4  # weight of the outermost pixels of a patch, so that what only they cover is covered
 
@@ -97,7 +98,7 @@ def _textured(filled: Image, behind: Map, distance: Map, *, known: Mask) -> Imag
 def _laid(
     view: Colours, hole: Mask, copies: list[Copy], cell: int = 1, rows: slice | None = None
 ) -> tuple[Colours, Float[np.ndarray, "h2 w 1"]]:
-    """What exemplars change in holes, X - C, and how far they are trusted, on some rows; both 0 where there are none.
+    """What exemplars change in holes, D, and how far they are trusted, on some rows; both 0 where there are none.
 
     Patches fade into one another where they overlap.
     """
@@ -116,7 +117,7 @@ def _laid(
         there = np.s_[first + down : last + down, column + right : end + right]
         share = window[first - row : last - row, : end - column] * hole[here][..., None]
         laid = np.s_[first - rows.start : last - rows.start, column:end]
-        change[laid] += share * (view[there] - view[here])
+        change[laid] += share * np.float32(copy.likeness) * (view[there] - view[here])
         trust[laid] += share * np.float32(copy.trust)
         weight[laid] += share
     np.maximum(weight, np.finfo(np.float32).tiny, out=weight)

@@ -28,6 +28,7 @@ _SAME_DEPTH = 5.0  # difference of disparity, in cells, that costs _OTHER_DEPTH
 _OTHER_DEPTH = 0.02
 _FARTHEST = 4 * _OTHER_DEPTH  # what all greater ones cost
 _AWAY = 1e-5  # what a cell's distance to its exemplar costs: among equals the nearest is taken
+_LIKE = 0.1  # difference of colour (Euclidean, sRGB in [0, 1]) at which the likeness is one half
 _LEAST_CONTRAST = 1e-4  # mean square below which a patch is flat
 
 Field = Float32[np.ndarray, "h w"]
@@ -63,6 +64,7 @@ class Copy:
         down, right: From there to the first cell of its exemplar.
         trust: How far its exemplar agreed with what was known beside it, 1 if exactly. It is at most that of the
             copies it goes on with, so copies of copies are never trusted more than the first.
+        likeness: How far it is of the colour of the smooth filling: near 0 it is of another material.
     """
 
     row: int
@@ -70,6 +72,7 @@ class Copy:
     down: int
     right: int
     trust: float
+    likeness: float
 
 
 def quilt(canvas: Canvas) -> Iterator[Copy]:
@@ -92,8 +95,11 @@ def quilt(canvas: Canvas) -> Iterator[Copy]:
         there = _patch(row + down, column + right)
         new = open_[here].copy()
         agreed = _agreement(canvas.colours[there], low[there], laid[here], trust[here], ~new)
+        unlike = ((low[there] - low[here])[canvas.hole[here]] ** 2).sum(1).mean() / _LIKE**2
         laid[here][new], trust[here][new], open_[here] = canvas.colours[there][new], agreed, False
-        yield Copy(row=row, column=column, down=down, right=right, trust=agreed)
+        yield Copy(
+            row=row, column=column, down=down, right=right, trust=agreed, likeness=float(max(agreed, 1 / (1 + unlike)))
+        )
 
 
 _Cut = tuple[slice, slice]
