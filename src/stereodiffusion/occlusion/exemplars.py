@@ -82,8 +82,8 @@ def _textured(filled: Image, behind: Map, distance: Map, *, known: Mask) -> Imag
     )
     copies = [*quilt(canvas)]
     low = _low_pass(_laid(canvas.colours, canvas.hole, copies)[0], canvas.hole)
-    textured = np.ascontiguousarray(filled[0].movedim(0, -1).numpy())
-    view = textured.copy()
+    view = filled[0].movedim(0, -1).numpy()
+    textured = view.copy()
     for band in bands(height, width):
         hole = ~known[band.rows]
         difference, trust = _laid(view, ~known, copies, cell, band.rows)
