@@ -142,8 +142,9 @@ def _enlarged(low: Colours, cell: int, rows: slice, width: int) -> Colours:
     """Some rows of coarse colours at full size."""
     column = (np.arange(width, dtype=np.float32) + 0.5) / cell - 0.5
     row = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) / cell - 0.5
-    at = (np.ascontiguousarray(field) for field in np.broadcast_arrays(column, row[:, None]))
-    return np.asarray(cv2.remap(low, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    across = np.ascontiguousarray(np.broadcast_to(column, (len(row), width)))
+    down = np.ascontiguousarray(np.broadcast_to(row[:, None], (len(row), width)))
+    return np.asarray(cv2.remap(low, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _shrunk(field: Float[Tensor, "1 c h w"], cell: int) -> Float[np.ndarray, "h2 w2 c"]:

@@ -153,7 +153,7 @@ def _squares(picture: NDArray[np.float32], patch: NDArray[np.float32], where: Ma
     weight = where.astype(np.float32).reshape(*where.shape, *[1] * (patch.ndim - 2))
     mask = np.ascontiguousarray(np.broadcast_to(weight, patch.shape))
     found = cv2.matchTemplate(picture, np.ascontiguousarray(patch), cv2.TM_SQDIFF, mask=mask)
-    return np.asarray(found, np.float32).clip(0) / np.float32(where.sum())
+    return np.asarray(found.clip(0) / where.sum(), np.float32)
 
 
 def _agreement(exemplar: Colours, low: Colours, laid: Colours, trust: Field, overlap: Mask) -> float:
