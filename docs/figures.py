@@ -119,7 +119,7 @@ def main() -> None:
 
     where = WHERE["background"]
     sample = scene(where[0])
-    known = known_view(sample.left, sample.disparity, BEST.warp)
+    known = known_view(sample.left, sample.disparity, BEST.changed({"warp.fill": "smooth"}).warp)
     views = [sample.left, known.view * known.visible, known.view, sample.right]
     save("background", ["left eye", "moved", "continued", "truth"], [close_up(view, where) for view in views])
 

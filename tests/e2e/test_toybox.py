@@ -116,7 +116,7 @@ def test_photo(tmp_path: Path, inputs: Path) -> None:
     left, right = read_image(pair).chunk(2, dim=3)
     true_left, true_right = read_image(inputs / "left.png"), read_image(inputs / "right.png")
     # The right view is the right view: it is nearer to the true one than the left picture is.
-    assert psnr(right, true_right) > 35 > psnr(left, true_right) + 10
+    assert psnr(right, true_right) > 34 > psnr(left, true_right) + 9
     assert torch.equal(left, true_left)
 
 

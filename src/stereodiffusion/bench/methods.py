@@ -9,7 +9,7 @@ left view it draws first. Where a photo is given there is nothing to remedy, its
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from types import MappingProxyType
@@ -87,8 +87,12 @@ def _stretch_subpixel(left: Image, disparity: Disparity) -> Image:
     return stretch(left, disparity, registration="subpixel")
 
 
-def _background(left: Image, disparity: Disparity) -> Image:
-    return known_view(left, disparity, preset("best", "photo").warp).view
+def _background(left: Image, disparity: Disparity, *, fill: Literal["smooth", "exemplars"] = "exemplars") -> Image:
+    return known_view(left, disparity, replace(preset("best", "photo").warp, fill=fill)).view
+
+
+def _background_smooth(left: Image, disparity: Disparity) -> Image:
+    return _background(left, disparity, fill="smooth")
 
 
 # --- StereoDiffusion -------------------------------------------------------------------------------------------------
@@ -282,6 +286,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             make=stereo_diffusion(preset("best", "photo")),
         ),
         "background": _classical("sd-best without the model: occlusions continue the background", _background),
+        "background-smooth": _classical("background, without the picture's own texture", _background_smooth),
         "latent-blanking": Method(
             description="inpainting by latent blanking (Fig. 8)",
             tables=(),

@@ -59,6 +59,17 @@ def extend_background(
     return drawn
 
 
+def draw_rows(
+    view: Float[Tensor, "b c h w"], seen: Disparity, *, cells: int = CELLS_AT_ONCE
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
+    """Rows continued plainly from the farther side of every hole; of a view that is its disparity, what is hidden.
+
+    Returns:
+        The view, 0 where a row shows nothing, and how far away in its row that side is, 0 where there is no hole.
+    """
+    return _draw_rows(view, seen, _edges(seen, cells))
+
+
 _Cells = tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]
 """Cells of a batch of views: picture, row and column of each."""
 

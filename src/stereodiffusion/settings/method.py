@@ -169,10 +169,13 @@ class Warp:
     Attributes:
         borders: `soft` takes those at depth edges apart, so that each of the two surfaces in them moves on its own;
             `hard` moves them as they are.
+        fill: What occlusions show before the model sees them: the background continued `smooth`, or that with the
+            texture of `exemplars` from the picture itself.
         frame: Whether a surface that the frame cuts `continues` beyond it and hides what is behind, or `ends` there.
     """
 
     borders: Literal["hard", "soft"] = "hard"
+    fill: Literal["smooth", "exemplars"] = "smooth"
     frame: Literal["ends", "continues"] = "ends"
 
 

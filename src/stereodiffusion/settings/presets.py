@@ -106,5 +106,5 @@ def _best(mode: Mode) -> Settings:
             attention=Attention(start=0.8),
         ),
         picture=OwnPixels(),
-        warp=Warp(borders="soft", frame="continues"),
+        warp=Warp(borders="soft", fill="exemplars" if mode == "photo" else "smooth", frame="continues"),
     )

@@ -92,7 +92,12 @@ def known_view(
         cells=cells,
     )
     seen = Disparity(pixels=pixels, known=known)
-    return KnownView(behind=extend_background(moved, seen, cells=cells), seen=seen, front=front, opacity=opacity)
+    behind = extend_background(moved, seen, cells=cells)
+    if warp.fill == "exemplars":
+        from stereodiffusion.occlusion.exemplars import texture_from_exemplars  # OpenCV takes its time
+
+        behind = texture_from_exemplars(behind, seen)
+    return KnownView(behind=behind, seen=seen, front=front, opacity=opacity)
 
 
 def _moved(
