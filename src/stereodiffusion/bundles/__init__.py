@@ -10,7 +10,7 @@ card        what a set is, for people and programs
 from stereodiffusion.bundles.annotated import AnnotatedPair, Origin, annotate, annotate_all
 from stereodiffusion.bundles.calibration import Calibration, read_calibration
 from stereodiffusion.bundles.camera import camera_of
-from stereodiffusion.bundles.layouts import BundleName, check_layout, files_of
+from stereodiffusion.bundles.layouts import BundleName, bundle_files, check_layout
 from stereodiffusion.bundles.writing import check_free, gather_bundle, write_bundle, write_loose
 
 __all__ = [
@@ -20,10 +20,10 @@ __all__ = [
     "Origin",
     "annotate",
     "annotate_all",
+    "bundle_files",
     "camera_of",
     "check_free",
     "check_layout",
-    "files_of",
     "gather_bundle",
     "read_calibration",
     "write_bundle",

@@ -26,9 +26,14 @@ def camera_of(request: Request, pair: StereoPair) -> StereoRig | None:
     given, parallax = getattr(request, "map", None), request.settings().parallax
     if not isinstance(given, MapFile) or given.baseline_m is None:
         return None
-    if parallax.scale != "metric" or not parallax.straight or (parallax.budget_percent, parallax.budget_degrees) != (
-        None,
-        None,
+    if (
+        parallax.scale != "metric"
+        or not parallax.straight
+        or (parallax.budget_percent, parallax.budget_degrees)
+        != (
+            None,
+            None,
+        )
     ):
         return None
     width = pair.size[1]

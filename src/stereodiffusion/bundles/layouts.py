@@ -45,7 +45,7 @@ VERSION = 1
 """Of the JSON that tells about a pair."""
 
 
-def files_of(pair: AnnotatedPair, layout: BundleName) -> Files:
+def bundle_files(pair: AnnotatedPair, layout: BundleName) -> Files:
     """The files of a pair.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stereodiffusion import temporary
 from stereodiffusion.bundles.annotated import AnnotatedPair
-from stereodiffusion.bundles.layouts import PART, BundleName, Files, files_of
+from stereodiffusion.bundles.layouts import PART, BundleName, Files, bundle_files
 from stereodiffusion.bundles.shards import SAMPLES, write_shard
 from stereodiffusion.errors import FormatError
 
@@ -25,7 +25,7 @@ def write_bundle(pairs: Sequence[AnnotatedPair], layout: BundleName, folder: Pat
     check_free(folder)
     staged = temporary.folder_beside(folder)
     try:
-        _fill(staged, layout, (files_of(pair, layout) for pair in pairs))
+        _fill(staged, layout, (bundle_files(pair, layout) for pair in pairs))
         _rename(staged, folder)
     finally:
         temporary.remove(staged)
@@ -38,7 +38,7 @@ def write_loose(pair: AnnotatedPair, layout: BundleName, result: Path) -> None:
     Raises:
         FormatError: As `write_bundle`.
     """
-    put_files(result / LOOSE, files_of(pair, layout))
+    put_files(result / LOOSE, bundle_files(pair, layout))
 
 
 def gather_bundle(folder: Path, results: Iterable[str], layout: BundleName) -> Path | None:
@@ -116,7 +116,10 @@ def _fill(staged: Path, layout: BundleName, samples: Iterable[Files]) -> None:
 
 def _read(place: Path) -> Files:
     """The files of a result, those that tell about it last."""
-    return {path.name: path.read_bytes() for path in sorted(place.iterdir(), key=lambda path: path.suffix == ".json")}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(place.iterdir(), key=lambda path: (path.suffix == ".json", path.name))
+    }
 
 
 def _link_all(places: Iterable[Path], staged: Path) -> None:

@@ -203,9 +203,7 @@ def _prepare(request: Request, machine: Machine) -> "StereoDiffusion":
     return load(request.model, device=device, dtype=dtype, depth_estimator=estimator, memory=machine.memory)
 
 
-def _written(
-    display: "Display", run: "Run | ViewRun", target: Path, files: Files, request: Request
-) -> Sequence[Path]:
+def _written(display: "Display", run: "Run | ViewRun", target: Path, files: Files, request: Request) -> Sequence[Path]:
     from stereodiffusion.synthesis import Run
     from stereodiffusion.views import ViewFormat, save_views
 

@@ -151,7 +151,9 @@ def _free(folder: Path, stem: str, files: Files) -> Path:
     suffix = OUTPUT_FORMATS[files.formats[0]].suffixes[0] if alone else ".png"
     numbered = (folder / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}" for number in count(1))
     return next(
-        path for path in numbered if not any(file.exists() for file in (*written_files(path, files), *_bundles(path, files)))
+        path
+        for path in numbered
+        if not any(file.exists() for file in (*written_files(path, files), *_bundles(path, files)))
     )
 
 

@@ -16,11 +16,13 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any, cast
 
+from stereodiffusion.bundles import annotate, bundle_files, camera_of
 from stereodiffusion.errors import FormatError, GeometryError, SynthesisError
 from stereodiffusion.formats import OUTPUT_FORMATS, encode_image, read_map, visualise
 from stereodiffusion.formats.files import write_files
 from stereodiffusion.formats.maps import encode_map
 from stereodiffusion.formats.naming import encode_files
+from stereodiffusion.geometry import StereoRig
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.request import Request, files_of, prompts_of
 from stereodiffusion.request.inputs import MapFile
@@ -35,9 +37,11 @@ _PARTS: Mapping[str, Callable[[StereoPair], bytes]] = MappingProxyType(
         "depth.png": lambda pair: encode_image(visualise(pair.disparity), ".png"),
         "disparity.pfm": lambda pair: encode_map(pair.disparity, ".pfm"),
         "occlusion.png": lambda pair: encode_image(pair.occlusion.float().expand(-1, 3, -1, -1), ".png"),
-        "bundle.zip": lambda pair: _bundle(pair),
     }
 )
+
+
+_BUNDLE = "bundle.zip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +53,14 @@ class Result:
         request: What was asked for; its files are where this machine keeps them.
         live: The pair, which can be drawn with other parallax.
         notes: What was assumed or looks wrong.
+        camera: The cameras that the pair was made for, if anybody said.
     """
 
     name: str
     request: Request
     live: Rerender
     notes: tuple[str, ...]
+    camera: StereoRig | None = None
 
     @property
     def title(self) -> str:
@@ -86,7 +92,7 @@ class Result:
             "convergence": self.live.convergence,
             "notes": list(self.notes),
             "request": json.dumps(public(self.request.plain())),
-            "files": {name: at + name for name in [*_PARTS, "request.json"]},
+            "files": {name: at + name for name in [*_PARTS, _BUNDLE, "request.json"]},
             "formats": {
                 name: {"about": each.about, "url": f"{at}{name}{'.zip' if len(each.parts) > 1 else each.suffixes[0]}"}
                 for name, each in OUTPUT_FORMATS.items()
@@ -103,9 +109,11 @@ class Result:
         if name == "request.json":
             return json.dumps(public(self.request.plain()), indent=2).encode()
         stem, _, suffix = name.rpartition(".")
-        if name not in _PARTS and stem not in OUTPUT_FORMATS:
+        if name not in (*_PARTS, _BUNDLE) and stem not in OUTPUT_FORMATS:
             raise FormatError(f"there is no file {name!r} of a result")
         pair = self.pair(strength, convergence)
+        if name == _BUNDLE:
+            return _bundle(pair, None if "rerendered" in pair.provenance else self.camera)
         return _PARTS[name](pair) if name in _PARTS else _in_format(pair, stem, f".{suffix}")
 
 
@@ -133,12 +141,11 @@ def _in_format(pair: StereoPair, name: str, suffix: str) -> bytes:
     return _zipped(files) if several else next(iter(files.values()))
 
 
-def _bundle(pair: StereoPair) -> bytes:
-    """All that a pair is, for research: both eyes, disparity, occlusion, and what they were made by."""
-    files = {name: _PARTS[name](pair) for name in ("left.png", "right.png", "disparity.pfm", "occlusion.png")}
-    made_by = json.dumps(dict(pair.provenance), indent=2)
-    request = json.dumps(pair.provenance.get("request", {}), indent=2)
-    return _zipped({**files, "request.json": request.encode(), "provenance.json": made_by.encode()})
+def _bundle(pair: StereoPair, camera: StereoRig | None) -> bytes:
+    """All that is known of a pair, for research, as `--bundle folder` has it; and its request as a file of its own."""
+    files = bundle_files(annotate(pair, "stereo", camera), "folder")
+    asked = json.dumps(pair.provenance.get("request", {}), indent=2)
+    return _zipped({**files, "request.json": asked.encode()})
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:
@@ -168,7 +175,8 @@ class Results:
         signed["request"] = public(cast(Mapping[str, Any], signed["request"]))
         pair = replace(pair, provenance=signed)
         live = Rerender(pair=pair, convergence=_convergence(pair), strength=_strength(request, pair))
-        result = Result(name=token_urlsafe(16), request=request, live=live, notes=notes)
+        camera = camera_of(request, pair)
+        result = Result(name=token_urlsafe(16), request=request, live=live, notes=notes, camera=camera)
         with self._lock:
             self._known[result.name] = result
             while len(self._known) > self._kept:
