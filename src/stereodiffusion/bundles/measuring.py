@@ -16,10 +16,10 @@ _LEVEL = 1.01 / 255
 def measure(pair: AnnotatedPair) -> dict[str, Any]:
     """A pair's numbers, as JSON values.
 
-    `disparity` is of the left eye, in pixels, and `histogram` counts its cells by whole pixels, rounded down. `occluded`
-    is the share of each eye that the other does not see. `correspondence` is how well the right picture is the left one
-    moved by its disparity, where the left eye sees it: the share of cells that agree to one of 255 levels in every
-    channel, and the mean absolute difference in levels.
+    `disparity` is of the left eye, in pixels, and `histogram` counts its cells by whole pixels, rounded down.
+    `occluded` is the share of each eye that the other does not see. `correspondence` is how well the right picture is
+    the left one moved by its disparity, where the left eye sees it: the share of cells that agree to one of 255 levels
+    in every channel, and the mean absolute difference in levels.
     """
     values = pair.disparity.pixels[pair.disparity.known]
     moved = splat(pair.left, pair.disparity)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stereodiffusion.cli.bench_progress import RunDisplay
 
 # Spelled out: the modules that own them import torch, and `--help` does not wait for it.
-DATASETS = ("middlebury", "kitti", "eth3d", "folder", "scenes", "auto")
+DATASETS = ("middlebury", "kitti", "eth3d", "folder", "webdataset", "scenes", "auto")
 PROTOCOLS = ("paper", "metric", "leak-free")
 DISPARITIES = ("truth", "estimated")
 PERCEPTUAL = ("lpips_alex", "lpips_vgg", "lpips_squeeze", "stlpips_alex", "stlpips_vgg")
