@@ -5,8 +5,8 @@
     middlebury   NAME/ with im0.png im1.png disp0.pfm disp1.pfm mask0nocc.png mask1nocc.png calib.txt about.json
     kitti        image_2/NAME_10.png image_3/ disp_occ_0/ disp_noc_0/ as KITTI 2015 has them, calib_cam_to_cam/NAME.txt;
                  and of our own disp_occ_right/ disp_noc_right/ about/
-    webdataset   NAME.left.png NAME.right.png NAME.disparity.npy NAME.right_disparity.npy NAME.left_occlusion.png
-                 NAME.right_occlusion.png NAME.json: the members of a tar
+    webdataset   NAME.disparity.npy NAME.left.png NAME.left_occlusion.png NAME.right.png NAME.right_disparity.npy
+                 NAME.right_occlusion.png NAME.json: the members of a tar, in this order
 
 `docs/datasets.md` has a table of signs, units and what is unknown. The file that tells about a pair is the last: where
 it is there, all others are.
@@ -140,11 +140,11 @@ def _kitti(pair: AnnotatedPair) -> Files:
 def _webdataset(pair: AnnotatedPair) -> Files:
     key = key_of(pair.name)
     return {
-        f"{key}.left.png": encode_image(pair.left, ".png"),
-        f"{key}.right.png": encode_image(pair.right, ".png"),
         f"{key}.disparity.npy": encode_map(pair.disparity, ".npy"),
-        f"{key}.right_disparity.npy": encode_map(pair.right_disparity, ".npy"),
+        f"{key}.left.png": encode_image(pair.left, ".png"),
         f"{key}.left_occlusion.png": _levels(pair.left_occlusion * 255),
+        f"{key}.right.png": encode_image(pair.right, ".png"),
+        f"{key}.right_disparity.npy": encode_map(pair.right_disparity, ".npy"),
         f"{key}.right_occlusion.png": _levels(pair.occlusion * 255),
         about_file(pair.name, "webdataset"): _about(pair),
     }
