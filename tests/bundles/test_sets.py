@@ -1,9 +1,10 @@
 """Sets of scenes: which part a seed is in, what comes of a set that is broken off, and what its card says."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from stereodiffusion.bundles import BundleName
 from stereodiffusion.bundles.card import write_card
 from stereodiffusion.bundles.scenes import annotated_scenes
-from stereodiffusion.bundles.sets import PARTS, SceneSet, check_folder, read_plan, units_of, write_set
+from stereodiffusion.bundles.sets import PARTS, SceneSet, Unit, check_folder, read_plan, units_of, write_set
 from stereodiffusion.bundles.shards import SAMPLES
 from stereodiffusion.datasets import open_dataset
 from stereodiffusion.errors import ConfigError, ResultsError
@@ -55,7 +56,7 @@ def test_the_shares_are_met_on_average_and_shards_hold_what_follows_each_other()
 def test_a_set_that_is_broken_off_goes_on_to_the_same_bytes_and_grows(layout: BundleName, tmp_path: Path) -> None:
     wanted = replace(SMALL, layout=layout)
     make(wanted, tmp_path / "at-once")
-    going = write_set(replace(wanted, count=5), tmp_path / "later")
+    going = cast(Generator[Unit, None, None], write_set(replace(wanted, count=5), tmp_path / "later"))
     next(going)
     going.close()
     assert (tmp_path / "later" / ".stereodiffusion-0123456789abcdef.tmp").mkdir() is None  # as a kill leaves it

@@ -13,6 +13,7 @@ from stereodiffusion.bundles.measuring import summarise
 from stereodiffusion.bundles.scenes import BASELINE_M
 from stereodiffusion.bundles.sets import PARTS, SceneSet, read_abouts
 from stereodiffusion.datasets.scenes import BACKGROUNDS, COLOURS, FLOORS, PATTERNS, SHAPES, Rig
+from stereodiffusion.errors import FormatError, first_line
 from stereodiffusion.formats.files import write_files
 
 LICENCE = "CC0-1.0"
@@ -36,11 +37,16 @@ def card_of(wanted: SceneSet, folder: Path, licence: str = LICENCE) -> dict[str,
     """What is to be said of a set, as JSON values.
 
     Raises:
-        FormatError: If a pair is missing.
+        FormatError: If a pair is missing or what is told of it is damaged.
     """
     measured: dict[str, list[Mapping[str, Any]]] = {part: [] for part in PARTS}
     for part, about in read_abouts(wanted, folder):
         measured[part].append(about["measured"])
+    try:
+        summaries = {part: summarise(measured[part]) for part in PARTS}
+        everything = summarise(each for part in PARTS for each in measured[part])
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as wrong:
+        raise FormatError(f"{folder}: what was measured of a pair is damaged: {first_line(wrong)}") from wrong
     seeds = {part: [seed for seed in wanted.seeds if wanted.part_of(seed) == part] for part in PARTS}
     return {
         "version": 1,
@@ -50,8 +56,8 @@ def card_of(wanted: SceneSet, folder: Path, licence: str = LICENCE) -> dict[str,
         "asked": wanted.plain(),
         "baselines_m": [round(each * BASELINE_M, 6) for each in wanted.baselines],
         "focal_px": Rig().focal_px(wanted.size[1]),
-        "parts": {part: {"seeds": len(seeds[part]), **summarise(measured[part])} for part in PARTS},
-        "all": summarise(each for part in PARTS for each in measured[part]),
+        "parts": {part: {"seeds": len(seeds[part]), **summaries[part]} for part in PARTS},
+        "all": everything,
     }
 
 

@@ -7,7 +7,7 @@ a shard of a thousand seeds' worth. What is there is not made again.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from stereodiffusion import temporary
 from stereodiffusion.appending import appending
 from stereodiffusion.bundles.layouts import BundleName, about_file, bundle_files, key_of
 from stereodiffusion.bundles.scenes import annotated_scenes, scene_name
-from stereodiffusion.bundles.shards import SAMPLES, names_in, write_shard
+from stereodiffusion.bundles.shards import SAMPLES, members_of, names_in, write_shard
 from stereodiffusion.bundles.writing import put_files
 from stereodiffusion.errors import ConfigError, FormatError, ResultsError
 from stereodiffusion.formats.files import read_bytes, write_files
@@ -193,18 +193,19 @@ def read_abouts(wanted: SceneSet, folder: Path) -> Iterator[tuple[PartName, dict
         if unit.shard is None:
             contents = (read_bytes(folder / unit.part / about_file(name, wanted.layout)) for name in names)
         else:
-            contents = _abouts_in(folder / unit.shard, names)
-        for content in contents:
-            yield unit.part, cast(dict[str, Any], json.loads(content))
+            contents = members_of(folder / unit.shard, [about_file(name, wanted.layout) for name in names])
+        for name, content in zip(names, contents, strict=True):
+            yield unit.part, _told(name, content)
 
 
-def _abouts_in(shard: Path, names: Sequence[str]) -> Iterable[bytes]:
-    import tarfile
-
-    with tarfile.open(shard, "r:") as archive:
-        for name in names:
-            member = archive.extractfile(about_file(name, "webdataset"))
-            yield b"" if member is None else member.read()
+def _told(name: str, content: bytes) -> dict[str, Any]:
+    try:
+        about = json.loads(content)
+    except (ValueError, RecursionError) as wrong:
+        raise FormatError(f"{name}: expected what is told of the pair as JSON, got something else") from wrong
+    if not isinstance(about, dict) or not isinstance(cast(dict[str, Any], about).get("measured"), dict):
+        raise FormatError(f"{name}: expected what was measured of the pair, got something else")
+    return cast(dict[str, Any], about)
 
 
 def _is_there(unit: Unit, wanted: SceneSet, folder: Path) -> bool:

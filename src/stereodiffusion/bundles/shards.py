@@ -5,7 +5,7 @@ The same samples give the same bytes: members have no time, no owner, and the or
 
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stereodiffusion.bundles.layouts import Files
@@ -43,3 +43,20 @@ def names_in(path: Path) -> list[str]:
             return [member.name for member in shard]
     except (tarfile.TarError, OSError, ValueError) as wrong:
         raise FormatError(f"{path}: expected a tar file: {first_line(wrong)}") from wrong
+
+
+def members_of(path: Path, names: Sequence[str]) -> Iterator[bytes]:
+    """The contents of some of a shard's members, one after another.
+
+    Raises:
+        FormatError: If one is missing, or the shard cannot be read or is no tar.
+    """
+    try:
+        with tarfile.open(path, "r:") as shard:
+            for name in names:
+                file = shard.extractfile(name)
+                if file is None:
+                    raise FormatError(f"{path}: expected {name} to be a file")
+                yield file.read()
+    except (tarfile.TarError, KeyError, OSError) as wrong:
+        raise FormatError(f"{path}: expected a tar file with what is told of each pair: {first_line(wrong)}") from wrong

@@ -15,6 +15,7 @@ from stereodiffusion.cli.fields import Offered, in_flags, offered_by, parse_chan
 from stereodiffusion.cli.generate import parameter
 from stereodiffusion.cli.lists import listed
 from stereodiffusion.cli.outputs import checked_bundle
+from stereodiffusion.cli.saying import say, say_path
 from stereodiffusion.errors import ConfigError, FormatError, StereoDiffusionError, printable
 from stereodiffusion.models.memory import Memory
 from stereodiffusion.request import REQUESTS
@@ -169,10 +170,10 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> int:
         bundle = _gathered(entries, making)
     words = [f"{display.made} made", f"{display.found} there already", f"{display.failed} failed"]
     left = len(rows) - len(entries)
-    typer.echo(f"{folder}: {', '.join(words)}{f', {left} left out' if left else ''}")
-    typer.echo(sheet)
+    say(f"{folder}: {', '.join(words)}{f', {left} left out' if left else ''}")
+    say_path(sheet)
     if bundle is not None:
-        typer.echo(bundle)
+        say_path(bundle)
     return SOME_FAILED if display.failed else 0
 
 

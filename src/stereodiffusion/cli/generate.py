@@ -14,6 +14,7 @@ from stereodiffusion.cli.choices import DTYPES, Bundle
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.cli.fields import in_flags, offered_by, parse_changes, parse_wanted, said
 from stereodiffusion.cli.outputs import Files, bundle_folder, settle_output, stem_of
+from stereodiffusion.cli.saying import say_path
 from stereodiffusion.errors import ConfigError, StereoDiffusionError
 from stereodiffusion.models.cards import AUTO
 from stereodiffusion.models.memory import PLENTY, Memory
@@ -186,7 +187,7 @@ def deliver(request: Request, files: Files, output: Path | None, machine: Machin
         run = display.loading(request.model, lambda: loaded.run(request, check_size=check))
         written = _written(display, run, target, files, request)
     for path in written:
-        typer.echo(path)
+        say_path(path)
 
 
 def _stem_of(request: Request) -> str:

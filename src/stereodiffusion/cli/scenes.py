@@ -9,6 +9,7 @@ from stereodiffusion.cli import options
 from stereodiffusion.cli.choices import BUNDLES
 from stereodiffusion.cli.fields import parse_size
 from stereodiffusion.cli.outputs import checked_bundle
+from stereodiffusion.cli.saying import say, say_path
 from stereodiffusion.errors import ConfigError
 
 _SET = "Set"
@@ -87,5 +88,5 @@ def scenes(
             display.add_made(unit.shard or f"{unit.seeds[0]:06d}")
         card, _ = write_card(wanted, output, licence)
     what = "shards" if layout == "webdataset" else "scenes"
-    typer.echo(f"{output}: {display.made} {what} made, {total - display.made} there already")
-    typer.echo(card)
+    say(f"{output}: {display.made} {what} made, {total - display.made} there already")
+    say_path(card)
