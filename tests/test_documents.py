@@ -21,6 +21,8 @@ GUIDES = [
     "models",
     "comfort",
     "batch",
+    "datasets",
+    "security",
     "method",
     "authors",
     "glossary",

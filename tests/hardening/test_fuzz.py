@@ -116,3 +116,20 @@ def test_sound_ones_are_read_and_the_watch_sees(tmp_path: Path) -> None:
         (tmp_path / "in" / "a" / "b").mkdir()
     assert [each.partition(" ")[0] for each in outside] == ["open", "os.mkdir"]
     assert json.loads(json.dumps(KINDS["request.json"].plain)) == KINDS["request.json"].plain
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.jsonl", {"mode": [], "prompt": "a"}),
+        ("rows.jsonl", {"mode": {"a": 1}, "photo": "a.png"}),
+        ("checked.png", {"request": 1e308, "format": "sbs"}),
+        ("checked.png", {"request": {"map": "a.pfm"}, "resolved": 5}),
+        ("redone.png", {"request": {"version": 1, "mode": "text", "prompt": 5}, "machine": []}),
+    ],
+)
+def test_what_was_met_before(name: str, content: object, tmp_path: Path) -> None:
+    kind = KINDS[name]
+    path = tmp_path / name
+    path.write_bytes(kind.encode([content] if name == "rows.jsonl" else content))
+    assert faults(kind.read, path, name) == []

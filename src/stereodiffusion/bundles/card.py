@@ -147,8 +147,8 @@ Disparity of the left eye, all pixels:
 
 ## Limits
 
-Toys of eight colours on four floors are no photographs: no gloss, no glass, no fog, no hair, no people, light from one
-side, cameras that are alike, level and without noise or distortion. Pixels at a border have one disparity, that of
+Toys of eight colours on four floors are no photographs: no glass, no mirrors, no fog, no hair, no people, light from
+one side, cameras that are alike, level and without noise or distortion. Pixels at a border have one disparity, that of
 their middle, and the colour of both surfaces. The embedded model `toybox` was trained on seeds from 5,000,000 on.
 
 ## Licence

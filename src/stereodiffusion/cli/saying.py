@@ -15,7 +15,8 @@ def say(text: str, *, err: bool = False) -> None:
 
 def say_path(path: Path) -> None:
     """Print the path of what was written: as it is for a program that reads it, spelled out on a terminal."""
-    typer.echo(printable(str(path)) if sys.stdout.isatty() else path)
+    # "color", or else escape sequences would be taken out of it, and there is no file of such a name.
+    typer.echo(printable(str(path)) if sys.stdout.isatty() else path, color=True)
 
 
 def spelled(text: str) -> str:
