@@ -32,7 +32,16 @@ def _heard(event: str, arguments: tuple[object, ...]) -> None:
             _watched.append((event, os.fsdecode(arguments[0])))
     elif event in _CHANGES:
         places = arguments[1:2] if event in ("os.link", "os.symlink", "os.rename") else arguments[:1]
-        _watched.extend((event, os.fsdecode(place)) for place in places if isinstance(place, str | bytes | os.PathLike))
+        named = [os.fsdecode(place) for place in places if isinstance(place, str | bytes | os.PathLike)]
+        _watched.extend((event, str(_within(event, arguments) / place)) for place in named)
+
+
+def _within(event: str, arguments: tuple[object, ...]) -> Path:
+    """The folder that a name is within, where it is given by its descriptor, the last argument."""
+    descriptor = arguments[-1]
+    if event == "os.truncate" or not isinstance(descriptor, int) or descriptor < 0:
+        return Path()
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
 
 
 sys.addaudithook(_heard)
