@@ -22,6 +22,8 @@ GUIDES = [
     "comfort",
     "batch",
     "scale",
+    "datasets",
+    "security",
     "method",
     "authors",
     "glossary",

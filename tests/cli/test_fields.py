@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import pytest
 from tests.cli.conftest import Run
 
+from stereodiffusion.bundles import BundleName
 from stereodiffusion.cli import choices
 from stereodiffusion.cli.fields import offered_by, offered_in, parse_changes, parse_size, parse_wanted, said
 from stereodiffusion.errors import ConfigError
@@ -30,6 +31,7 @@ def test_the_choices_are_those_of_the_modules_that_own_them() -> None:
     assert get_args(Extra) == choices.EXTRAS
     assert get_args(map_formats.MapKind) == get_args(MapKind)
     assert get_args(PrecisionChoice) == choices.DTYPES
+    assert get_args(BundleName) == get_args(choices.Bundle) == choices.BUNDLES
 
 
 def test_every_option_is_a_field_of_its_own() -> None:

@@ -69,7 +69,7 @@ def test_a_folder_without_any_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
-    with pytest.raises(StereoDiffusionError, match="middlebury, kitti, eth3d, folder, scenes, auto, got 'kity'"):
+    with pytest.raises(StereoDiffusionError, match="kitti, eth3d, folder, webdataset, scenes, auto, got 'kity'"):
         open_dataset("kity", tmp_path)
     with pytest.raises(ValueError, match="count of at least 1, got 0"):
         open_dataset("scenes", count=0)

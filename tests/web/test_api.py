@@ -166,8 +166,10 @@ def test_every_format_can_be_had_and_the_bundle_is_whole(served: Served, made: d
     sizes = {name: len(fetched(served, each["url"])) for name, each in made["formats"].items()}
     assert min(sizes.values()) > 100
     with zipfile.ZipFile(io.BytesIO(fetched(served, made["files"]["bundle.zip"]))) as bundle:
-        names = {"left.png", "right.png", "disparity.pfm", "occlusion.png", "request.json", "provenance.json"}
-        assert set(bundle.namelist()) == names
+        maps = {f"{eye}/stereo.pfm" for eye in ("disparity", "right_disparity")}
+        pictures = {f"{part}/stereo.png" for part in ("left", "right", "left_occlusion", "right_occlusion")}
+        beside = {"calibration/stereo.txt", "about/stereo.json", "request.json"}
+        assert set(bundle.namelist()) == maps | pictures | beside
         assert request_from(json.loads(bundle.read("request.json"))).seed == 5
 
 

@@ -62,7 +62,8 @@ def _job_of(row: AnyRow, defaults: Mapping[str, Any]) -> Job:
 
 def _for(row: Row, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults that a row has a place for."""
-    kind = REQUESTS.get(cast(Mode, row.said.get("mode")))
+    mode = row.said.get("mode")
+    kind = REQUESTS.get(cast(Mode, mode)) if isinstance(mode, str) else None
     if kind is None:
         return {}  # the request says so
     names = {each.name for each in fields(kind)} - ({"map"} if "map" not in row.said else set())

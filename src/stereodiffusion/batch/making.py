@@ -107,6 +107,7 @@ class Maker:
 
     def _begin(self, job: Job) -> Begun | Entry:
         making = self._making
+        making.output.check(job.request)
         suffix = making.output.suffix_of(job.request)
         target = making.folder / f"{result_name(job.name, job.request, making.output)}{suffix}"
         if (there := find_result(target)) is not None:

@@ -27,5 +27,6 @@ def result_name(name: str, request: Request, output: Output) -> str:
     Raises:
         FormatError: If a file of the request cannot be read.
     """
-    whole = {"request": request.key, **asdict(output)}
+    said = {name: value for name, value in asdict(output).items() if value is not None}
+    whole = {"request": request.key, **said}
     return f"{name}-{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:_DIGITS]}"

@@ -10,6 +10,7 @@ from stereodiffusion.errors import FormatError
 from stereodiffusion.request import Request, Views
 
 if TYPE_CHECKING:
+    from stereodiffusion.bundles import BundleName
     from stereodiffusion.pair import StereoPair
     from stereodiffusion.synthesis import ViewRun
 
@@ -22,6 +23,7 @@ class Output:
         formats: Names of output formats, of pairs or of views; if none, side by side or single views.
         also: What is written besides of pairs.
         window: Whether pairs get a floating window.
+        bundle: The layout in which pairs are gathered, with all that is known of them; None for none.
         dtype: The precision that was asked for.
         tiles: Whether the autoencoder works in tiles.
     """
@@ -31,6 +33,7 @@ class Output:
     window: bool = False
     dtype: str = "auto"
     tiles: bool = False
+    bundle: "BundleName | None" = None
 
     def formats_of(self, request: Request) -> tuple[str, ...]:
         """The formats of what a request makes.
@@ -44,9 +47,24 @@ class Output:
         wrong = [name for name in self.formats if (name not in OUTPUT_FORMATS) != views]
         if wrong:
             raise FormatError(f"the format {', '.join(wrong)} is for {'a pair' if views else 'several views'}")
-        if views and (self.also or self.window):
-            raise FormatError("what is written besides, and the floating window, are for a pair, not for several views")
+        if views and (self.also or self.window or self.bundle):
+            raise FormatError(
+                "what is written besides, bundles and the floating window are for a pair, not for several views"
+            )
         return self.formats or (("views",) if views else ("sbs",))
+
+    def check(self, request: Request) -> None:
+        """Refuse, before any work, what cannot be written of a request.
+
+        Raises:
+            ConfigError: If the layout of the bundle cannot hold what its settings make.
+            FormatError: If what was asked for is not for what it makes.
+        """
+        from stereodiffusion.bundles import check_layout
+
+        self.formats_of(request)
+        if self.bundle is not None:
+            check_layout(self.bundle, request.settings())
 
     def suffix_of(self, request: Request) -> str:
         """The suffix of a result of one file."""
@@ -77,6 +95,8 @@ class Output:
         staged = temporary.folder_beside(target)
         try:
             pair.save(staged / target.name, format=self.formats_of(request), also=cast(Any, self.also))
+            if self.bundle is not None:
+                _add_to_bundle(pair, request, self.bundle, staged, target.stem)
             return publish(staged, target)
         finally:
             temporary.remove(staged)
@@ -96,6 +116,13 @@ class Output:
             return publish(staged, target)
         finally:
             temporary.remove(staged)
+
+
+def _add_to_bundle(pair: "StereoPair", request: Request, layout: "BundleName", staged: Path, name: str) -> None:
+    from stereodiffusion.bundles import annotate_all, camera_of, write_loose
+
+    for each in annotate_all(pair, name, camera_of(request, pair)):
+        write_loose(each, layout, staged)
 
 
 def publish(staged: Path, target: Path) -> Path:

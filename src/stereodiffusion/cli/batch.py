@@ -14,6 +14,8 @@ from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.cli.fields import Offered, in_flags, offered_by, parse_changes, parse_wanted, said
 from stereodiffusion.cli.generate import parameter
 from stereodiffusion.cli.lists import listed
+from stereodiffusion.cli.outputs import checked_bundle
+from stereodiffusion.cli.saying import say, say_path
 from stereodiffusion.errors import ConfigError, FormatError, StereoDiffusionError, printable
 from stereodiffusion.models.memory import Memory
 from stereodiffusion.request import REQUESTS
@@ -110,6 +112,7 @@ def command() -> Any:
         parameter("pattern", Patterns, []),
         parameter("formats", options.Formats, []),
         parameter("also", options.Also, []),
+        parameter("bundle", options.Bundle),
         parameter("floating_window", options.FloatingWindow, False),
         parameter("views", options.Views),
         parameter("baselines", options.Baselines),
@@ -178,11 +181,15 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> int:
             entries.append(entry)
             _show(display, entry)
         order = {row.place: number for number, row in enumerate(rows)}
-        sheet = write_sheet(folder, sorted(entries, key=lambda entry: order[entry.input]))
+        entries.sort(key=lambda entry: order[entry.input])
+        sheet = write_sheet(folder, entries)
+        bundle = _gathered(entries, making)
     words = [f"{display.made} made", f"{display.found} there already", f"{display.failed} failed"]
     left = len(rows) - len(entries)
-    typer.echo(f"{folder}: {', '.join(words)}{f', {left} left out' if left else ''}")
-    typer.echo(sheet)
+    say(f"{folder}: {', '.join(words)}{f', {left} left out' if left else ''}")
+    say_path(sheet)
+    if bundle is not None:
+        say_path(bundle)
     return SOME_FAILED if display.failed else 0
 
 
@@ -203,6 +210,7 @@ def _making(typed: Mapping[str, Any]) -> "Making":
         formats=listed(typed["formats"], (*FORMATS, *VIEW_FORMATS), "--format"),
         also=listed(typed["also"], EXTRAS, "--also"),
         window=typed["floating_window"],
+        bundle=checked_bundle(typed["bundle"], window=typed["floating_window"]),
         dtype=typed["dtype"],
         tiles=typed["tiles"],
     )
@@ -215,15 +223,24 @@ def _making(typed: Mapping[str, Any]) -> "Making":
     )
 
 
+def _gathered(entries: Sequence["Entry"], making: "Making") -> Path | None:
+    """The bundle of all results."""
+    if making.output.bundle is None:
+        return None
+    from stereodiffusion.bundles import gather_bundle
+
+    return gather_bundle(making.folder, [each.result for each in entries if each.result], making.output.bundle)
+
+
 def _check(jobs: Sequence["Job"], making: "Making") -> None:
     """Refuse, before any work, models that are not there, and formats that are for no row."""
     for model in dict.fromkeys(job.request.model for job in jobs):
         making.load(model)
-    wrong: FormatError | None = None
+    wrong: StereoDiffusionError | None = None
     for job in jobs:
         try:
-            making.output.formats_of(job.request)
-        except FormatError as error:
+            making.output.check(job.request)
+        except (ConfigError, FormatError) as error:
             wrong = wrong or error
         else:
             return

@@ -24,7 +24,7 @@ class BatchDisplay:
         self._console = Console(stderr=True)
         self._quiet = quiet
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.total} {task.fields[said]}"),
             console=self._console,

@@ -10,6 +10,7 @@ from stereodiffusion.cli import bench_speed, options
 from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.cli.lists import listed, split
+from stereodiffusion.cli.saying import say, say_path
 from stereodiffusion.errors import BenchmarkError, ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from stereodiffusion.cli.bench_progress import RunDisplay
 
 # Spelled out: the modules that own them import torch, and `--help` does not wait for it.
-DATASETS = ("middlebury", "kitti", "eth3d", "folder", "scenes", "auto")
+DATASETS = ("middlebury", "kitti", "eth3d", "folder", "webdataset", "scenes", "auto")
 PROTOCOLS = ("paper", "metric", "leak-free")
 DISPARITIES = ("truth", "estimated")
 PERCEPTUAL = ("lpips_alex", "lpips_vgg", "lpips_squeeze", "stlpips_alex", "stlpips_vgg")
@@ -170,10 +171,10 @@ def run(
         )
         pace, failures = _follow(plan, output, workers, display)
     for failure in failures:
-        typer.echo(f"left out: {failure.what}: {failure.reason} ({len(failure.jobs)} missing)", err=True)
+        say(f"left out: {failure.what}: {failure.reason} ({len(failure.jobs)} missing)", err=True)
     if pace.given_up and not pace.computed:
         raise BenchmarkError(f"nothing could be computed, {pace.given_up} results are missing")
-    typer.echo(f"{output}: {pace.computed} computed, {pace.given_up} left out")
+    say(f"{output}: {pace.computed} computed, {pace.given_up} left out")
 
 
 def _follow(plan: "Plan", output: Path, workers: int, display: "RunDisplay") -> tuple["Pace", list["Failure"]]:
@@ -226,7 +227,7 @@ def table(
     from stereodiffusion.bench.results import read_rows
     from stereodiffusion.bench.tables import make_tables
 
-    typer.echo(RENDERERS[format](make_tables(read_rows(results))), nl=False)
+    say(RENDERERS[format](make_tables(read_rows(results))).removesuffix("\n"))
 
 
 @app.command("figure")
@@ -244,4 +245,4 @@ def figure(
     from stereodiffusion.bench.figures import write_figures
 
     for path in write_figures(results, output or results / "figures"):
-        typer.echo(path)
+        say_path(path)

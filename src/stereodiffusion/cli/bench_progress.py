@@ -20,7 +20,7 @@ class RunDisplay:
         self._console = Console(stderr=True)
         self._quiet = quiet
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.total} {task.fields[left]}"),
             console=self._console,

@@ -9,6 +9,7 @@ from stereodiffusion.cli import options
 from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.cli.lists import listed
+from stereodiffusion.cli.saying import say, say_path
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.settings import Mode
 from stereodiffusion.settings.presets import PresetName, preset_names
@@ -88,7 +89,7 @@ def speed(
     lines: list[Speed] = []
     for line in run_speed(plan):
         lines.append(line)
-        typer.echo(f"{line.model} {line.mode} {line.preset}: {line.seconds:.1f} s", err=True)
+        say(f"{line.model} {line.mode} {line.preset}: {line.seconds:.1f} s", err=True)
         write_report(output, lines)  # what is done is kept
     table = Table(*COLUMNS)
     for line in lines:
@@ -99,4 +100,4 @@ def speed(
     for note in notes(lines):
         console.print(note, markup=False, highlight=False)
     for path in write_report(output, lines):
-        typer.echo(path)
+        say_path(path)

@@ -9,6 +9,7 @@ import typer
 
 from stereodiffusion.cli import options
 from stereodiffusion.cli.paths import require_file
+from stereodiffusion.cli.saying import say
 from stereodiffusion.errors import ConfigError, FormatError
 from stereodiffusion.settings import DISPLAYS, Display, DisplayName
 from stereodiffusion.settings.viewing import Viewing
@@ -60,9 +61,9 @@ def check(
     if as_json:
         typer.echo(json.dumps({"pair": str(pair), **about, "reports": [each.plain() for each in reports]}, indent=2))
         return
-    typer.echo(f"{eyes.source}; two eyes of {width} x {height}, disparity {source}")
+    say(f"{eyes.source}; two eyes of {width} x {height}, disparity {source}")
     for report in reports:
-        typer.echo("\n".join(_lines(report, short=len(reports) > 1)))
+        say("\n".join(_lines(report, short=len(reports) > 1)))
 
 
 def _displays(name: str | None, width_m: float | None, distance_m: float | None) -> dict[str, Display]:
@@ -100,11 +101,16 @@ def _made(recorded: dict[str, Any]) -> "Made | None":
             "request": dict() as request,
             "resolved": {"settings": {"parallax": {"max_disparity": float(strength), "convergence": float(screen)}}},
         }:
-            given = cast(dict[str, Any], request.get("map") or {})
+            given = _object(cast(dict[str, Any], request).get("map"))
             has_unit = bool(given) and (given.get("kind", "disparity-px") == "disparity-px" or "baseline_m" in given)
             return Made(max_disparity=None if has_unit else strength, convergence=screen)
         case _:
             return None
+
+
+def _object(told: object) -> dict[str, Any]:
+    """What is told, if it is a JSON object; an empty one otherwise."""
+    return cast(dict[str, Any], told) if isinstance(told, dict) else {}
 
 
 def _measured(pair: Path, eyes: "Eyes", recorded: dict[str, Any]) -> tuple["Measured", str]:
@@ -136,7 +142,7 @@ def _exact(pair: Path, eyes: "Eyes", recorded: dict[str, Any]) -> tuple["Dispari
                 "it another pair's?"
             )
         return found, f"exact, from {beside}"
-    if "map" not in (recorded.get("request") or {}):
+    if "map" not in _object(recorded.get("request")):
         return None
     from stereodiffusion.synthesis.told import told_disparity  # transformers take seconds
 

@@ -66,5 +66,7 @@ Extra: TypeAlias = Literal["disparity", "disparity-kitti", "disparity-exr", "occ
 EXTRAS: tuple[Extra, ...] = ("disparity", "disparity-kitti", "disparity-exr", "occlusion", "left", "right")
 Names: TypeAlias = Literal["plain", "players"]
 NAMES: tuple[Names, ...] = ("plain", "players")
+Bundle: TypeAlias = Literal["folder", "middlebury", "kitti", "webdataset"]
+BUNDLES: tuple[Bundle, ...] = ("folder", "middlebury", "kitti", "webdataset")
 SOURCES: tuple[SourceEye, ...] = ("left", "right", "centre")
 DTYPES: tuple[PrecisionChoice, ...] = ("auto", "float32", "float16", "bfloat16")

@@ -11,6 +11,7 @@ from stereodiffusion.cli.choices import FORMATS
 from stereodiffusion.cli.lists import listed
 from stereodiffusion.cli.outputs import Files, checked_names, settle_output
 from stereodiffusion.cli.paths import require_file
+from stereodiffusion.cli.saying import say_path
 from stereodiffusion.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def convert(
         eyes = _changed(eyes, display, swap=swap, align=align, converge=converge)
         written = write_pair(target, eyes, wanted.formats, names=wanted.names)
     for path in written:
-        typer.echo(path)
+        say_path(path)
 
 
 def _told(eyes: "Eyes", disparity: Path | None, field_of_view: float | None, baseline: float | None) -> "Eyes":

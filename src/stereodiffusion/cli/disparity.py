@@ -8,6 +8,7 @@ import typer
 from stereodiffusion.cli import options
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.cli.paths import require_file, usable
+from stereodiffusion.cli.saying import say_path
 from stereodiffusion.errors import FormatError
 from stereodiffusion.models.cards import AUTO
 from stereodiffusion.request.request import check_estimator
@@ -78,7 +79,7 @@ def disparity(
     if colour:
         contents[files[1]] = encode_image(visualise(found), ".png")
     for path in write_files(contents):
-        typer.echo(path)
+        say_path(path)
 
 
 def _files(photo: Path, output: Path | None, colour: bool) -> list[Path]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from stereodiffusion.cli import options
-from stereodiffusion.cli.choices import DTYPES
+from stereodiffusion.cli.choices import DTYPES, Bundle
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.cli.fields import in_flags, offered_by, parse_changes, parse_wanted, said
-from stereodiffusion.cli.outputs import Files, settle_output, stem_of
+from stereodiffusion.cli.outputs import Files, bundle_folder, settle_output, stem_of
+from stereodiffusion.cli.saying import say_path
 from stereodiffusion.errors import ConfigError, StereoDiffusionError
 from stereodiffusion.models.cards import AUTO
 from stereodiffusion.models.memory import PLENTY, Memory
@@ -24,6 +25,7 @@ from stereodiffusion.settings import PrecisionChoice
 
 if TYPE_CHECKING:
     from stereodiffusion.cli.progress import Display
+    from stereodiffusion.pair import StereoPair
     from stereodiffusion.synthesis import Run, StereoDiffusion, ViewRun
 
 
@@ -66,7 +68,12 @@ def command(kind: type[Request], summary: str) -> Callable[..., None]:
             typer.echo(json.dumps(request.plain(), indent=2))
             return
         files = Files.of(
-            typed["formats"], typed["also"], request, names=typed["names"], window=typed["floating_window"]
+            typed["formats"],
+            typed["also"],
+            request,
+            names=typed["names"],
+            window=typed["floating_window"],
+            bundle=typed["bundle"],
         )
         try:
             memory = Memory(offload=typed["offload"], tiles=typed["tiles"])
@@ -93,6 +100,7 @@ def _output_parameters() -> list[Parameter]:
         parameter("output", options.Output),
         parameter("formats", options.Formats, []),
         parameter("also", options.Also, []),
+        parameter("bundle", options.Bundle),
         parameter("floating_window", options.FloatingWindow, False),
         parameter("names", options.FileNames, "plain"),
         parameter("views", options.Views),
@@ -166,6 +174,10 @@ def deliver(request: Request, files: Files, output: Path | None, machine: Machin
     """Make what a request says, and write it."""
     from stereodiffusion.cli.progress import Display
 
+    if files.bundle is not None:
+        from stereodiffusion.bundles import check_layout
+
+        check_layout(files.bundle, request.settings())
     inputs = [Path(file.path) for _, file in files_of(request)]
     checked_files(request)
     with Display(quiet=machine.quiet) as display:
@@ -173,9 +185,9 @@ def deliver(request: Request, files: Files, output: Path | None, machine: Machin
         loaded = _prepare(request, machine)
         check = files.check_size(target)
         run = display.loading(request.model, lambda: loaded.run(request, check_size=check))
-        written = _written(display, run, target, files)
+        written = _written(display, run, target, files, request)
     for path in written:
-        typer.echo(path)
+        say_path(path)
 
 
 def _stem_of(request: Request) -> str:
@@ -192,13 +204,22 @@ def _prepare(request: Request, machine: Machine) -> "StereoDiffusion":
     return load(request.model, device=device, dtype=dtype, depth_estimator=estimator, memory=machine.memory)
 
 
-def _written(display: "Display", run: "Run | ViewRun", target: Path, files: Files) -> Sequence[Path]:
+def _written(display: "Display", run: "Run | ViewRun", target: Path, files: Files, request: Request) -> Sequence[Path]:
     from stereodiffusion.synthesis import Run
     from stereodiffusion.views import ViewFormat, save_views
 
     if isinstance(run, Run):
         pair = display.follow(run)
         pair = pair.with_floating_window() if files.window else pair
-        return pair.save(target, format=files.formats, also=files.also, names=files.names)
+        bundle = [] if files.bundle is None else [_bundled(pair, request, target, files.bundle)]
+        return [*pair.save(target, format=files.formats, also=files.also, names=files.names), *bundle]
     formats = cast(tuple[ViewFormat, ...], files.formats)
     return list(save_views(display.views(run), run.positions, target, formats))
+
+
+def _bundled(pair: "StereoPair", request: Request, target: Path, layout: Bundle) -> Path:
+    """Write the research bundle beside a pair's files."""
+    from stereodiffusion.bundles import annotate_all, camera_of, write_bundle
+
+    pairs = annotate_all(pair, target.stem, camera_of(request, pair))
+    return write_bundle(pairs, layout, bundle_folder(target, layout))

@@ -22,6 +22,7 @@ from stereodiffusion.cli.convert import convert
 from stereodiffusion.cli.disparity import disparity
 from stereodiffusion.cli.generate import command
 from stereodiffusion.cli.redo import redo
+from stereodiffusion.cli.scenes import scenes
 from stereodiffusion.cli.signals import end_on_signals, ignore_signals
 from stereodiffusion.cli.web import web
 from stereodiffusion.errors import StereoDiffusionError, printable
@@ -109,6 +110,7 @@ app.command("text")(command(TextRequest, "Make a stereo pair from a prompt."))
 app.command("depth")(command(DepthRequest, "Make a stereo pair from a depth map and a prompt."))
 app.command("photo")(command(PhotoRequest, "Make a stereo pair from a photo."))
 app.command("batch")(batch.command())
+app.command("scenes")(scenes)
 app.command("disparity")(disparity)
 app.command("redo")(redo)
 app.command("check")(check)

@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from stereodiffusion.cli.choices import DTYPES, EXTRAS, FORMATS, NAMES, READABLE, SOURCES, VIEW_FORMATS
+from stereodiffusion.cli.choices import BUNDLES, DTYPES, EXTRAS, FORMATS, NAMES, READABLE, SOURCES, VIEW_FORMATS
 from stereodiffusion.errors import FormatError
 
 _OUTPUT, _METHOD, _RUNNING = "Output", "Method", "Running"
@@ -42,6 +42,17 @@ Also: TypeAlias = Annotated[
         rich_help_panel=_OUTPUT,
         show_default=False,
         help=f"Write besides: {', '.join(EXTRAS)}. Repeat it, or list several with commas.",
+    ),
+]
+Bundle: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--bundle",
+        metavar="|".join(BUNDLES),
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+        help="Write besides, for research: both eyes with exact disparity, occlusion and calibration in the layout of "
+        "a data set, a folder FILE-LAYOUT. docs/datasets.md has its conventions.",
     ),
 ]
 FloatingWindow: TypeAlias = Annotated[

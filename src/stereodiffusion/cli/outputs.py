@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import cast
 
-from stereodiffusion.cli.choices import EXTRAS, FORMATS, NAMES, VIEW_FORMATS, Extra, Names
+from stereodiffusion.cli.choices import BUNDLES, EXTRAS, FORMATS, NAMES, VIEW_FORMATS, Bundle, Extra, Names
 from stereodiffusion.cli.lists import listed
 from stereodiffusion.cli.paths import usable
 from stereodiffusion.errors import FormatError
@@ -26,6 +26,7 @@ class Files:
         views: How many views there are; None for a pair.
         names: How the files of a pair are named.
         window: Whether a pair gets a floating window.
+        bundle: The layout of the research bundle beside the files of pairs, if there is to be one.
     """
 
     formats: tuple[str, ...]
@@ -33,6 +34,7 @@ class Files:
     views: int | None = None
     names: Names = "plain"
     window: bool = False
+    bundle: Bundle | None = None
 
     @classmethod
     def of(
@@ -43,6 +45,7 @@ class Files:
         *,
         names: str = "plain",
         window: bool = False,
+        bundle: str | None = None,
     ) -> "Files":
         """What was asked for, checked against what is made.
 
@@ -63,6 +66,9 @@ class Files:
             raise FormatError(f"--also is for a pair, not for several views, got {', '.join(extras)}")
         if window and views is not None:
             raise FormatError("--floating-window is for a pair, not for several views")
+        layout = checked_bundle(bundle, window=window)
+        if layout is not None and views is not None:
+            raise FormatError("--bundle is for a pair, not for several views")
         default = ("sbs",) if views is None else ("views",)
         return cls(
             formats=asked or default,
@@ -70,6 +76,7 @@ class Files:
             views=views,
             names=checked_names(names),
             window=window,
+            bundle=layout,
         )
 
     def check_size(self, path: Path) -> Callable[[int, int], None]:
@@ -94,6 +101,26 @@ def checked_names(asked: str) -> Names:
         if asked == known:
             return known
     raise FormatError(f"--names must be one of {', '.join(NAMES)}, got {asked!r}")
+
+
+def checked_bundle(asked: str | None, *, window: bool) -> Bundle | None:
+    """The layout of a bundle.
+
+    Args:
+        asked: Its name.
+        window: Whether pairs get a floating window, whose bars lie over what a bundle tells of.
+
+    Raises:
+        FormatError: If there is no such layout, or the bars would cover what it tells of.
+    """
+    if asked is not None and window:
+        raise FormatError("--floating-window lays bars over the pictures that --bundle tells of: leave one of them out")
+    for known in BUNDLES:
+        if asked == known:
+            return known
+    if asked is not None:
+        raise FormatError(f"--bundle must be one of {', '.join(BUNDLES)}, got {asked!r}")
+    return None
 
 
 def settle_output(output: Path | None, stem: str, files: Files, *, inputs: Sequence[Path] = ()) -> Path:
@@ -123,11 +150,16 @@ def _free(folder: Path, stem: str, files: Files) -> Path:
     alone = len(files.formats) == 1 and files.views is None
     suffix = OUTPUT_FORMATS[files.formats[0]].suffixes[0] if alone else ".png"
     numbered = (folder / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}" for number in count(1))
-    return next(path for path in numbered if not any(file.exists() for file in written_files(path, files)))
+    return next(
+        path
+        for path in numbered
+        if not any(file.exists() for file in (*written_files(path, files), *_bundles(path, files)))
+    )
 
 
 def _asked_for(output: Path, files: Files, inputs: Sequence[Path]) -> Path:
     """The very file, if it can be written."""
+    from stereodiffusion.bundles import check_free
     from stereodiffusion.formats.files import check_targets
     from stereodiffusion.formats.outputs import OUTPUT_FORMATS
     from stereodiffusion.views import checked_path
@@ -138,11 +170,22 @@ def _asked_for(output: Path, files: Files, inputs: Sequence[Path]) -> Path:
     elif output.suffix and not any(output.suffix.lower() in OUTPUT_FORMATS[name].suffixes for name in files.formats):
         suffixes = dict.fromkeys(suffix for name in files.formats for suffix in OUTPUT_FORMATS[name].suffixes)
         raise FormatError(f"{output}: {', '.join(files.formats)} goes into {', '.join(suffixes)}, got {output.suffix}")
+    for folder in _bundles(output, files):
+        check_free(folder)
     taken = {file.resolve() for file in inputs}
     for file, target in check_targets(written_files(output, files)).items():
         if target in taken:
             raise FormatError(f"{file} is read by this command and would be replaced: choose another --output")
     return output
+
+
+def bundle_folder(path: Path, layout: Bundle) -> Path:
+    """Where the bundle beside a file goes."""
+    return path.with_name(f"{path.stem}-{layout}")
+
+
+def _bundles(path: Path, files: Files) -> list[Path]:
+    return [] if files.bundle is None else [bundle_folder(path, files.bundle)]
 
 
 def written_files(path: Path, files: Files) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stereodiffusion.cli.saying import spelled
 from stereodiffusion.errors import FormatWarning
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Display:
         self._quiet = quiet
         console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("{task.description:<10}"),
+            TextColumn("{task.description:<10}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[count]:>7}"),
             TimeRemainingColumn(),
@@ -64,7 +65,7 @@ class Display:
     def note(self, message: str) -> None:
         """A line that explains what was assumed."""
         if not self._quiet:
-            self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(spelled(message), markup=False, highlight=False, soft_wrap=True)
 
     def loading(self, name: str, load: Callable[[], T]) -> T:
         """Load models, under a moving bar; under the hub's own bars while something is fetched."""

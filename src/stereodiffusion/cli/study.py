@@ -8,6 +8,7 @@ import typer
 
 from stereodiffusion.cli import options
 from stereodiffusion.cli.lists import split
+from stereodiffusion.cli.saying import say, say_path
 
 if TYPE_CHECKING:
     from stereodiffusion.study import Comparison, MethodScore
@@ -52,7 +53,7 @@ def make(
     exhibits = gather(results, methods=split(methods), board=board)
     page = write_study(exhibits, output)
     scenes, made_by = ({getattr(each, name) for each in exhibits} for name in ("scene", "method"))
-    typer.echo(f"{page}: {len(exhibits)} pairs, {len(scenes)} of each of {len(made_by)} methods")
+    say(f"{page}: {len(exhibits)} pairs, {len(scenes)} of each of {len(made_by)} methods")
 
 
 @app.command("figure")
@@ -81,8 +82,9 @@ def figure(
     typer.echo(f"{len({answer.person for answer in given})} persons, {len(given)} answers")
     for question, title in QUESTIONS.items():
         typer.echo(f"\n{title}\n")
-        typer.echo(_table(scores[question], comparisons[question]))
-    typer.echo(f"\n{path}")
+        say(_table(scores[question], comparisons[question]))
+    say("")
+    say_path(path)
 
 
 def _table(scores: "Sequence[MethodScore]", comparisons: "Sequence[Comparison]") -> str:

@@ -3,6 +3,7 @@
 opening       data sets by name            dataset, sample    what a data set and a scene of it are
 middlebury    2001 to 2021                 kitti              2012 and 2015
 eth3d         two views                    folder             any pairs
+webdataset    tar files
 scenes        the procedural generator     procedural         the same as a data set
 densify       sparse disparity made dense    reading          what all readers share
 """
@@ -16,6 +17,7 @@ from stereodiffusion.datasets.middlebury import open_middlebury
 from stereodiffusion.datasets.opening import DatasetName, open_dataset
 from stereodiffusion.datasets.procedural import open_scenes
 from stereodiffusion.datasets.sample import StereoSample
+from stereodiffusion.datasets.webdataset import open_webdataset
 
 __all__ = [
     "DatasetName",
@@ -28,4 +30,5 @@ __all__ = [
     "open_kitti",
     "open_middlebury",
     "open_scenes",
+    "open_webdataset",
 ]

@@ -1,5 +1,6 @@
 """Any folder with pairs: subfolders `left` and `right`, and if there are any `disparity` and `right_disparity`.
 
+There may be a `right_occlusion` as well, of pictures that are white where the right eye sees what the left does not.
 Files that belong together have the same name up to the suffix. Pictures are of any kind that can be read. Maps of real
 numbers (PFM, NPY, TIFF) hold pixels and are unknown where not finite; maps of integers are unknown where 0, and
 elsewhere scale times the disparity. A file `scale.txt` beside the subfolders says the scale, a number such as 3; where
@@ -21,7 +22,13 @@ from stereodiffusion.formats.maps import PNG_SCALE
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm")
 _MAPS = (".pfm", ".npy", ".png", ".tif", ".tiff", ".pgm")
 _SCALE_FILE = "scale.txt"
-_SUFFIXES = {"left": _PICTURES, "right": _PICTURES, "disparity": _MAPS, "right_disparity": _MAPS}
+_SUFFIXES = {
+    "left": _PICTURES,
+    "right": _PICTURES,
+    "disparity": _MAPS,
+    "right_disparity": _MAPS,
+    "right_occlusion": _PICTURES,
+}
 
 
 def open_folder(folder: Path, *, scale: float | None = None) -> StereoDataset:
@@ -48,6 +55,7 @@ def _read(root: Path, scale: float | None, scene: str) -> StereoSample:
         scale=partial(_scale, scale, place / _SCALE_FILE),
         disparity=_file(place, "disparity", stem) if (place / "disparity").is_dir() else None,
         right_disparity=_files(place, "right_disparity").get(stem),
+        occlusion=_files(place, "right_occlusion").get(stem),
     )
 
 

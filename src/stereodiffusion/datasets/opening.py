@@ -12,12 +12,19 @@ from stereodiffusion.datasets.folder import open_folder
 from stereodiffusion.datasets.kitti import open_kitti
 from stereodiffusion.datasets.middlebury import open_middlebury
 from stereodiffusion.datasets.procedural import open_scenes
+from stereodiffusion.datasets.webdataset import open_webdataset
 from stereodiffusion.errors import DatasetError
 
-DatasetName = Literal["middlebury", "kitti", "eth3d", "folder", "scenes", "auto"]
+DatasetName = Literal["middlebury", "kitti", "eth3d", "folder", "webdataset", "scenes", "auto"]
 
 _ON_DISK: Mapping[str, Callable[[Path], StereoDataset]] = MappingProxyType(
-    {"middlebury": open_middlebury, "kitti": open_kitti, "eth3d": open_eth3d, "folder": open_folder}
+    {
+        "middlebury": open_middlebury,
+        "kitti": open_kitti,
+        "eth3d": open_eth3d,
+        "folder": open_folder,
+        "webdataset": open_webdataset,
+    }
 )
 
 

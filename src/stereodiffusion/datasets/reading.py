@@ -30,6 +30,7 @@ def read_pair(
     scale: float | Callable[[RawMap], float] | None = None,
     disparity: Path | None = None,
     right_disparity: Path | None = None,
+    occlusion: Path | None = None,
     only_positive: bool = False,
 ) -> StereoSample:
     """A pair from its files.
@@ -42,6 +43,7 @@ def read_pair(
             numbers hold pixels; there what is not finite is unknown.
         disparity: Map of the left eye.
         right_disparity: Map of the right eye.
+        occlusion: Picture of what the left eye does not see of the right one: white.
         only_positive: Whether the publisher's disparities are all above 0; what is not is then unknown.
 
     Raises:
@@ -53,7 +55,8 @@ def read_pair(
         if path is not None
     }
     try:
-        pictures = {path: read_image(path) for path in (left, right)}
+        regions = [] if occlusion is None else [occlusion]
+        pictures = {path: read_image(path) for path in (left, right, *regions)}
     except FormatError as refused:
         raise DatasetError(str(refused)) from refused
     height, width = pictures[left].shape[2:]
@@ -68,6 +71,7 @@ def read_pair(
         right=pictures[right],
         disparity=None if disparity is None else maps[disparity],
         right_disparity=None if right_disparity is None else maps[right_disparity],
+        occlusion=None if occlusion is None else pictures[occlusion][:, :1] > 0.5,
     )
 
 

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from stereodiffusion.bundles import annotate, bundle_files
 from stereodiffusion.errors import FormatError
 from stereodiffusion.formats import OUTPUT_FORMATS, encode_image, visualise
 from stereodiffusion.formats.maps import encode_map
 from stereodiffusion.formats.naming import encode_files
+from stereodiffusion.geometry import StereoRig
 from stereodiffusion.pair import StereoPair
 
 PARTS: Mapping[str, Callable[[StereoPair], bytes]] = MappingProxyType(
@@ -22,10 +24,12 @@ PARTS: Mapping[str, Callable[[StereoPair], bytes]] = MappingProxyType(
         "depth.png": lambda pair: encode_image(visualise(pair.disparity), ".png"),
         "disparity.pfm": lambda pair: encode_map(pair.disparity, ".pfm"),
         "occlusion.png": lambda pair: encode_image(pair.occlusion.float().expand(-1, 3, -1, -1), ".png"),
-        "bundle.zip": lambda pair: _bundle(pair),
     }
 )
 """What a pair consists of, by the names of files."""
+
+BUNDLE = "bundle.zip"
+"""All that is known of a pair, for research."""
 
 
 def name_in(format_name: str) -> str:
@@ -40,7 +44,7 @@ def check_name(name: str) -> None:
     Raises:
         FormatError: If there is no such file.
     """
-    if name not in PARTS and name.rpartition(".")[0] not in OUTPUT_FORMATS:
+    if name not in (*PARTS, BUNDLE) and name.rpartition(".")[0] not in OUTPUT_FORMATS:
         raise FormatError(f"there is no file {name!r} of a result")
 
 
@@ -60,12 +64,11 @@ def encoded(name: str, pair: StereoPair) -> bytes:
     return _zipped(files) if several else next(iter(files.values()))
 
 
-def _bundle(pair: StereoPair) -> bytes:
-    """All that a pair is, for research: both eyes, disparity, occlusion, and what they were made by."""
-    files = {name: PARTS[name](pair) for name in ("left.png", "right.png", "disparity.pfm", "occlusion.png")}
-    made_by = json.dumps(dict(pair.provenance), indent=2)
-    request = json.dumps(pair.provenance.get("request", {}), indent=2)
-    return _zipped({**files, "request.json": request.encode(), "provenance.json": made_by.encode()})
+def bundle_of(pair: StereoPair, camera: StereoRig | None) -> bytes:
+    """All that is known of a pair, for research, as `--bundle folder` has it; and its request as a file of its own."""
+    files = bundle_files(annotate(pair, "stereo", camera), "folder")
+    asked = json.dumps(pair.provenance.get("request", {}), indent=2)
+    return _zipped({**files, "request.json": asked.encode()})
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:

@@ -16,16 +16,18 @@ from typing import Any, cast
 
 import numpy as np
 
+from stereodiffusion.bundles import camera_of
 from stereodiffusion.comfort import Made, Measured, Report, measure_pair, report_on
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError, SynthesisError
 from stereodiffusion.formats import OUTPUT_FORMATS, encode_image, read_map
 from stereodiffusion.formats.files import write_files
+from stereodiffusion.geometry import StereoRig
 from stereodiffusion.geometry.curve import STRAIGHT
 from stereodiffusion.pair import StereoPair
 from stereodiffusion.request import Pair, Request, files_of, prompts_of
 from stereodiffusion.settings import DISPLAYS, DisplayName
 from stereodiffusion.synthesis.rerender import Relief, Rerender, mirrored
-from stereodiffusion.web.files import PARTS, check_name, encoded, name_in
+from stereodiffusion.web.files import BUNDLE, PARTS, bundle_of, check_name, encoded, name_in
 from stereodiffusion.web.forms import parse_curve, public, says_parallax, without_places
 
 _AT_HAND = 4  # pairs that were looked at last, as they were looked at: several files are asked of each
@@ -54,6 +56,7 @@ class Result:
         pair: As it was made.
         made: With what parallax.
         notes: What was assumed or looks wrong.
+        camera: The cameras that the pair was made for, if anybody said.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Result:
     pair: StereoPair
     made: Relief
     notes: tuple[str, ...]
+    camera: StereoRig | None = None
 
     @property
     def title(self) -> str:
@@ -122,7 +126,7 @@ class Result:
             "middle": middle_of(self.made.curve),
             "notes": [without_places(note) for note in self.notes],
             "request": json.dumps(public(self.request.plain())),
-            "files": {name: at + name for name in [*PARTS, "request.json"]},
+            "files": {name: at + name for name in [*PARTS, BUNDLE, "request.json"]},
             "formats": {
                 name: {"about": each.about, "url": at + name_in(name)} for name, each in OUTPUT_FORMATS.items()
             },
@@ -138,6 +142,9 @@ class Result:
         if name == "request.json":
             return json.dumps(public(self.request.plain()), indent=2).encode()
         check_name(name)
+        if name == BUNDLE:  # the whole pictures: a window would cover some of what is known
+            pair = self.shown(look and replace(look, window=False))
+            return bundle_of(pair, None if "rerendered" in pair.provenance else self.camera)
         return encoded(name, self.shown(look))
 
 
@@ -230,7 +237,9 @@ class Results:
         signed["request"] = public(cast(Mapping[str, Any], signed["request"]))
         pair = replace(pair, provenance=signed)
         made = _made(request, pair)
-        result = Result(name=token_urlsafe(16), request=request, pair=pair, made=made, notes=notes)
+        result = Result(
+            name=token_urlsafe(16), request=request, pair=pair, made=made, notes=notes, camera=camera_of(request, pair)
+        )
         with self._lock:
             self._known[result.name] = result
             while self._too_many():

@@ -7,7 +7,7 @@ covering  whether a map shows a photo  visualise   false colours, for people
 
 from stereodiffusion.formats.maps.covering import shows_whole
 from stereodiffusion.formats.maps.meaning import MapKind, Unknown, UnknownName, disparity_from_map, parse_unknown
-from stereodiffusion.formats.maps.reading import RawMap, read_map
+from stereodiffusion.formats.maps.reading import RawMap, decode_map, read_map
 from stereodiffusion.formats.maps.visualise import visualise
 from stereodiffusion.formats.maps.writing import PNG_SCALE, encode_map, write_map
 
@@ -17,6 +17,7 @@ __all__ = [
     "RawMap",
     "Unknown",
     "UnknownName",
+    "decode_map",
     "disparity_from_map",
     "encode_map",
     "parse_unknown",

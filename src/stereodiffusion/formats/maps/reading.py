@@ -50,30 +50,34 @@ class RawMap:
 
 def read_map(path: PathLike) -> RawMap:
     """The numbers of a PNG, PGM, TIFF, PFM, EXR or NPY file."""
-    content, no_data = read_bytes(path), None
+    content = read_bytes(path)
     with decoding(path):
-        if not is_exr(content):
-            refuse_foreign(content)
-        if is_exr(content):
-            stored = decode_exr(content)
-        elif content.startswith(b"\x93NUMPY"):
-            stored = _decode_npy(content)
-        elif content.startswith((b"Pf", b"PF")):
-            stored = decode_pfm(content)
-        elif is_png(content):
-            stored = _decode_png(content)
-        elif content.startswith(b"P5"):
-            stored = _decode_pgm(content)
-        elif is_tiff(content):
-            stored, no_data = _decode_tiff(content)
-        else:
-            raise FormatError(
-                "expected a map: PNG, PGM, TIFF, PFM, EXR or NPY (JPEG loses too much), this is none of them"
-            )
+        return decode_map(content, str(path))
+
+
+def decode_map(content: bytes, name: str) -> RawMap:
+    """The numbers of such a file in memory; `name` is for messages. To be called in `decoding`."""
+    no_data = None
+    if not is_exr(content):
+        refuse_foreign(content)
+    if is_exr(content):
+        stored = decode_exr(content)
+    elif content.startswith(b"\x93NUMPY"):
+        stored = _decode_npy(content)
+    elif content.startswith((b"Pf", b"PF")):
+        stored = decode_pfm(content)
+    elif is_png(content):
+        stored = _decode_png(content)
+    elif content.startswith(b"P5"):
+        stored = _decode_pgm(content)
+    elif is_tiff(content):
+        stored, no_data = _decode_tiff(content)
+    else:
+        raise FormatError("expected a map: PNG, PGM, TIFF, PFM, EXR or NPY (JPEG loses too much), this is none of them")
     is_integer = stored.dtype.kind in "iu"
     exact = np.float32 if stored.dtype.itemsize <= 2 or stored.dtype.str[1:] == "f4" else np.float64
     values = torch.from_numpy(np.require(stored, exact, ["C", "W"]))
-    return RawMap(values=values, bits=8 * stored.dtype.itemsize, is_integer=is_integer, name=str(path), no_data=no_data)
+    return RawMap(values=values, bits=8 * stored.dtype.itemsize, is_integer=is_integer, name=name, no_data=no_data)
 
 
 def _decode_npy(content: bytes) -> Shaped[np.ndarray, "h w"]:

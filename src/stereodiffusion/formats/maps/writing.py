@@ -68,7 +68,7 @@ def _encode_png(pixels: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]
             f"got {pixels[known].min():g} ... {pixels[known].max():g}"
         )
     note = PngImagePlugin.PngInfo()
-    note.add_text("Description", f"disparity of the left eye in pixels = value / {PNG_SCALE}; 0 is unknown")
+    note.add_text("Description", f"disparity in pixels = value / {PNG_SCALE}; 0 is unknown")
     file = BytesIO()
     stored = np.where(known, np.maximum(levels, 1), 0).astype(np.uint16)
     Image.fromarray(stored).save(file, "PNG", pnginfo=note)
