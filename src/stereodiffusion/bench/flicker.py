@@ -1,0 +1,168 @@
+"""How much the right eye of a made video flickers, on moving scenes with exact truth: frame by frame and held steady."""
+
+import statistics
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+from numpy.typing import NDArray
+
+from stereodiffusion.datasets.scenes import Scene, render
+from stereodiffusion.datasets.scenes.moving import MovingScene, sample_moving_scene
+from stereodiffusion.metrics.flicker import flicker
+from stereodiffusion.models.estimators import DepthEstimator
+from stereodiffusion.request.inputs import PictureFile
+from stereodiffusion.settings import Parallax
+from stereodiffusion.types import Image, Map
+from stereodiffusion.video.making import Maker, State
+from stereodiffusion.video.request import VideoRequest
+from stereodiffusion.video.source import Frame
+from stereodiffusion.video.view import to_image
+
+Way: TypeAlias = Literal["frame by frame", "aligned", "reused", "both"]
+
+WAYS: Mapping[Way, tuple[bool, bool]] = MappingProxyType(
+    {"frame by frame": (False, False), "aligned": (True, False), "reused": (False, True), "both": (True, True)}
+)
+"""What is compared: (`steady`, `reuse`) of a request."""
+
+REGIONS = ("everywhere", "occlusions", "borders")
+"""Of the right eye: all of it; what the left eye does not see; what lies beside a jump of disparity."""
+
+_UNNAMED = PictureFile(path="scene")
+_BORDER_PX = 4
+_JUMP_PX = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flicker:
+    """A line of the table.
+
+    Attributes:
+        way: What made the right eye; `truth` for the true one.
+        levels: Mean flicker in each of `REGIONS`, in levels.
+        error: Mean absolute difference from the true right eye in each of `REGIONS`, in levels.
+        cpu_seconds: Of the processor, for each frame, estimation of depth left out; None for the truth.
+    """
+
+    way: str
+    levels: Mapping[str, float]
+    error: Mapping[str, float]
+    cpu_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Truth:
+    """A frame of both eyes, and how deep it is: its range of disparity as settings say it."""
+
+    left: UInt8[np.ndarray, "h w 3"]
+    right: UInt8[np.ndarray, "h w 3"]
+    regions: Mapping[str, Bool[np.ndarray, "h w"]]
+    parallax: Parallax
+
+
+class _Remembering:
+    """An estimator that looks at each frame once."""
+
+    def __init__(self, estimator: DepthEstimator) -> None:
+        self.name, self.least_side, self.has_borders = estimator.name, estimator.least_side, estimator.has_borders
+        self._estimator, self._seen = estimator, dict[bytes, Map]()
+
+    def __call__(self, image: Image) -> Map:
+        key = image.numpy().tobytes()
+        if key not in self._seen:
+            self._seen[key] = self._estimator(image)
+        return self._seen[key]
+
+
+def measure(
+    estimator: DepthEstimator, seeds: Iterable[int], *, frames: int = 16, size: tuple[int, int] = (180, 320)
+) -> Iterator[Flicker]:
+    """The table, from the truth to both remedies together.
+
+    Args:
+        estimator: Of depth.
+        seeds: Of moving scenes.
+        frames: Of each.
+        size: (height, width) of a frame.
+    """
+    scenes = [sample_moving_scene(seed) for seed in seeds]
+    videos = [[_truth(scene.at(number), size) for number in range(frames)] for scene in scenes]
+    remembering = _Remembering(estimator)
+    for video in videos:
+        for truth in video:
+            remembering(to_image(truth.left))
+    true = [[each.right for each in video] for video in videos]
+    yield _line("truth", scenes, videos, true, None)
+    for way, (steady, reuse) in WAYS.items():
+        before = time.process_time()
+        made: list[list[UInt8[np.ndarray, "h w 3"]]] = []
+        for video in videos:
+            request = VideoRequest(video=_UNNAMED, steady=steady, reuse=reuse, parallax=video[0].parallax)
+            made.append(_rights(Maker(request=request, estimator=remembering), video))
+        spent = (time.process_time() - before) / (len(videos) * frames)
+        yield _line(way, scenes, videos, made, spent)
+
+
+def table(lines: Sequence[Flicker]) -> str:
+    """Markdown: flicker in levels, and as a part of what frame by frame has above the truth's."""
+    rows = [
+        "| | " + " | ".join(f"flicker {region}" for region in REGIONS) + " | error in occlusions | CPU s / frame |",
+        "|---|" + "---|" * (len(REGIONS) + 2),
+    ]
+    for line in lines:
+        levels = [f"{line.levels[region]:.2f}" for region in REGIONS]
+        cpu = "" if line.cpu_seconds is None else f"{line.cpu_seconds:.2f}"
+        rows.append("| " + " | ".join([line.way, *levels, f"{line.error['occlusions']:.1f}", cpu]) + " |")
+    return "\n".join(rows)
+
+
+def _truth(scene: Scene, size: tuple[int, int]) -> _Truth:
+    pair = render(scene, size)
+    right = pair.right.disparity
+    window = np.ones((2 * _BORDER_PX + 1,) * 2, np.uint8)
+    borders = cv2.dilate(right, window) - cv2.erode(right, window) > _JUMP_PX
+    hidden = pair.right.occluded
+    hidden[:, -round(float(right.max())) :] = False  # beyond the frame nobody knows anything
+    regions = {"everywhere": np.ones(size, bool), "occlusions": hidden, "borders": borders}
+    far, near = float(pair.left.disparity.min()) / size[1], float(pair.left.disparity.max()) / size[1]
+    parallax = Parallax(max_disparity=near - far, convergence=-far)
+    return _Truth(left=_levels(pair.left.image), right=_levels(pair.right.image), regions=regions, parallax=parallax)
+
+
+def _rights(maker: Maker, video: Sequence[_Truth]) -> list[UInt8[np.ndarray, "h w 3"]]:
+    frames = (Frame(picture=each.left, pts=number, duration=1) for number, each in enumerate(video))
+    return [right for made in maker.runs(frames, State()) for right in made.rights]
+
+
+def _line(
+    way: str,
+    scenes: Sequence[MovingScene],
+    videos: Sequence[Sequence[_Truth]],
+    rights: Sequence[Sequence[UInt8[np.ndarray, "h w 3"]]],
+    spent: float | None,
+) -> Flicker:
+    levels: dict[str, list[float]] = {region: [] for region in REGIONS}
+    errors: dict[str, list[float]] = {region: [] for region in REGIONS}
+    for scene, video, eye in zip(scenes, videos, rights, strict=True):
+        for number, truth in enumerate(video):
+            off = np.abs(eye[number].astype(float) - truth.right)
+            back, seen = scene.flow(number, number - 1, truth.right.shape[:2], "right")
+            for name, region in truth.regions.items():
+                errors[name].append(float(off[region].mean()))
+                if number:
+                    levels[name].append(flicker(eye[number - 1], eye[number], back, region & seen))
+    return Flicker(way=way, levels=_means(levels), error=_means(errors), cpu_seconds=spent)
+
+
+def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: statistics.fmean(each for each in some if not np.isnan(each)) for name, some in values.items()}
+
+
+def _levels(image: NDArray[np.float32]) -> UInt8[np.ndarray, "h w 3"]:
+    return np.rint(image * 255).astype(np.uint8)
