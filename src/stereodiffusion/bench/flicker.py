@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
 
@@ -22,7 +23,7 @@ from stereodiffusion.types import Image, Map
 from stereodiffusion.video.making import Maker, State
 from stereodiffusion.video.request import VideoRequest
 from stereodiffusion.video.source import Frame
-from stereodiffusion.video.view import to_image
+from stereodiffusion.video.view import to_levels
 
 Way: TypeAlias = Literal["frame by frame", "aligned", "reused", "both"]
 
@@ -35,6 +36,9 @@ REGIONS = ("everywhere", "occlusions", "borders")
 """Of the right eye: all of it; what the left eye does not see; what lies beside a jump of disparity."""
 
 _UNNAMED = PictureFile(path="scene")
+_SCALE, _SHIFT, _BULGE = 0.05, 0.03, 0.02  # deviations; of shift and bulges as parts of the whole relief
+_BULGE_PX = 24
+_RAMP_PX = 1.5
 _BORDER_PX = 4
 _JUMP_PX = 1.5
 
@@ -44,16 +48,16 @@ class Flicker:
     """A line of the table.
 
     Attributes:
-        way: What made the right eye; `truth` for the true one.
+        way: What made the right eye.
         levels: Mean flicker in each of `REGIONS`, in levels.
         error: Mean absolute difference from the true right eye in each of `REGIONS`, in levels.
-        cpu_seconds: Of the processor, for each frame, estimation of depth left out; None for the truth.
+        cpu_seconds: Of the processor, for each frame, with the estimator that was given.
     """
 
-    way: str
+    way: Way
     levels: Mapping[str, float]
     error: Mapping[str, float]
-    cpu_seconds: float | None = None
+    cpu_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,61 +68,77 @@ class _Truth:
     right: UInt8[np.ndarray, "h w 3"]
     regions: Mapping[str, Bool[np.ndarray, "h w"]]
     parallax: Parallax
+    disparity: NDArray[np.float32]
 
 
-class _Remembering:
-    """An estimator that looks at each frame once."""
+class _Trembling:
+    """The true depth, as an estimator gives it that looks at each frame for itself.
 
-    def __init__(self, estimator: DepthEstimator) -> None:
-        self.name, self.least_side, self.has_borders = estimator.name, estimator.least_side, estimator.has_borders
-        self._estimator, self._seen = estimator, dict[bytes, Map]()
+    Scale and shift jump, surfaces bulge, borders are ramps: all anew for each frame, and 0 on average, so that the true
+    motion and the true occlusions are those of what is made.
+    """
+
+    name, least_side, has_borders = "the truth, trembling", 1, True
+
+    def __init__(self, videos: Sequence[Sequence["_Truth"]]) -> None:
+        self._depths: dict[bytes, NDArray[np.float32]] = {}
+        for number, video in enumerate(videos):
+            for frame, truth in enumerate(video):
+                rng = np.random.default_rng([number, frame])
+                self._depths[truth.left.tobytes()] = _trembling(truth.disparity, rng)
 
     def __call__(self, image: Image) -> Map:
-        key = image.numpy().tobytes()
-        if key not in self._seen:
-            self._seen[key] = self._estimator(image)
-        return self._seen[key]
+        return torch.from_numpy(self._depths[to_levels(image).tobytes()])[None, None]
+
+
+def _trembling(disparity: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    span = float(np.ptp(disparity))
+    coarse = rng.normal(size=(disparity.shape[0] // _BULGE_PX + 2, disparity.shape[1] // _BULGE_PX + 2))
+    height, width = disparity.shape
+    bulges = cv2.resize(coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    ramps = cv2.GaussianBlur(disparity, (0, 0), _RAMP_PX)
+    scale, shift = 1 + _SCALE * rng.normal(), _SHIFT * rng.normal() * span
+    return np.maximum(scale * (ramps + _BULGE * span * bulges) + shift + span, 0).astype(np.float32)
 
 
 def measure(
-    estimator: DepthEstimator, seeds: Iterable[int], *, frames: int = 16, size: tuple[int, int] = (180, 320)
+    seeds: Iterable[int],
+    *,
+    frames: int = 16,
+    size: tuple[int, int] = (180, 320),
+    estimator: DepthEstimator | None = None,
 ) -> Iterator[Flicker]:
-    """The table, from the truth to both remedies together.
+    """The table, from frame by frame to both remedies together.
 
     Args:
-        estimator: Of depth.
         seeds: Of moving scenes.
         frames: Of each.
         size: (height, width) of a frame.
+        estimator: Of depth; the truth, trembling, if None.
     """
     scenes = [sample_moving_scene(seed) for seed in seeds]
     videos = [[_truth(scene.at(number), size) for number in range(frames)] for scene in scenes]
-    remembering = _Remembering(estimator)
-    for video in videos:
-        for truth in video:
-            remembering(to_image(truth.left))
-    true = [[each.right for each in video] for video in videos]
-    yield _line("truth", scenes, videos, true, None)
+    estimator = estimator or _Trembling(videos)
     for way, (steady, reuse) in WAYS.items():
         before = time.process_time()
         made: list[list[UInt8[np.ndarray, "h w 3"]]] = []
         for video in videos:
             request = VideoRequest(video=_UNNAMED, steady=steady, reuse=reuse, parallax=video[0].parallax)
-            made.append(_rights(Maker(request=request, estimator=remembering), video))
+            made.append(_rights(Maker(request=request, estimator=estimator), video))
         spent = (time.process_time() - before) / (len(videos) * frames)
         yield _line(way, scenes, videos, made, spent)
 
 
 def table(lines: Sequence[Flicker]) -> str:
-    """Markdown: flicker in levels, and as a part of what frame by frame has above the truth's."""
+    """The lines in Markdown."""
     rows = [
         "| | " + " | ".join(f"flicker {region}" for region in REGIONS) + " | error in occlusions | CPU s / frame |",
         "|---|" + "---|" * (len(REGIONS) + 2),
     ]
     for line in lines:
         levels = [f"{line.levels[region]:.2f}" for region in REGIONS]
-        cpu = "" if line.cpu_seconds is None else f"{line.cpu_seconds:.2f}"
-        rows.append("| " + " | ".join([line.way, *levels, f"{line.error['occlusions']:.1f}", cpu]) + " |")
+        others = [f"{line.error['occlusions']:.1f}", f"{line.cpu_seconds:.2f}"]
+        rows.append("| " + " | ".join([line.way, *levels, *others]) + " |")
     return "\n".join(rows)
 
 
@@ -132,7 +152,13 @@ def _truth(scene: Scene, size: tuple[int, int]) -> _Truth:
     regions = {"everywhere": np.ones(size, bool), "occlusions": hidden, "borders": borders}
     far, near = float(pair.left.disparity.min()) / size[1], float(pair.left.disparity.max()) / size[1]
     parallax = Parallax(max_disparity=near - far, convergence=-far)
-    return _Truth(left=_levels(pair.left.image), right=_levels(pair.right.image), regions=regions, parallax=parallax)
+    return _Truth(
+        left=_levels(pair.left.image),
+        right=_levels(pair.right.image),
+        regions=regions,
+        parallax=parallax,
+        disparity=pair.left.disparity,
+    )
 
 
 def _rights(maker: Maker, video: Sequence[_Truth]) -> list[UInt8[np.ndarray, "h w 3"]]:
@@ -141,22 +167,22 @@ def _rights(maker: Maker, video: Sequence[_Truth]) -> list[UInt8[np.ndarray, "h 
 
 
 def _line(
-    way: str,
+    way: Way,
     scenes: Sequence[MovingScene],
     videos: Sequence[Sequence[_Truth]],
     rights: Sequence[Sequence[UInt8[np.ndarray, "h w 3"]]],
-    spent: float | None,
+    spent: float,
 ) -> Flicker:
     levels: dict[str, list[float]] = {region: [] for region in REGIONS}
     errors: dict[str, list[float]] = {region: [] for region in REGIONS}
     for scene, video, eye in zip(scenes, videos, rights, strict=True):
+        off = [made.astype(np.float32) - truth.right for made, truth in zip(eye, video, strict=True)]
         for number, truth in enumerate(video):
-            off = np.abs(eye[number].astype(float) - truth.right)
             back, seen = scene.flow(number, number - 1, truth.right.shape[:2], "right")
             for name, region in truth.regions.items():
-                errors[name].append(float(off[region].mean()))
+                errors[name].append(float(np.abs(off[number])[region].mean()))
                 if number:
-                    levels[name].append(flicker(eye[number - 1], eye[number], back, region & seen))
+                    levels[name].append(flicker(off[number - 1], off[number], back, region & seen))
     return Flicker(way=way, levels=_means(levels), error=_means(errors), cpu_seconds=spent)
 
 

@@ -1,26 +1,27 @@
-"""Flicker: what changes from one frame of a video to the next although it only moves.
+"""Flicker: how much what is wrong in a made video changes from frame to frame.
 
-The frame before is carried along the true motion and compared: mean absolute difference of sRGB levels (0 to 255), as
-the warping error of Lai et al. 2018 ("Learning blind video temporal consistency"). The true video has some as well,
-since pixels are resampled, shadows move and borders are mixtures: that is the floor.
+The warping error of Lai et al. 2018 ("Learning blind video temporal consistency") carries a frame along the motion to
+the next and takes the difference. The true video has such an error as well: pixels are resampled, shadows move, borders
+are mixtures. Where the truth is known its own part can be taken out: what is carried and compared is the difference of
+the made frame from the true one, which does not change where nothing flickers.
 """
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32
 
 
 def flicker(
-    before: UInt8[np.ndarray, "h w 3"],
-    here: UInt8[np.ndarray, "h w 3"],
+    before: Float32[np.ndarray, "h w 3"],
+    here: Float32[np.ndarray, "h w 3"],
     back: Float32[np.ndarray, "h w 2"],
     region: Bool[np.ndarray, "h w"],
 ) -> float:
-    """The mean difference of a frame to the one before, in levels.
+    """How much an error changes along the motion: mean absolute difference, in the unit of the errors.
 
     Args:
-        before: The frame before.
-        here: The frame.
+        before: A frame of the made video minus the true one.
+        here: The same of the next frame.
         back: The true motion: what is at (x, y) here was at (x, y) + back.
         region: Where to look: places that the frame before shows as well.
 
@@ -31,5 +32,5 @@ def flicker(
         return float("nan")
     height, width = region.shape
     grid = np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), axis=-1)
-    carried = cv2.remap(before.astype(np.float32), grid + back, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    carried = cv2.remap(before, grid + back, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return float(np.abs(carried - here)[region].mean())

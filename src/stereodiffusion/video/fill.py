@@ -81,8 +81,8 @@ def candidate(view: HalfSeen, motion: Motion, disparity: Disparity, neighbour: F
     """
     known, flow = _seen_from_right(motion, disparity)
     background = view.known & known & _background(view)
-    reach = max(4, view.behind.shape[0] // 40)
-    mean_flow, found = _mean(flow, background, 2 * reach)
+    reach = _reach(view)
+    mean_flow, found = _mean(flow, background, reach)
     at = places(np.where(found[..., None], mean_flow, 0).astype(np.float32))
     picture = sampled(neighbour.picture, at, cv2.INTER_CUBIC).astype(np.float32)
     origin = sampled(neighbour.origin, at, cv2.INTER_NEAREST)
@@ -124,13 +124,18 @@ def _seen_from_right(
 
 def _background(view: HalfSeen) -> Bool[np.ndarray, "h w"]:
     """The farther side of every border, without the pixels right beside it; all of what has no border near."""
-    reach = max(4, view.behind.shape[0] // 40)
+    reach = _reach(view)
     window = np.ones((2 * reach + 1,) * 2, np.uint8)
     far, near = cv2.erode(view.disparity, window), cv2.dilate(view.disparity, window)
     torn = near - far > _TORN_PX
     farther = view.disparity - far <= near - view.disparity
     beside = cv2.dilate((torn & ~farther).astype(np.uint8), np.ones((2 * _MARGIN_PX + 1,) * 2, np.uint8)) > 0
     return ~torn | (farther & ~beside)
+
+
+def _reach(view: HalfSeen) -> int:
+    """How far around an occlusion to look: most are narrower."""
+    return max(12, view.behind.shape[1] // 24)
 
 
 def _mean(

@@ -7,6 +7,7 @@ scene, and what becomes of its disparities there becomes of those of the whole s
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, UInt8
@@ -15,7 +16,7 @@ from torch import Tensor
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.borders import refined
-from stereodiffusion.synthesis.compose import known_view, over
+from stereodiffusion.synthesis.compose import border_radius, known_view, over
 from stereodiffusion.synthesis.controls import controlled
 from stereodiffusion.synthesis.parallax import effective
 from stereodiffusion.types import Image
@@ -23,6 +24,7 @@ from stereodiffusion.video.steady import Relief
 
 _KNOTS = 65
 _FLAT_PX = 1e-3
+_SAME_SURFACE_PX = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,7 +103,7 @@ class HalfSeen:
 
     Attributes:
         behind: Without the soft borders of nearer things; occlusions continue the background.
-        known: Where it shows the frame's own pixels.
+        known: Where it shows the frame's own pixels, none of them mixed with what stands before them.
         disparity: In pixels, dense: occlusions lie as far as the background beside them.
         front: Soft borders, colours times opacity.
         opacity: Of `front`.
@@ -122,14 +124,24 @@ class HalfSeen:
 def seen_from_right(picture: Image, disparity: Disparity, settings: Settings) -> HalfSeen:
     """Move a frame to the right eye."""
     view = known_view(picture, disparity, settings.warp)
-    dense = view.seen.filled().pixels if bool(view.seen.known.any()) else view.seen.pixels
+    known = view.seen.known[0, 0].numpy()
+    dense = (view.seen.filled() if known.any() else view.seen).pixels[0, 0].float().numpy()
     return HalfSeen(
         behind=to_levels(view.behind.clamp(0, 1)),
-        known=view.seen.known[0, 0].numpy(),
-        disparity=dense[0, 0].float().numpy(),
+        known=known & ~_mixed(known, dense, border_radius(known.shape[0]) + 1),
+        disparity=dense,
         front=to_levels(view.front.clamp(0, 1)),
         opacity=to_levels(view.opacity)[..., 0],
     )
+
+
+def _mixed(
+    known: Bool[np.ndarray, "h w"], disparity: Float32[np.ndarray, "h w"], reach: int
+) -> Bool[np.ndarray, "h w"]:
+    """The background right beside occlusions: mixtures with what hides it, taken apart by guessing its colour."""
+    window = np.ones((1, 2 * reach + 1), np.uint8)
+    beside = cv2.dilate((~known).astype(np.uint8), window) > 0
+    return beside & (disparity - cv2.erode(disparity, window) < _SAME_SURFACE_PX)
 
 
 def to_image(levels: UInt8[np.ndarray, "h w channels"]) -> Tensor:
