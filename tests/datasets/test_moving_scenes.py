@@ -15,7 +15,7 @@ def test_a_camera_that_steps_by_the_baseline_sees_with_the_right_eye() -> None:
     still = MovingScene(start=scene, toys=((0.0, 0.0),) * 2, camera=(scene.rig.baseline_m, 0.0))
     pair = render(scene, SIZE)
     stepped = render_image(still.at(1), SIZE)
-    # The floor's pattern is reckoned from another place, which float32 rounds otherwise: at its edges a sample may flip.
+    # The floor's pattern is reckoned from another place, which float32 rounds otherwise: at its edges samples may flip.
     assert (np.abs(stepped - pair.right.image).max(-1) > 0.01).mean() < 0.005
     flow, seen = still.flow(0, 1, SIZE)
     np.testing.assert_allclose(flow[..., 0], -pair.left.disparity, atol=1e-4)

@@ -82,7 +82,9 @@ def test_motion_is_found_and_chained() -> None:
 
 
 def test_scenes_are_cut_where_they_end_and_nowhere_else(two_scenes: Frames) -> None:
-    bright = [np.clip(frame * gain, 0, 255).astype(np.uint8) for frame, gain in zip(two_scenes, (1, 0.6) * 10, strict=True)]
+    bright = [
+        np.clip(frame * gain, 0, 255).astype(np.uint8) for frame, gain in zip(two_scenes, (1, 0.6) * 10, strict=True)
+    ]
     for frames in (two_scenes, bright):
         cut = [
             number

@@ -1,4 +1,4 @@
-"""How much the right eye of a made video flickers, on moving scenes with exact truth: frame by frame and held steady."""
+"""How much the right eye of a video flickers, on moving scenes with exact truth: frame by frame, and held steady."""
 
 import statistics
 import time
@@ -35,8 +35,11 @@ WAYS: Mapping[Way, tuple[bool, bool]] = MappingProxyType(
 REGIONS = ("everywhere", "occlusions", "borders")
 """Of the right eye: all of it; what the left eye does not see; what lies beside a jump of disparity."""
 
+EXACT = "exact"
+"""The name of an estimator that does not tremble."""
+
 _UNNAMED = PictureFile(path="scene")
-_SCALE, _SHIFT, _BULGE = 0.05, 0.03, 0.02  # deviations; of shift and bulges as parts of the whole relief
+_SCALE, _SHIFT, _BULGE = 0.10, 0.05, 0.06  # deviations; of shift and bulges as parts of the whole relief
 _BULGE_PX = 24
 _RAMP_PX = 1.5
 _BORDER_PX = 4
@@ -74,31 +77,31 @@ class _Truth:
 class _Trembling:
     """The true depth, as an estimator gives it that looks at each frame for itself.
 
-    Scale and shift jump, surfaces bulge, borders are ramps: all anew for each frame, and 0 on average, so that the true
+    Scale and shift jump and surfaces bulge, anew for each frame and by 0 on average, and borders are ramps. So the true
     motion and the true occlusions are those of what is made.
     """
 
     name, least_side, has_borders = "the truth, trembling", 1, True
 
-    def __init__(self, videos: Sequence[Sequence["_Truth"]]) -> None:
+    def __init__(self, videos: Sequence[Sequence["_Truth"]], tremble: float) -> None:
         self._depths: dict[bytes, NDArray[np.float32]] = {}
         for number, video in enumerate(videos):
             for frame, truth in enumerate(video):
                 rng = np.random.default_rng([number, frame])
-                self._depths[truth.left.tobytes()] = _trembling(truth.disparity, rng)
+                self._depths[truth.left.tobytes()] = _trembling(truth.disparity, tremble, rng)
 
     def __call__(self, image: Image) -> Map:
         return torch.from_numpy(self._depths[to_levels(image).tobytes()])[None, None]
 
 
-def _trembling(disparity: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def _trembling(disparity: NDArray[np.float32], tremble: float, rng: np.random.Generator) -> NDArray[np.float32]:
     span = float(np.ptp(disparity))
     coarse = rng.normal(size=(disparity.shape[0] // _BULGE_PX + 2, disparity.shape[1] // _BULGE_PX + 2))
     height, width = disparity.shape
     bulges = cv2.resize(coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     ramps = cv2.GaussianBlur(disparity, (0, 0), _RAMP_PX)
-    scale, shift = 1 + _SCALE * rng.normal(), _SHIFT * rng.normal() * span
-    return np.maximum(scale * (ramps + _BULGE * span * bulges) + shift + span, 0).astype(np.float32)
+    scale, shift = 1 + tremble * _SCALE * rng.normal(), tremble * _SHIFT * rng.normal() * span
+    return np.maximum(scale * (ramps + tremble * _BULGE * span * bulges) + shift + span, 0).astype(np.float32)
 
 
 def measure(
@@ -107,6 +110,7 @@ def measure(
     frames: int = 16,
     size: tuple[int, int] = (180, 320),
     estimator: DepthEstimator | None = None,
+    tremble: float = 1.0,
 ) -> Iterator[Flicker]:
     """The table, from frame by frame to both remedies together.
 
@@ -115,10 +119,11 @@ def measure(
         frames: Of each.
         size: (height, width) of a frame.
         estimator: Of depth; the truth, trembling, if None.
+        tremble: How much the truth trembles; 0 is the floor, the flicker of resampled borders and invented places.
     """
     scenes = [sample_moving_scene(seed) for seed in seeds]
     videos = [[_truth(scene.at(number), size) for number in range(frames)] for scene in scenes]
-    estimator = estimator or _Trembling(videos)
+    estimator = estimator or _Trembling(videos, tremble)
     for way, (steady, reuse) in WAYS.items():
         before = time.process_time()
         made: list[list[UInt8[np.ndarray, "h w 3"]]] = []

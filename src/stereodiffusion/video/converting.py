@@ -48,7 +48,9 @@ class Plan:
         """What people may want to know before it begins."""
         said: list[str] = []
         if any(side % 2 for side in self.video.size):
-            said.append(f"eyes of {self.video.size[1]} x {self.video.size[0]} gain a last row or column: sides are even")
+            said.append(
+                f"eyes of {self.video.size[1]} x {self.video.size[0]} gain a last row or column: sides are even"
+            )
         if self.video.others:
             said.append(f"left out: {self.video.others} other stream(s), such as subtitles or further pictures")
         return said
@@ -144,5 +146,3 @@ def _make(planned: Plan, parts: Parts, estimator: DepthEstimator, tell: Tell) ->
 def _encode(encoder: Encoder, made: Made, planned: Plan) -> None:
     for frame, right in zip(made.frames, made.rights, strict=True):
         encoder.add(framed(frame.picture, right, planned.request.format), frame.pts)
-
-

@@ -1,7 +1,7 @@
 """Frames to packets: H.264 or VP9, each packet a frame with its exact time.
 
-There are no frames that refer to later ones: so packets come in the order of their times, parts that were encoded one by
-one follow each other without a seam, and the same frames give the same bytes.
+There are no frames that refer to later ones: so packets come in the order of their times, parts that were encoded one
+by one follow each other without a seam, and the same frames give the same bytes.
 """
 
 from collections.abc import Mapping, Sequence

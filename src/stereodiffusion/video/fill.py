@@ -93,7 +93,9 @@ def candidate(view: HalfSeen, motion: Motion, disparity: Disparity, neighbour: F
     off = view.behind.astype(np.float32) - picture
     both = background & there & (origin > 0)
     light, compared = _mean(off, both, reach)
-    unlike, _ = _mean(np.abs(off - light).mean(-1, keepdims=True) + np.abs(light).mean(-1, keepdims=True) / 2, both, reach)
+    unlike, _ = _mean(
+        np.abs(off - light).mean(-1, keepdims=True) + np.abs(light).mean(-1, keepdims=True) / 2, both, reach
+    )
     agrees = compared & (unlike[..., 0] <= _ALIKE)
     lit = picture + np.clip(light, -_MOST_LIGHT, _MOST_LIGHT)
     return Candidate(picture=lit, origin=np.minimum(origin, 1), taken=~view.known & there & agrees)

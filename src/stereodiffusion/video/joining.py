@@ -59,7 +59,7 @@ def container_of(path: Path, sounds: Iterable[str] = ()) -> Container:
     with av.open(_Nowhere(), "w", format=kind.format) as trial:
         held = trial.supported_codecs
     if wrong := [codec for codec in sounds if codec not in held]:
-        raise FormatError(f"{path}: {suffix} cannot hold sound in {', '.join(wrong)} as it is: .mkv can")
+        raise FormatError(f"{path}: {suffix} cannot hold sound in {', '.join(dict.fromkeys(wrong))} as it is: .mkv can")
     return kind
 
 

@@ -64,7 +64,7 @@ def frame_size(size: tuple[int, int], layout: VideoFormat) -> tuple[int, int]:
     height, width = height + height % 2, width + width % 2
     if height * width > MOST_PIXELS or max(height, width) > LONGEST:
         raise FormatError(
-            f"too large: expected a frame of at most {MOST_PIXELS} pixels and {LONGEST} a side, got {width} x {height}: "
-            "the half formats take half"
+            f"too large: expected a frame of at most {MOST_PIXELS} pixels, {LONGEST} a side, got {width} x {height}; "
+            "half formats take half"
         )
     return height, width

@@ -125,9 +125,7 @@ class Maker:
             moved = [views[state.done + n] for n in range(min(body + AHEAD, count))]
             filled = self._filled(waiting, moved, body, state.filled if past else None)
             made = waiting[:body]
-            state = State(
-                done=state.done + body, past=tuple(scene[: len(past) + body][-REACH:]), filled=filled[-1]
-            )
+            state = State(done=state.done + body, past=tuple(scene[: len(past) + body][-REACH:]), filled=filled[-1])
             rights = [one.view.shown(full.picture) for one, full in zip(moved, filled, strict=False)]
             yield Made(frames=[each.frame for each in made], rights=rights, state=state, notes=tuple(notes))
             notes.clear()

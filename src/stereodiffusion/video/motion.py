@@ -76,7 +76,9 @@ def sampled(
     return cv2.remap(field, at, None, how, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _checked(there: Float32[np.ndarray, "h2 w2 2"], back: Float32[np.ndarray, "h2 w2 2"], size: tuple[int, int]) -> Motion:
+def _checked(
+    there: Float32[np.ndarray, "h2 w2 2"], back: Float32[np.ndarray, "h2 w2 2"], size: tuple[int, int]
+) -> Motion:
     at = places(there)
     again = there + sampled(back, at)
     off, length = np.linalg.norm(again, axis=-1), np.linalg.norm(there, axis=-1)

@@ -106,7 +106,7 @@ def parts_of(output: Path, job: Mapping[str, object]) -> Generator[Parts]:
     with ExitStack() as opened:
         parts = Parts(folder=folder, _open=opened)
         if folder.is_dir():
-            parts._list = opened.enter_context(appending(folder / _LIST))  # noqa: SLF001
+            parts._list = opened.enter_context(appending(folder / _LIST))
             temporary.remove_left(folder)
             parts.count = len(whole_lines(folder / _LIST))
         yield parts
@@ -145,9 +145,7 @@ def _state_of(part: Mapping[str, Any]) -> State:
         on, back = between(past[-1].frame.picture, frame.picture) if past else (None, None)
         depth = Depth(estimated=part[f"estimated{number}"], final=part[f"final{number}"])
         begins = bool(part[f"begins{number}"])
-        moment = Moment(
-            frame=frame, relief=part[f"relief{number}"], begins=begins, depth=depth, back=back, on=on
-        )
+        moment = Moment(frame=frame, relief=part[f"relief{number}"], begins=begins, depth=depth, back=back, on=on)
         past.append(moment)
     filled = None
     if "filled" in part:

@@ -68,9 +68,7 @@ class VideoRequest:
         metavar="NAME",
         help="What estimates depth: a name, a repository or a folder; auto is the best that can be had.",
     )
-    steady: bool = option(
-        True, "--steady/--no-steady", panel=_METHOD, help="Hold depth steady from frame to frame."
-    )
+    steady: bool = option(True, "--steady/--no-steady", panel=_METHOD, help="Hold depth steady from frame to frame.")
     reuse: bool = option(
         True,
         "--reuse/--no-reuse",

@@ -79,7 +79,9 @@ def describe(path: Path) -> Described:
         stream = _checked_stream(path, file)
         first, second = _first_two(path, file, stream)
         if second is None:
-            raise FormatError(f"{path}: expected several frames, got one: a still picture is for `stereodiffusion photo`")
+            raise FormatError(
+                f"{path}: expected several frames, got one: a still picture is for `stereodiffusion photo`"
+            )
         trc = int(first.color_trc)
         if trc in _HDR:
             raise FormatError(f"{path}: expected standard dynamic range, got HDR ({_HDR[trc]}): tone-map it first")
@@ -189,7 +191,7 @@ def _said(refused: Exception) -> str:
 
 
 def _levels(decoded: Any) -> UInt8[np.ndarray, "h w 3"]:
-    """sRGB of a decoded frame. What does not say its matrix has that of its size, as players guess."""
+    """SRGB of a decoded frame. What does not say its matrix has that of its size, as players guess."""
     space = int(decoded.colorspace)
     if space == _UNSPECIFIED:
         space = _BT709 if decoded.height >= 720 else _BT601
@@ -216,5 +218,3 @@ def _upright(picture: UInt8[np.ndarray, "h w 3"], decoded: Any) -> UInt8[np.ndar
     if mirrored:
         picture = picture[:, ::-1]
     return np.ascontiguousarray(np.rot90(picture, turns))
-
-

@@ -4,8 +4,8 @@
    frame before, carried along the motion between them (`aligned`). The fit is the reduced major axis, the ratio of the
    spreads: a regression would shrink relief a little with every frame, since noise weakens the correlation. A leash
    pulls scale and shift back to the frame's own, so that errors do not add up and new things find their place.
-2. Smoothed. A place's relief becomes the trimmed mean of what the two frames before and the two after say of it,
-   along the motion (`smoothed`): of five values the middle three. The window is as wide to either side, so what moves
+2. Smoothed. A place's relief becomes the trimmed mean of what the three frames before and the three after say of it,
+   along the motion (`smoothed`): of seven values the middle five. The window is as wide to either side, so what moves
    evenly nearer or farther keeps its depth: there is no lag.
 """
 
@@ -19,7 +19,7 @@ from stereodiffusion.video.motion import Motion
 Relief = Float32[np.ndarray, "h w"]
 """How near things are: 0 is the farthest of the scene's first frame, 1 the nearest."""
 
-REACH = 2
+REACH = 3
 """Frames on either side that smoothing looks at."""
 
 _LEASH = 0.02  # of the way back to the frame's own range, each frame: half of it in 35 frames

@@ -80,7 +80,9 @@ class MovingScene:
         shown = np.empty_like(depth)
         kind = np.empty_like(toy)
         for line in range(height):  # rays of a row have one slope in `first_hit`, these have each their own
-            shown[line], kind[line] = (found[:, 0] for found in first_hit(then, eye_x, x[line][:, None], y[line][:, None]))
+            shown[line], kind[line] = (
+                found[:, 0] for found in first_hit(then, eye_x, x[line][:, None], y[line][:, None])
+            )
         with np.errstate(invalid="ignore"):
             same = (np.abs(shown - there) <= _SAME_SURFACE * there) | (np.isinf(shown) & np.isinf(there))
         return flow.astype(np.float32), within & same & (kind == toy)
