@@ -36,7 +36,7 @@ class Lower:
 
 def request(path: Path, **given: object) -> VideoRequest:
     parallax = Parallax(max_disparity=0.06, convergence=0.02)
-    return VideoRequest(video=PictureFile(path=str(path)), parallax=parallax, **given)  # type: ignore[arg-type]
+    return VideoRequest(video=PictureFile(path=str(path)), reuse=True, parallax=parallax, **given)  # type: ignore[arg-type]
 
 
 def make(path: Path, output: Path, **given: object) -> list[str]:

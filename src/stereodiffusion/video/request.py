@@ -46,7 +46,8 @@ class VideoRequest:
         estimator: What estimates depth; `auto` is the best for photographs that is to be had.
         steady: Depth is aligned with what came before and smoothed along motion, scene by scene; without it every frame
             is for itself.
-        reuse: Occlusions are filled by what frames before and after have seen; without it by the background beside.
+        reuse: Occlusions are filled by what frames before and after have seen; without it by the background beside. Off,
+            since it was not measured to be better on every scene.
         quality: Of the encoder (CRF): 0 is lossless with H.264, 51 the coarsest.
         parallax: How large parallax is and what lies on the screen; settled on the first frame of each scene.
         viewing: For whom.
@@ -70,7 +71,7 @@ class VideoRequest:
     )
     steady: bool = option(True, "--steady/--no-steady", panel=_METHOD, help="Hold depth steady from frame to frame.")
     reuse: bool = option(
-        True,
+        False,
         "--reuse/--no-reuse",
         panel=_METHOD,
         help="Fill what only the right eye sees with what frames before and after show there.",
