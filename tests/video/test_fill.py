@@ -28,7 +28,7 @@ def shot(left: int, wall: np.ndarray = WALL) -> Shot:
     """The square with its left side at a column, and what the right eye sees."""
     inside = np.zeros((HEIGHT, WIDTH), bool)
     inside[20:52, left : left + 32] = True
-    picture = np.where(inside[..., None], np.uint8([200, 40, 40]), wall)
+    picture = np.where(inside[..., None], np.array([200, 40, 40], np.uint8), wall)
     pixels = torch.from_numpy(np.where(inside, np.float32(NEAR_PX), np.float32(0)))[None, None]
     disparity = Disparity.from_pixels(pixels)
     view = seen_from_right(to_image(picture), disparity, preset("best", "photo"))

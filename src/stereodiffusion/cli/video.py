@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from stereodiffusion.cli.progress import Display
     from stereodiffusion.models.estimators import DepthEstimator
 
-_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
+SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
+"""Of videos that are written, see `stereodiffusion.video.joining`."""
 
 
 def command() -> Any:
@@ -78,13 +79,13 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> None:
 
 def _output(asked: Path | None, source: Path, request: VideoRequest, names: str) -> Path:
     """Where to write: with the suffix of the source where it is one that can be written, else MP4."""
-    suffix = source.suffix if source.suffix.lower() in _SUFFIXES else ".mp4"
+    suffix = source.suffix if source.suffix.lower() in SUFFIXES else ".mp4"
     path = asked or Path(f"{source.stem}-stereo{suffix}")
     with usable(path):
         if path.is_dir():
             path = path / f"{source.stem}-stereo{suffix}"
     if not path.suffix:
-        raise FormatError(f"{path}: a video goes into {', '.join(_SUFFIXES)}, got no suffix")
+        raise FormatError(f"{path}: a video goes into {', '.join(SUFFIXES)}, got no suffix")
     if names == "players":
         from stereodiffusion.formats.outputs import OUTPUT_FORMATS
 

@@ -31,6 +31,7 @@ def flicker(
     if not region.any():
         return float("nan")
     height, width = region.shape
-    grid = np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), axis=-1)
-    carried = cv2.remap(before, grid + back, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    column, row = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x, y = column + back[..., 0], row + back[..., 1]
+    carried = cv2.remap(before, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return float(np.abs(carried - here)[region].mean())

@@ -5,6 +5,7 @@ directions: what does not come back to where it began is hidden in the other fra
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,7 +44,7 @@ def between(first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"
     """The motion from the first frame to the second, and back."""
     size = first.shape[:2]
     small = tuple(_reduced(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in (first, second))
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     there = np.asarray(search.calc(small[0], small[1], None), np.float32)
     back = np.asarray(search.calc(small[1], small[0], None), np.float32)
     return _checked(there, back, size), _checked(back, there, size)
@@ -73,7 +74,8 @@ def sampled(
     field: Shaped[np.ndarray, "h w *channels"], at: Float32[np.ndarray, "h w 2"], how: int = cv2.INTER_LINEAR
 ) -> Shaped[np.ndarray, "h w *channels"]:
     """A field at fractional places, (x, y)."""
-    return cv2.remap(field, at, None, how, borderMode=cv2.BORDER_REPLICATE)
+    x, y = (np.ascontiguousarray(at[..., axis]) for axis in (0, 1))
+    return cv2.remap(field, x, y, how, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _checked(
@@ -85,7 +87,7 @@ def _checked(
     agrees = (off <= _AGREES_PX + _AGREES_SHARE * length) & inside(at)
     height, width = size
     if there.shape[:2] != size:
-        scale = np.float32([width / there.shape[1], height / there.shape[0]])
+        scale = np.array([width / there.shape[1], height / there.shape[0]], np.float32)
         there = cv2.resize(there, (width, height), interpolation=cv2.INTER_LINEAR) * scale
         agrees = cv2.resize(agrees.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     return Motion(flow=there, reliable=agrees)

@@ -104,12 +104,12 @@ def parts_of(output: Path, job: Mapping[str, object]) -> Generator[Parts]:
     key = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:8]
     folder = output.with_name(f"{output.name}-{key}.parts")
     with ExitStack() as opened:
-        parts = Parts(folder=folder, _open=opened)
-        if folder.is_dir():
-            parts._list = opened.enter_context(appending(folder / _LIST))
-            temporary.remove_left(folder)
-            parts.count = len(whole_lines(folder / _LIST))
-        yield parts
+        if not folder.is_dir():
+            yield Parts(folder=folder, _open=opened)
+            return
+        listed = opened.enter_context(appending(folder / _LIST))
+        temporary.remove_left(folder)
+        yield Parts(folder=folder, count=len(whole_lines(folder / _LIST)), _open=opened, _list=listed)
 
 
 def _of_packets(packets: Sequence[Packet]) -> dict[str, Any]:

@@ -46,8 +46,8 @@ class VideoRequest:
         estimator: What estimates depth; `auto` is the best for photographs that is to be had.
         steady: Depth is aligned with what came before and smoothed along motion, scene by scene; without it every frame
             is for itself.
-        reuse: Occlusions are filled by what frames before and after have seen; without it by the background beside. Off,
-            since it was not measured to be better on every scene.
+        reuse: Occlusions are filled by what frames before and after have seen; without it by the background beside.
+            Off, since it was not measured to be better on every scene.
         quality: Of the encoder (CRF): 0 is lossless with H.264, 51 the coarsest.
         parallax: How large parallax is and what lies on the screen; settled on the first frame of each scene.
         viewing: For whom.

@@ -79,7 +79,8 @@ def settle(first: Disparity, picture: Image, settings: Settings) -> tuple[Depth,
     most = settings.parallax.max_disparity * first.width
     if before[-1] - before[0] < _FLAT_PX:
         shift = float(after[0] - before[0])
-        return Depth(estimated=np.float32([0, most + 1]), final=np.float32([shift, most + 1 + shift])), notes
+        ends = np.array([0, most + 1], np.float32)
+        return Depth(estimated=ends, final=ends + np.float32(shift)), notes
     at = np.unique(np.searchsorted(before, np.linspace(before[0], before[-1], _KNOTS)).clip(max=before.size - 1))
     x, y = before[at], after[at]
     keep = np.concatenate([[True], np.diff(x) > _FLAT_PX])
