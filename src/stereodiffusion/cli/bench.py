@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from stereodiffusion.cli import bench_speed, options
+from stereodiffusion.cli import bench_speed, bench_video, options
 from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.cli.devices import usable_device
 from stereodiffusion.cli.lists import listed, split
@@ -37,6 +37,7 @@ app = typer.Typer(
 
 
 app.command("speed")(bench_speed.speed)
+app.command("video")(bench_video.video)
 
 
 @app.command("run")

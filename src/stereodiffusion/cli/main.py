@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from stereodiffusion import __version__
-from stereodiffusion.cli import batch, bench, models, study
+from stereodiffusion.cli import batch, bench, models, study, video
 from stereodiffusion.cli.check import check
 from stereodiffusion.cli.convert import convert
 from stereodiffusion.cli.disparity import disparity
@@ -111,6 +111,7 @@ app.command("depth")(command(DepthRequest, "Make a stereo pair from a depth map 
 app.command("photo")(command(PhotoRequest, "Make a stereo pair from a photo."))
 app.command("batch")(batch.command())
 app.command("scenes")(scenes)
+app.command("video")(video.command())
 app.command("disparity")(disparity)
 app.command("redo")(redo)
 app.command("check")(check)

@@ -109,11 +109,15 @@ class Display:
         self._bar.reset(self._task, total=steps, description=description, count="")
         self._bar.refresh()
 
+    def advance(self, stage: str, step: int, steps: int) -> None:
+        """Show how far a stage is."""
+        if stage != self._shown:
+            self._shown = stage
+            self._stage(stage, steps)
+        self._bar.update(self._task, completed=step, count=f"{step}/{steps}", refresh=step == steps)
+
     def _advance(self, at: "Step") -> None:
-        if at.stage != self._shown:
-            self._shown = at.stage
-            self._stage(at.stage, at.steps)
-        self._bar.update(self._task, completed=at.step, count=f"{at.step}/{at.steps}", refresh=at.step == at.steps)
+        self.advance(at.stage, at.step, at.steps)
 
 
 class _Heard(logging.Handler):

@@ -90,6 +90,7 @@ class Scene:
         wall_z_m: Distance of the wall (unused under a sky).
         shadow: Where the tip of a one metre pole throws its shadow, (X, Z) in metres relative to its foot.
         rig: The cameras.
+        origin_m: Where the left camera stands on the floor, (X, Z): it moves the floor's pattern, nothing else.
     """
 
     seed: int
@@ -99,6 +100,7 @@ class Scene:
     wall_z_m: float = 4.5
     shadow: tuple[float, float] = (0.5, 0.3)
     rig: Rig = field(default_factory=Rig)
+    origin_m: tuple[float, float] = (0.0, 0.0)
 
     def mirrored(self) -> Scene:
         """The scene seen in a mirror: left and right are exchanged, and so are they in its captions."""

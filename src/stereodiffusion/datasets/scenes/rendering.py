@@ -75,7 +75,7 @@ def render(scene: Scene, size: tuple[int, int] = (256, 256)) -> RenderedPair:
 def render_image(scene: Scene, size: tuple[int, int] = (256, 256), *, eye: Eye = "left") -> NDArray[np.float32]:
     """Only the picture of one eye, sRGB in [0, 1], shape (height, width, 3): the fast path for training."""
     height, width = _checked(size)
-    slope_x, slope_y = _rays(scene.rig, (height * _SAMPLES, width * _SAMPLES), np.float32)
+    slope_x, slope_y = rays(scene.rig, (height * _SAMPLES, width * _SAMPLES), np.float32)
     eye_x_m = 0.0 if eye == "left" else scene.rig.baseline_m
     depth, toy_index = first_hit(scene, eye_x_m, slope_x, slope_y)
     image = np.broadcast_to(backdrop_colour(scene, slope_y), (*slope_x.shape, 3)).copy()
@@ -96,13 +96,13 @@ def render_image(scene: Scene, size: tuple[int, int] = (256, 256), *, eye: Eye =
 
 def render_disparity(scene: Scene, size: tuple[int, int] = (256, 256), *, eye: Eye = "left") -> NDArray[np.float32]:
     """Only the disparity of one eye in pixels, shape (height, width)."""
-    slope_x, slope_y = _rays(scene.rig, _checked(size), np.float64)
+    slope_x, slope_y = rays(scene.rig, _checked(size), np.float64)
     depth, _ = first_hit(scene, 0.0 if eye == "left" else scene.rig.baseline_m, slope_x, slope_y)
     return (scene.rig.focal_px(size[1]) * scene.rig.baseline_m / depth).astype(np.float32)
 
 
 def _view(scene: Scene, size: tuple[int, int], eye: Eye) -> RenderedView:
-    slope_x, slope_y = _rays(scene.rig, _checked(size), np.float64)
+    slope_x, slope_y = rays(scene.rig, _checked(size), np.float64)
     baseline_m = scene.rig.baseline_m
     here, there = (0.0, baseline_m) if eye == "left" else (baseline_m, 0.0)
     depth, toy = first_hit(scene, here, slope_x, slope_y)
@@ -125,7 +125,7 @@ def _is_floor(scene: Scene, slope_y: NDArray[np.floating]) -> NDArray[np.bool_]:
     return background_depth(scene, slope_y) < last_m
 
 
-def _rays(
+def rays(
     rig: Rig, size: tuple[int, int], dtype: type[np.float32] | type[np.float64]
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Slopes of the rays through the pixel centres: horizontal (h, w), vertical (h, 1), upwards positive."""
@@ -141,4 +141,4 @@ def _checked(size: tuple[int, int]) -> tuple[int, int]:
     return size
 
 
-__all__ = ["BACKGROUND", "Eye", "RenderedPair", "RenderedView", "render", "render_disparity", "render_image"]
+__all__ = ["BACKGROUND", "Eye", "RenderedPair", "RenderedView", "rays", "render", "render_disparity", "render_image"]

@@ -138,21 +138,23 @@ def floor_colour(scene: Scene, x: Floats, z: Floats) -> Floats:
     """Colours of floor points, shadows included; ``x`` is (h, w) and ``z`` (h, 1), metres; returns (h, w, 3)."""
     rng = np.random.default_rng([scene.seed, 2])
     phase = rng.uniform(0, 2 * np.pi, 8).astype(x.dtype)
+    east, north = x + scene.origin_m[0], z + scene.origin_m[1]  # of the floor's pattern
     if scene.floor == "wooden table":
         tone = rng.uniform(0.88, 1.08, 64).astype(x.dtype)
-        across = x / _PLANK_M + float(rng.uniform())
+        across = east / _PLANK_M + float(rng.uniform())
         plank = np.floor(across).astype(np.int32)
         light = tone[plank % 64] * (1 - 0.45 * (np.abs(across - plank - 0.5) > 0.48))
-        light *= 1 + 0.03 * np.sin(9 * across + 2.5 * np.sin(1.7 * z + phase[0]))
+        light *= 1 + 0.03 * np.sin(9 * across + 2.5 * np.sin(1.7 * north + phase[0]))
         colour = light[..., None] * np.asarray((0.74, 0.47, 0.26), x.dtype)
     elif scene.floor == "checkered floor":
         start = float(rng.uniform())
-        dark = (np.floor(x / _TILE_M + start) + np.floor(z / _TILE_M + start)) % 2 == 1
+        dark = (np.floor(east / _TILE_M + start) + np.floor(north / _TILE_M + start)) % 2 == 1
         haze = np.clip(z / 12 - 0.5, 0, 1)  # tiles finer than a pixel fade into their mean
         light = np.where(dark, 0.36, 0.82) * (1 - haze) + 0.59 * haze
         colour = light[..., None] * np.asarray((1.0, 1.0, 1.0), x.dtype)
     else:
-        wave = np.sin(2.1 * x + phase[0] + np.sin(1.3 * z + phase[1])) + np.sin(3.7 * x - 2.9 * z + phase[2])
+        wave = np.sin(2.1 * east + phase[0] + np.sin(1.3 * north + phase[1]))
+        wave += np.sin(3.7 * east - 2.9 * north + phase[2])
         strength, base = (0.06, (0.30, 0.56, 0.20)) if scene.floor == "grass" else (0.02, (0.56, 0.56, 0.58))
         wave *= strength / (1 + 0.1 * z * z)
         colour = (1 + wave)[..., None] * np.asarray(base, x.dtype)
