@@ -22,6 +22,7 @@ GUIDES = [
     "comfort",
     "batch",
     "scale",
+    "video",
     "datasets",
     "security",
     "method",

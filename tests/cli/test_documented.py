@@ -129,6 +129,8 @@ def test_the_commands_of_batches_write_theirs(here: Path, run: Run, model: Path,
     (here / "requests.csv").write_text("photo,seed\nphotos/cat.jpg,3\n")
     small = ("--model", model, "--depth-estimator", estimator, "--preset", "fast", "--steps", "2", "--quiet")
     for line in command_lines("docs/batch.md"):
+        if "--ray" in line:  # in processes of its own: tests/batch/test_cluster.py
+            continue
         alone = (
             [*line[: line.index("--workers")], *line[line.index("--workers") + 2 :]] if "--workers" in line else line
         )

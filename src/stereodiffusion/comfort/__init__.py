@@ -7,11 +7,13 @@ salience     what people look at, for the screen to be there
 
 from stereodiffusion.comfort.measuring import Measured, bars_in, measure, measure_by_matching, measure_pair
 from stereodiffusion.comfort.report import Change, Made, Report, report_on
-from stereodiffusion.comfort.rules import Finding, broken_rules
+from stereodiffusion.comfort.rules import FARTHEST, NEAREST, Finding, broken_rules
 from stereodiffusion.comfort.salience import looked_at
 from stereodiffusion.comfort.zone import Bounds, Fit, bounds_of, fit
 
 __all__ = [
+    "FARTHEST",
+    "NEAREST",
     "Bounds",
     "Change",
     "Finding",

@@ -27,6 +27,12 @@ class Bounds:
     farthest: float
     nearest: float
 
+    @property
+    def inner(self) -> "Bounds":
+        """A little less, so that what is fitted stays in when it is rounded, or covered in part."""
+        margin = _MARGIN * (self.nearest - self.farthest)
+        return Bounds(farthest=self.farthest + margin, nearest=self.nearest - margin)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
@@ -74,7 +80,7 @@ def fit(farthest: float, nearest: float, display: Display, *, at_sides: float | 
     """
     bounds = bounds_of(display)
     if farthest < bounds.farthest or nearest > bounds.nearest:
-        bounds = _inner(bounds)
+        bounds = bounds.inner
     held, asked = bounds.nearest - bounds.farthest, nearest - farthest
     factor = held / asked if asked > held else 1.0
     least, most = factor * nearest - bounds.nearest, factor * farthest - bounds.farthest
@@ -82,9 +88,3 @@ def fit(farthest: float, nearest: float, display: Display, *, at_sides: float | 
     if at_sides is not None:
         wanted = max(0.0, min(factor * at_sides, factor * farthest - bounds.farthest / 2))
     return Fit(factor=factor, shift=min(max(wanted, least), max(most, least)))
-
-
-def _inner(bounds: Bounds) -> Bounds:
-    """A little less, so that what is fitted stays in when it is rounded, or covered in part."""
-    margin = _MARGIN * (bounds.nearest - bounds.farthest)
-    return Bounds(farthest=bounds.farthest + margin, nearest=bounds.nearest - margin)

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import floor
+from math import ceil, floor
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import Lock
@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 
 from stereodiffusion.bundles import camera_of
-from stereodiffusion.comfort import Made, Measured, Report, measure_pair, report_on
+from stereodiffusion.comfort import FARTHEST, NEAREST, Bounds, Change, Made, Measured, Report, measure_pair, report_on
 from stereodiffusion.errors import ConfigError, FormatError, GeometryError, SynthesisError
 from stereodiffusion.formats import OUTPUT_FORMATS, encode_image, read_map
 from stereodiffusion.formats.files import write_files
@@ -30,6 +30,7 @@ from stereodiffusion.synthesis.rerender import Relief, Rerender, mirrored
 from stereodiffusion.web.files import BUNDLE, PARTS, bundle_of, check_name, encoded, name_in
 from stereodiffusion.web.forms import parse_curve, public, says_parallax, without_places
 
+_STEP = 0.001  # of the sliders
 _AT_HAND = 4  # pairs that were looked at last, as they were looked at: several files are asked of each
 
 
@@ -99,12 +100,11 @@ class Result:
         Raises:
             ConfigError: If there is no such display.
         """
-        change = self.comfort(look, display).change
-        if change is None:
+        report = self.comfort(look, display)
+        if report.change is None:
             return look
-        strength = floor(1000 * change.strength) / 1000  # in steps of the sliders; less strength is never worse
-        relief = replace(look.relief, strength=strength, convergence=round(change.convergence, 3))
-        return Look(relief=relief, window=look.window or change.floating_window)
+        relief = _on_sliders(look.relief, report.change, _measured(self, look), report.bounds.inner)
+        return Look(relief=relief, window=look.window or report.change.floating_window)
 
     def spread(self, relief: Relief) -> float:
         """Parallax between its farthest and its nearest point with another relief, as a fraction of the width."""
@@ -199,6 +199,25 @@ def _shown(result: Result, look: Look) -> StereoPair:
 def _measured(result: Result, look: Look) -> Measured:
     """Its parallax is known exactly, so that nothing is matched."""
     return measure_pair(_shown(result, look))
+
+
+def _on_sliders(relief: Relief, change: Change, measured: Measured, bounds: Bounds) -> Relief:
+    """A change in whole steps of the sliders, with what is farthest and nearest still within bounds.
+
+    Parallax grows with the strength and is the less the nearer the screen: p = strength · r - convergence.
+    """
+    farthest, nearest = (measured.percentile(at) + relief.convergence for at in (FARTHEST, NEAREST))
+
+    def screens(strength: int) -> range:
+        """Where the screen may lie with a strength; both in steps."""
+        scale = strength * _STEP / relief.strength if relief.strength else 0.0
+        least, most = scale * nearest - bounds.nearest, scale * farthest - bounds.farthest
+        return range(ceil(least / _STEP), floor(most / _STEP) + 1)
+
+    strength = next(steps for steps in range(floor(change.strength / _STEP), -1, -1) if screens(steps))
+    allowed = screens(strength)
+    screen = min(max(round(change.convergence / _STEP), allowed[0]), allowed[-1])
+    return replace(relief, strength=round(strength * _STEP, 3), convergence=round(screen * _STEP, 3))
 
 
 def _from_right(result: Result) -> bool:
