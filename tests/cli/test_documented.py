@@ -23,7 +23,7 @@ from stereodiffusion.bench.speed_run import SpeedPlan
 from stereodiffusion.cli import bench
 from stereodiffusion.formats import write_map
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.request import Request
+from stereodiffusion.request import Request, TextRequest
 from stereodiffusion.synthesis import StereoDiffusion
 
 ROOT = Path(__file__).parents[2]
@@ -81,11 +81,12 @@ def test_the_readmes_commands_write_what_they_say(here: Path, run: Run, model: P
 
 @pytest.fixture
 def fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests that say nothing of steps have three."""
+    """Requests that say nothing of steps have three, and of size, a quarter of the model's own."""
     whole = StereoDiffusion.run
 
     def short(self: StereoDiffusion, request: Request, **kwargs: Any) -> Any:
-        return whole(self, replace(request, changes={"sampling.steps": 3, **request.changes}), **kwargs)
+        small = {"size": (128, 128)} if isinstance(request, TextRequest) and request.size is None else {}
+        return whole(self, replace(request, changes={"sampling.steps": 3, **request.changes}, **small), **kwargs)
 
     monkeypatch.setattr(StereoDiffusion, "run", short)
 

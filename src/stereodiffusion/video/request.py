@@ -89,12 +89,13 @@ class VideoRequest:
         self.settings()  # which check themselves
 
     def settings(self) -> Settings:
-        """Of the pictures: `best`, as far as it works in pixels.
+        """Of the pictures: `best`, as far as it works in pixels; exemplars would be others in every frame.
 
         Raises:
             ConfigError: If settings contradict each other.
         """
-        return replace(preset("best", "photo"), parallax=self.parallax, viewing=self.viewing)
+        best = preset("best", "photo").changed({"warp.fill": "smooth"})
+        return replace(best, parallax=self.parallax, viewing=self.viewing)
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON values."""
