@@ -196,7 +196,7 @@ def test_the_bar_shows_stage_and_step(
     result = run("text", "a ball", "--steps", "2", "--model", model, "--depth-estimator", estimator)
     assert result.exit_code == 0
     assert result.stdout == "a-ball.png\n"
-    for shown in ("starting", "loading", "source", "4/4", "depth", "view", "2/2", "decoding"):
+    for shown in ("starting", "loading", "source", "2/2", "depth", "view", "1/1", "decoding"):
         assert shown in result.stderr
     quiet = run("text", "a ball", "--steps", "2", "--model", model, "--depth-estimator", estimator, "--quiet")
     assert (quiet.stdout, quiet.stderr) == ("a-ball-2.png\n", "")

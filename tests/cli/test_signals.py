@@ -54,7 +54,7 @@ def test_a_signal_while_modules_are_imported(number: int, code: int, said: str, 
     assert (result.returncode, result.stdout, result.stderr) == (code, "", f"stereodiffusion: {said}\n")
 
 
-@pytest.mark.parametrize(("number", "code", "said"), ENDINGS[:2])
+@pytest.mark.parametrize(("number", "code", "said"), ENDINGS[:1])
 def test_a_signal_in_the_middle_leaves_nothing(
     number: int, code: int, said: str, model: Path, estimator: Path, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from stereodiffusion.geometry import Disparity
 from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.compose import KnownView, known_view
 
-WARP = preset("best", "photo").warp
+WARP = replace(preset("best", "photo").warp, fill="smooth")
 
 
 def scene(height: int = 700, width: int = 60) -> tuple[Tensor, Disparity]:
@@ -33,7 +33,8 @@ def assert_same(one: KnownView, other: KnownView) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "position"), [({}, 1.0), ({}, -0.5), ({"borders": "hard"}, -0.5), ({"frame": "ends"}, -0.5)]
+    ("changes", "position"),
+    [({}, 1.0), ({}, -0.5), ({"borders": "hard"}, -0.5), ({"frame": "ends", "fill": "exemplars"}, -0.5)],
 )
 def test_the_known_view_does_not_depend_on_its_bands(changes: dict[str, Any], position: float) -> None:
     left, disparity = scene()
