@@ -46,12 +46,8 @@ def at_once() -> bool:
     return True
 
 
-def ends(work: Callable[[], None], within: float, begun: Callable[[], bool] = at_once) -> bool:
-    """Whether work ends by itself in a process of its own, which is killed so many seconds after it has begun.
-
-    Raises:
-        AssertionError: If it fails.
-    """
+def forked(work: Callable[[], None]) -> int:
+    """The number of a process of its own that does work; it exits with 0, or with 1 if the work fails."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -60,6 +56,16 @@ def ends(work: Callable[[], None], within: float, begun: Callable[[], bool] = at
             code = 0
         finally:
             os._exit(code)
+    return child
+
+
+def ends(work: Callable[[], None], within: float, begun: Callable[[], bool] = at_once) -> bool:
+    """Whether work ends by itself in a process of its own, which is killed so many seconds after it has begun.
+
+    Raises:
+        AssertionError: If it fails.
+    """
+    child = forked(work)
     deadline = None
     while deadline is None or time.monotonic() < deadline:
         if deadline is None and begun():

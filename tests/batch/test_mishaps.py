@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from tests.batch.broken import check, write_broken
 from tests.batch.conftest import Batch
-from tests.batch.killing import at_once, contents, make_all, names_in
+from tests.batch.killing import at_once, contents, forked, make_all, names_in
 
 from stereodiffusion.batch import REPORT, Making, Output, jobs_of, read_report, read_rows, run, running
 from stereodiffusion.cli.signals import end_on_signals
@@ -41,14 +41,7 @@ def small_disk(tmp_path: Path) -> Generator[Path]:
 
 def in_a_child(work: Callable[[], None], interrupt: int | None = None, begun: Callable[[], bool] = at_once) -> int:
     """The exit code of work in a process of its own, which gets a signal once it has begun."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
+    child = forked(work)
     if interrupt is not None:
         while not begun():
             time.sleep(0.002)
