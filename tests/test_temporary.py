@@ -6,11 +6,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from stereodiffusion import temporary
+from stereodiffusion.errors import FormatError
 from stereodiffusion.formats.files import write_files
 
 MAKING = """
@@ -59,9 +62,47 @@ def test_all_that_a_process_has_made_goes_at_once(system: Path, output: Path) ->
     file, folder = temporary.file_beside(output / "a.png"), temporary.new_folder()
     file.write_bytes(b"half")
     (folder / "0").write_bytes(b"tokens")
-    temporary.remove_all()
-    assert [*system.iterdir(), *output.iterdir()] == []
-    temporary.remove_all()  # nothing is left to be removed
+    for _ in range(2):  # the second time nothing is left to be removed
+        with temporary.all_removed():
+            assert [*system.iterdir(), *output.iterdir()] == []
+
+
+def fill_folders(output: Path) -> None:
+    folder = temporary.folder_beside(output / "a")
+    try:
+        for number in range(50):
+            (folder / str(number)).write_bytes(b"half")
+    except FileNotFoundError:
+        pass
+    finally:
+        temporary.remove(folder)
+
+
+@pytest.mark.parametrize(
+    "work", [lambda output: write_files({output / name: bytes(100) for name in ("a", "b")}), fill_folders]
+)
+def test_what_another_thread_is_writing_goes_too_and_does_not_come_back(
+    work: Callable[[Path], object], output: Path
+) -> None:
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            with suppress(FormatError):
+                work(output)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        for _ in range(200):
+            with temporary.all_removed():
+                for _ in range(3):
+                    assert not list(output.glob(".*"))
+                    time.sleep(0.0002)
+            time.sleep(0.001)
+    finally:
+        ended.set()
+        writing.join()
 
 
 def test_what_a_killed_process_left_goes_when_it_is_old(system: Path, output: Path) -> None:
@@ -101,8 +142,13 @@ def test_what_only_looks_like_ours_stays(system: Path, output: Path) -> None:
 def test_what_is_being_renamed_is_not_emptied_by_the_end_of_the_program(output: Path) -> None:
     folder = temporary.folder_beside(output / "a.png")
     (folder / "left.png").write_bytes(b"left")
+
+    def end() -> None:
+        with temporary.all_removed():
+            pass
+
     with temporary.kept_whole(folder):
-        ending = threading.Thread(target=temporary.remove_all)
+        ending = threading.Thread(target=end)
         ending.start()
         ending.join(0.2)
         assert ending.is_alive()  # it waits

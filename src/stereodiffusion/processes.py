@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any, TypeAlias, TypeVar, cast
 
 from stereodiffusion.errors import WorkerError
-from stereodiffusion.temporary import remove_all
+from stereodiffusion.temporary import all_removed
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -210,8 +210,8 @@ def _tell(link: Link, message: object) -> None:
 
 
 def _end(number: int = signal.SIGTERM, _: FrameType | None = None) -> None:
-    remove_all()
-    os._exit(128 + number)
+    with all_removed():
+        os._exit(128 + number)
 
 
 def _end_with_parent() -> None:

@@ -1,7 +1,9 @@
 """Temporary files and folders, none of which outlives the process that made it.
 
-They go when they are done with, and all of them when a signal tells the program to end (`remove_all`). What is left by
-a process that was killed is removed by a later one, where it is certain that it was ours and that nobody uses it.
+They go when they are done with, and all of them when a signal tells the program to end (`all_removed`), in whichever
+thread they are being written: each is there from the moment it has a name, so what has been removed is not there to be
+opened again. What is left by a process that was killed is removed by a later one, where it is certain that it was ours
+and that nobody uses it.
 """
 
 import errno
@@ -23,36 +25,42 @@ if sys.platform != "win32":
 
 _OURS = re.compile(r"\.stereodiffusion-[0-9a-f]{16}\.tmp")
 _OLD_S = 3600  # writing a file takes seconds; folders have a lock besides
+_ATTEMPTS = 100  # at removing a folder into which another thread writes meanwhile
 
 _removal = RLock()  # entered again by a signal's handler, which ends the process
 _present: dict[Path, int | None] = {}  # what this process has made; of folders the descriptor that holds the lock
 
 
 def file_beside(target: Path) -> Path:
-    """A name in the folder of `target`, for a file that is renamed to it when it is complete."""
+    """An empty file in the folder of `target`, to be opened with "r+b" and renamed to it when it is complete.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
     _remove_old(target.parent)
     path = target.parent / _new_name()
-    _present[path] = None
-    return path
-
-
-def new_folder() -> Path:
-    """An empty folder, where the system wants temporary ones."""
-    parent = Path(tempfile.gettempdir())
-    _remove_old(parent)
-    path = parent / _new_name()
-    path.mkdir(mode=0o700)
-    _present[path] = _locked(path)
+    with _removal:
+        _present[path] = None
+        path.touch(exist_ok=False)
     return path
 
 
 def folder_beside(target: Path) -> Path:
-    """An empty folder in the folder of `target`; when all is in it, its files are renamed, or it is renamed itself."""
-    _remove_old(target.parent)
-    path = target.parent / _new_name()
-    path.mkdir()
-    _present[path] = _locked(path)
-    return path
+    """An empty folder in the folder of `target`; when all is in it, its files are renamed, or it is renamed itself.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    return _new_folder(target.parent)
+
+
+def new_folder() -> Path:
+    """An empty folder, where the system wants temporary ones.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    return _new_folder(Path(tempfile.gettempdir()), mode=0o700)
 
 
 def remove_left(folder: Path) -> None:
@@ -65,15 +73,15 @@ def remove_left(folder: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove what `file_beside`, `folder_beside` or `new_folder` gave, if it is still there."""
-    lock = _present.pop(path, None)
     _delete(path)
+    lock = _present.pop(path, None)  # not before: a signal may come in between
     if lock is not None:
         os.close(lock)
 
 
 @contextmanager
 def kept_whole(path: Path) -> Generator[None]:
-    """While this is entered, a folder can be renamed: `remove_all` of another thread waits, and empties no half of it.
+    """While this is entered, a folder can be renamed: `all_removed` of another thread waits, and empties no half of it.
 
     Raises:
         FileNotFoundError: If it has been removed.
@@ -84,11 +92,23 @@ def kept_whole(path: Path) -> Generator[None]:
         yield
 
 
-def remove_all() -> None:
-    """Remove all that this process has made and not removed yet."""
+@contextmanager
+def all_removed() -> Generator[None]:
+    """While this is entered, nothing is there that this process has made, and no thread of it makes anything new."""
     with _removal:
         for path in tuple(_present):
             remove(path)
+        yield
+
+
+def _new_folder(parent: Path, mode: int = 0o777) -> Path:
+    _remove_old(parent)
+    path = parent / _new_name()
+    with _removal:
+        _present[path] = None
+        path.mkdir(mode)
+        _present[path] = _locked(path)
+    return path
 
 
 def _new_name() -> str:
@@ -126,7 +146,10 @@ def _locked(folder: Path) -> int | None:
 
 def _delete(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        for _ in range(_ATTEMPTS):
+            shutil.rmtree(path, ignore_errors=True)
+            if not path.exists():
+                break
     else:
         with suppress(OSError):
             path.unlink()

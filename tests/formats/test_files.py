@@ -22,7 +22,7 @@ def test_nothing_is_left_when_the_disk_is_full(tmp_path: Path, monkeypatch: pyte
     opened = Path.open
 
     def full_at_the_second(self: Path, mode: str = "r") -> object:
-        if self.suffix == ".tmp" and len(list(tmp_path.iterdir())) == 2:
+        if self.suffix == ".tmp" and len(list(tmp_path.iterdir())) == 3:
             raise OSError(28, "No space left on device")
         return opened(self, mode)
 

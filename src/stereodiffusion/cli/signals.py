@@ -8,7 +8,7 @@ appended line by line, and workers end with their parent.
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import FrameType
 
 _SAID = {
@@ -34,13 +34,18 @@ def ignore_signals() -> None:
 
 def _end(number: int, _: FrameType | None) -> None:
     ignore_signals()
-    with suppress(ImportError):  # while it is being imported there is nothing to remove
-        from stereodiffusion.temporary import remove_all
+    with _nothing_left():
+        with suppress(Exception):  # a closed pipe, or a write that was under way
+            sys.stdout.flush()
+        with suppress(OSError):
+            line = f"{_SHOW_CURSOR if os.isatty(2) else ''}stereodiffusion: {_SAID[number]}\n"
+            os.write(2, line.encode())
+        os._exit(128 + number)
 
-        remove_all()
-    with suppress(Exception):  # a closed pipe, or a write that was under way
-        sys.stdout.flush()
-    with suppress(OSError):
-        line = f"{_SHOW_CURSOR if os.isatty(2) else ''}stereodiffusion: {_SAID[number]}\n"
-        os.write(2, line.encode())
-    os._exit(128 + number)
+
+def _nothing_left() -> AbstractContextManager[None]:
+    try:
+        from stereodiffusion.temporary import all_removed
+    except ImportError:  # while it is being imported there is nothing to remove
+        return nullcontext()
+    return all_removed()

@@ -7,8 +7,8 @@ a file behind, and an older file of that name survives a failure.
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stereodiffusion import temporary
@@ -44,11 +44,12 @@ def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
     Existing files of these names are replaced and keep their permissions. Folders must exist.
     """
     targets = check_targets(contents)
-    unfinished = {path: temporary.file_beside(target) for path, target in targets.items()}
+    unfinished: dict[Path, Path] = {}
     current: Path | None = None  # to name in the message
     try:
         for current, content in contents.items():
-            with unfinished[current].open("xb") as file:
+            unfinished[current] = temporary.file_beside(targets[current])
+            with unfinished[current].open("r+b") as file:
                 file.write(content)
             _keep_mode(targets[current], unfinished[current])
         for current, target in targets.items():
@@ -59,6 +60,26 @@ def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
         for leftover in unfinished.values():
             temporary.remove(leftover)
     return list(contents)
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """A file to be opened with "r+b" or by name; at the end it takes the place of `path`, or, where it fails, goes.
+
+    Raises:
+        FormatError: If it cannot be written.
+    """
+    target = check_targets([path])[path]
+    try:
+        unfinished = temporary.file_beside(target)
+        try:
+            yield unfinished
+            _keep_mode(target, unfinished)
+            unfinished.replace(target)
+        finally:
+            temporary.remove(unfinished)
+    except OSError as failed:
+        raise FormatError(f"{path}: cannot be written: {failed.strerror}") from failed
 
 
 def check_targets(paths: Iterable[Path]) -> dict[Path, Path]:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stereodiffusion import __version__, temporary
+from stereodiffusion import __version__
 from stereodiffusion.errors import FormatError
-from stereodiffusion.formats.files import check_targets
+from stereodiffusion.formats.files import check_targets, replacing
 from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.request.inputs import checked_digest
 from stereodiffusion.video.encoding import Coding, Encoder
@@ -101,9 +101,7 @@ def convert(planned: Plan, estimator: DepthEstimator, tell: Tell) -> Path:
     settings = {"version": __version__, "request": request, "depth_estimator": estimator.name}
     with parts_of(planned.output, {**settings, "kind": planned.output.suffix.lower()}) as parts:
         _make(planned, parts, estimator, tell)
-        target = check_targets([planned.output])[planned.output]
-        unfinished = temporary.file_beside(target)
-        try:
+        with replacing(planned.output) as unfinished:
             join(
                 unfinished,
                 parts.packets(),
@@ -113,11 +111,6 @@ def convert(planned: Plan, estimator: DepthEstimator, tell: Tell) -> Path:
                 container=planned.container,
                 settings=settings,
             )
-            unfinished.replace(target)
-        except OSError as failed:
-            raise FormatError(f"{planned.output}: cannot be written: {failed.strerror}") from failed
-        finally:
-            temporary.remove(unfinished)
         parts.remove()
     return planned.output
 

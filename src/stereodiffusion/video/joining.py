@@ -76,7 +76,7 @@ def join(
     """Write a file.
 
     Args:
-        target: Where; not there yet.
+        target: Where; what is there is written over.
         packets: Of the pictures, in order.
         coding: How they were coded.
         video: The source, whose sound is copied packet by packet.

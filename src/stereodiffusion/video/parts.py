@@ -6,6 +6,7 @@ once it is listed in `parts.jsonl`, which one run at a time appends to.
 """
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 
 from stereodiffusion import temporary
 from stereodiffusion.appending import Appender, appending, whole_lines
-from stereodiffusion.errors import FormatError
+from stereodiffusion.formats.files import write_files
 from stereodiffusion.video.encoding import Packet
 from stereodiffusion.video.fill import Filled
 from stereodiffusion.video.making import Moment, State
@@ -53,15 +54,9 @@ class Parts:
         if self._list is None:
             self._list = self._open.enter_context(appending(self.folder / _LIST))
         target = self._file(self.count)
-        unfinished = temporary.file_beside(target)
-        try:
-            with unfinished.open("xb") as file:
-                np.savez(file, **_of_packets(packets), **_of_state(state))
-            unfinished.replace(target)
-        except OSError as failed:
-            raise FormatError(f"{target}: cannot be written: {failed.strerror}") from failed
-        finally:
-            temporary.remove(unfinished)
+        content = io.BytesIO()
+        np.savez(content, **_of_packets(packets), **_of_state(state))
+        write_files({target: content.getvalue()})
         self._list.append(json.dumps({"part": self.count, "frames": state.done}))
         self.count += 1
 
