@@ -238,5 +238,5 @@ def scaled_linear_alphas(
     *, beta_start: float = 0.00085, beta_end: float = 0.012, count: int = 1000
 ) -> Float[Tensor, " t"]:
     """ᾱ_t of Stable Diffusion: the square roots of β_t are evenly spaced, ᾱ_t = Π (1 - β_i)."""
-    betas = torch.linspace(beta_start**0.5, beta_end**0.5, count) ** 2
+    betas = torch.linspace(beta_start**0.5, beta_end**0.5, count, dtype=torch.float32) ** 2
     return torch.cumprod(1.0 - betas, dim=0)

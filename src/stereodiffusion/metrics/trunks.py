@@ -115,7 +115,7 @@ class _BlurredHalving(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        profile = torch.tensor([0.25, 0.5, 0.25])
+        profile = torch.tensor([0.25, 0.5, 0.25], dtype=torch.float32)
         self.register_buffer("kernel", profile.outer(profile).expand(channels, 1, 3, 3).clone(), persistent=False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c m n"]:

@@ -45,5 +45,6 @@ def added_noise(
 def _drawn(backbone: Backbone, seed: int, count: int, size: tuple[int, int], number: int) -> Float[Tensor, "n b c h w"]:
     cell = backbone.pixels_per_latent
     shape = (number, 1, backbone.latent_channels, size[0] // cell, size[1] // cell)
-    drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + k)) for k in range(count)]
+    draws = [torch.Generator().manual_seed(seed + k) for k in range(count)]
+    drawn = [torch.randn(shape, generator=each, dtype=torch.float32) for each in draws]
     return torch.cat(drawn, dim=1).to(backbone.device)

@@ -65,13 +65,13 @@ def assembled(
     height: int, width: int, compose: Callable[[slice], Composed], *, keeps_alpha: bool = False
 ) -> Float[Tensor, "1 channels height width"]:
     """A picture from its rows: laid over white where it is transparent, or with alpha as a fourth channel."""
-    picture = torch.empty(1, 3, height, width)
+    picture = torch.empty(1, 3, height, width, dtype=torch.float32)
     for band in bands(height, width):
         stored = torch.from_numpy(compose(band.rows).transpose(2, 0, 1).copy())
-        unit = stored / 255 if stored.dtype == torch.uint8 else stored
+        unit = stored.float() / 255 if stored.dtype == torch.uint8 else stored
         if keeps_alpha and len(unit) == 4:
             if picture.shape[1] == 3:  # the first rows of a picture that has alpha
-                picture = torch.empty(1, 4, height, width)
+                picture = torch.empty(1, 4, height, width, dtype=torch.float32)
             picture[0, :, band.rows] = unit
         else:
             picture[0, :, band.rows] = unit if len(unit) == 3 else over_white(unit[None])[0]

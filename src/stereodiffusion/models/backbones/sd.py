@@ -268,7 +268,7 @@ def guidance_embedding(guidance: float, channels: int) -> Float[Tensor, "channel
         channels: Even.
     """
     half = channels // 2
-    frequencies = torch.exp(-log(10000.0) / (half - 1) * torch.arange(half))
+    frequencies = torch.exp(-log(10000.0) / (half - 1) * torch.arange(half, dtype=torch.float32))
     angles = 1000.0 * (guidance - 1) * frequencies
     return torch.cat([angles.sin(), angles.cos()])
 

@@ -116,7 +116,7 @@ class StableDiffusion3(FlowTransformer):
     def _t5(self, prompts: Sequence[str]) -> Float[Tensor, "b n c"]:
         if self.text_encoder_3 is None or self.tokenizer_3 is None:
             channels: int = self.transformer.config["joint_attention_dim"]
-            return torch.zeros(len(prompts), _T5_TOKENS, channels, device=self.device)
+            return torch.zeros(len(prompts), _T5_TOKENS, channels, device=self.device, dtype=torch.float32)
         return self._read_t5(prompts, self.tokenizer_3, self.text_encoder_3, _T5_TOKENS)
 
     def predict(
