@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from tests.forking import forked
 
 from stereodiffusion.batch import REPORT, Making, Output, jobs_of, read_report, read_rows, run
 
@@ -44,19 +45,6 @@ def make_all(photos: Path, folder: Path, model: Path, estimator: Path, formats: 
 def at_once() -> bool:
     """The clock runs from the start."""
     return True
-
-
-def forked(work: Callable[[], None]) -> int:
-    """The number of a process of its own that does work; it exits with 0, or with 1 if the work fails."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return child
 
 
 def ends(work: Callable[[], None], within: float, begun: Callable[[], bool] = at_once) -> bool:

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 from tests.batch.broken import check, write_broken
 from tests.batch.conftest import Batch
-from tests.batch.killing import at_once, contents, forked, make_all, names_in
+from tests.batch.killing import at_once, contents, make_all, names_in
+from tests.forking import forked
 
 from stereodiffusion.batch import REPORT, Making, Output, jobs_of, read_report, read_rows, run, running
 from stereodiffusion.cli.signals import end_on_signals

@@ -55,6 +55,8 @@ def test_a_photo_that_changes_is_another_input(photos: Path, batch: Batch, tmp_p
     assert len(contents(tmp_path / "out")) == 4
 
 
+@pytest.mark.usefixtures("forked_workers")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # workers are children of one with threads
 def test_results_do_not_depend_on_the_number_of_workers(photos: Path, batch: Batch, tmp_path: Path) -> None:
     batch(photos, tmp_path / "one")
     entries = batch(photos, tmp_path / "two", workers=2)

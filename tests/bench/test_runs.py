@@ -1,9 +1,10 @@
 """Runs that are whole, broken off, killed, and started again."""
 
 import json
+import os
 import signal
-import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
@@ -12,6 +13,7 @@ from typing import cast
 
 import pytest
 import torch
+from tests.forking import forked
 from tests.metrics.flowing import CorrelationNetwork
 
 from stereodiffusion.bench import evaluation
@@ -96,6 +98,8 @@ def test_a_run_that_is_broken_off_goes_on(scenes: StereoDataset, tmp_path: Path)
     assert len({row.job.key for row in read_rows(tmp_path)}) == 6
 
 
+@pytest.mark.usefixtures("forked_workers")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # workers are children of one with threads
 def test_workers_compute_the_same_rows(scenes: StereoDataset, tmp_path: Path) -> None:
     plan = plan_of(scenes, "identity", "stretch")
     alone = {row.job.key: row.metrics for row in rows_of(run(plan, tmp_path / "alone"))}
@@ -104,31 +108,26 @@ def test_workers_compute_the_same_rows(scenes: StereoDataset, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="left out: Windows has no SIGKILL")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # the child of one with threads
 def test_a_killed_run_loses_at_most_the_picture_in_work(tmp_path: Path) -> None:
     dataset = open_scenes(12, size=(64, 64))
     plan = plan_of(dataset, "identity", "blank", "stretch")
-    script = tmp_path / "killed.py"
-    script.write_text(
-        "from pathlib import Path\n"
-        "from stereodiffusion.bench.plan import Plan\n"
-        "from stereodiffusion.bench.protocols import CaseKind, Preparation\n"
-        "from stereodiffusion.bench.runs import run\n"
-        "from stereodiffusion.datasets import open_scenes\n"
-        "kind = CaseKind(protocol='metric', disparity='truth')\n"
-        "plan = Plan(dataset=open_scenes(12, size=(64, 64)), kinds=(kind,), methods=('identity', 'blank', 'stretch'),\n"
-        "            preparation=Preparation(size=64))\n"
-        f"for row in run(plan, Path({str(tmp_path / 'results')!r})):\n"
-        "    print(row.job.key, flush=True)\n"
-    )
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        finished = [process.stdout.readline().strip() for _ in range(5)]
-        process.send_signal(signal.SIGKILL)
-        finished += [line.strip() for line in process.stdout]
-    assert process.returncode == -signal.SIGKILL
+    finished = tmp_path / "finished"
+
+    def work() -> None:
+        with finished.open("w", buffering=1) as file:
+            for row in run(plan, tmp_path / "results"):
+                assert isinstance(row, Row)
+                file.write(f"{row.job.key}\n")
+
+    child = forked(work)
+    while not finished.exists() or len(finished.read_text().splitlines()) < 5:
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
     before = read_rows(tmp_path / "results")
-    assert {row.job.key for row in before} >= {key for key in finished if key}
+    assert {row.job.key for row in before} >= set(finished.read_text().splitlines())
     assert len(before) < 36
     after = rows_of(run(plan, tmp_path / "results"))
     assert not {row.job.key for row in before} & {row.job.key for row in after}

@@ -42,7 +42,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run() -> Run:
+def run(loaded_once: None) -> Run:
     """`run("text", "a ball")` runs a command line in this process."""
 
     def invoke(*arguments: str | Path) -> Result:

@@ -1,32 +1,21 @@
 """`batch` on a tiny model: the bytes of the single commands, one line for what fails, an exit code that says so."""
 
 import json
+import os
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.cli.conftest import Run
-from tests.cli.test_program import execute
+from tests.forking import run_forked
 
-from stereodiffusion.batch import REPORT, SHEET, Entry, write_sheet
-
-# Sends a signal to itself when the first result has been reported, with one half written.
-AT_FIRST = """
-import os, sys
-from pathlib import Path
-number = int(sys.argv.pop(1))
 from stereodiffusion import temporary
-from stereodiffusion.cli.batch_progress import BatchDisplay
-def send(display, name):
-    staged = temporary.folder_beside(Path(sys.argv[sys.argv.index("-o") + 1]) / "a.png")
-    (staged / "a.png").write_bytes(b"half")
-    os.kill(os.getpid(), number)
-BatchDisplay.add_made = send
 from stereodiffusion.__main__ import main
-main()
-"""
+from stereodiffusion.batch import REPORT, SHEET, Entry, write_sheet
+from stereodiffusion.cli.batch_progress import BatchDisplay
 
 
 @pytest.fixture
@@ -110,10 +99,22 @@ def test_what_makes_no_sense_is_refused_before_any_work(line: list[str], message
     assert not (here / "out").exists()
 
 
-def test_a_signal_ends_it_and_the_next_start_goes_on(photos: Path, run: Run, small: list[str], tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # the child of one with threads
+def test_a_signal_ends_it_and_the_next_start_goes_on(
+    photos: Path, run: Run, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the first result has been reported, with one half written."""
     out = tmp_path / "out"
     line = ["batch", str(photos), "-o", str(out), *small]
-    result = execute(str(int(signal.SIGTERM)), *line, code=AT_FIRST)
+
+    def send(_: BatchDisplay, __: str) -> None:
+        (temporary.folder_beside(out / "a.png") / "a.png").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BatchDisplay, "add_made", send)
+        patched.setattr(sys, "argv", ["stereodiffusion", *line])
+        result = run_forked(main)
     assert (result.returncode, result.stdout, result.stderr) == (143, "", "stereodiffusion: terminated\n")
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
     assert len((out / REPORT).read_text().splitlines()) == 1

@@ -3,9 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +21,6 @@ from stereodiffusion.bench.speed_run import SpeedPlan
 from stereodiffusion.cli import bench
 from stereodiffusion.formats import write_map
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.request import Request, TextRequest
-from stereodiffusion.synthesis import StereoDiffusion
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,18 +73,6 @@ def test_the_readmes_commands_write_what_they_say(here: Path, run: Run, model: P
                 "--views": [f"{stem}_qs1x3a1.png"],
             }
             assert written == next((several[option] for option in several if option in line), [asked])
-
-
-@pytest.fixture
-def fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests that say nothing of steps have three, and of size, a quarter of the model's own."""
-    whole = StereoDiffusion.run
-
-    def short(self: StereoDiffusion, request: Request, **kwargs: Any) -> Any:
-        small = {"size": (128, 128)} if isinstance(request, TextRequest) and request.size is None else {}
-        return whole(self, replace(request, changes={"sampling.steps": 3, **request.changes}, **small), **kwargs)
-
-    monkeypatch.setattr(StereoDiffusion, "run", short)
 
 
 def python_blocks(document: str) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +9,12 @@ from pathlib import Path
 
 import pytest
 from tests.cli.test_program import execute
+from tests.forking import run_forked
+
+from stereodiffusion import temporary
+from stereodiffusion.__main__ import main
+from stereodiffusion.cli.progress import Display
+from stereodiffusion.synthesis.run import Progress
 
 # Sends a signal to itself when a module is first looked for, where an exception would be swallowed.
 AT_IMPORT = """
@@ -26,22 +31,6 @@ sys.meta_path.insert(0, Sender())
 from stereodiffusion.__main__ import main
 main()
 """
-# Sends a signal to itself when two steps are done, with a file half written and a temporary folder in use.
-AT_STEP = """
-import os, signal, sys
-from pathlib import Path
-number = int(sys.argv.pop(1))
-from stereodiffusion import temporary
-from stereodiffusion.cli import progress
-def send(display, at):
-    if at.step == 2:
-        temporary.file_beside(Path(sys.argv[sys.argv.index("-o") + 1])).write_bytes(b"half")
-        (temporary.new_folder() / "0").write_bytes(b"tokens")
-        os.kill(os.getpid(), number)
-progress.Display._advance = send
-from stereodiffusion.__main__ import main
-main()
-"""
 ENDINGS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"), (signal.SIGHUP, 129, "hung up")]
 
 
@@ -54,15 +43,32 @@ def test_a_signal_while_modules_are_imported(number: int, code: int, said: str, 
     assert (result.returncode, result.stdout, result.stderr) == (code, "", f"stereodiffusion: {said}\n")
 
 
-@pytest.mark.parametrize(("number", "code", "said"), ENDINGS[:1])
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # the child of one with threads
+@pytest.mark.parametrize(("number", "code", "said"), ENDINGS)
 def test_a_signal_in_the_middle_leaves_nothing(
-    number: int, code: int, said: str, model: Path, estimator: Path, tmp_path: Path
+    number: int,
+    code: int,
+    said: str,
+    model: Path,
+    estimator: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """When two steps are done, with a file half written and a temporary folder in use."""
     output, system = tmp_path / "output", tmp_path / "system"
     output.mkdir()
     system.mkdir()
-    files = ("-o", str(output / "ball.png"), "--model", str(model), "--depth-estimator", str(estimator))
-    result = execute(str(number), "text", "a red ball", *files, code=AT_STEP, TMPDIR=str(system))
+
+    def send(_: Display, at: Progress) -> None:
+        if at.step == 2:
+            temporary.file_beside(output / "ball.png").write_bytes(b"half")
+            (temporary.new_folder() / "0").write_bytes(b"tokens")
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Display, "_advance", send)
+    files = ["-o", str(output / "ball.png"), "--model", str(model), "--depth-estimator", str(estimator)]
+    monkeypatch.setattr(sys, "argv", ["stereodiffusion", "text", "a red ball", *files])
+    result = run_forked(main, TMPDIR=str(system))
     assert (result.returncode, result.stdout, result.stderr) == (code, "", f"stereodiffusion: {said}\n")
     assert [*output.iterdir(), *system.iterdir()] == []
 
@@ -82,26 +88,31 @@ def test_a_signal_after_all_is_done_changes_nothing() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="left out: processes are looked up in /proc")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # the child of one with threads
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
-def test_the_workers_of_a_benchmark_end_with_it(number: int, code: int, tmp_path: Path) -> None:
-    run = ("bench", "run", "scenes", "--count", "20", "--methods", "photography-3d", "--workers", "2", "--quiet")
-    program = [sys.executable, "-m", "stereodiffusion", *run, "-o", str(tmp_path / "results")]
-    alone = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=alone) as parent:
-        workers = _workers_importing_torch(parent, 2)
-        parent.send_signal(number)
-        _, said = parent.communicate()
-    assert parent.returncode == code
-    assert len(said.splitlines()) == (0 if code < 0 else 1)
+def test_the_workers_of_a_benchmark_end_with_it(
+    number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ["bench", "run", "scenes", "--count", "20", "--methods", "photography-3d", "--workers", "2", "--quiet"]
+    monkeypatch.setattr(sys, "argv", ["stereodiffusion", *run, "-o", str(tmp_path / "results")])
+    workers: list[int] = []
+
+    def interrupt(parent: int) -> None:
+        workers.extend(_workers_importing_torch(parent, 2))
+        os.kill(parent, number)
+
+    result = run_forked(main, meanwhile=interrupt)
+    assert result.returncode == code
+    assert len(result.stderr.splitlines()) == (0 if code < 0 else 1)
     _await(lambda: not any(_alive(pid) for pid in workers))
 
 
-def _workers_importing_torch(parent: "subprocess.Popen[str]", count: int) -> list[int]:
+def _workers_importing_torch(parent: int, count: int) -> list[int]:
     found: list[int] = []
 
     def all_there() -> bool:
-        assert parent.poll() is None
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        assert _alive(parent)
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         found[:] = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         return len(found) == count and all("libtorch" in Path(f"/proc/{pid}/maps").read_text() for pid in found)
 
