@@ -3,7 +3,7 @@
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import settings
+from jaxtyping import config
 from tests import typechecking
 
 # The run-time type checker that pyproject.toml names must have been imported before the package is.
@@ -43,6 +44,14 @@ def loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     backbone, estimator = _keeping()
     monkeypatch.setattr("stereodiffusion.models.backbones.load_backbone", backbone)
     monkeypatch.setattr("stereodiffusion.synthesis.model.load_depth_estimator", estimator)
+
+
+@pytest.fixture
+def shapes_unchecked() -> Generator[None]:
+    """For tests that call many times over what others call, too: checks of shapes would be a quarter of their time."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

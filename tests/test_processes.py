@@ -14,6 +14,10 @@ import pytest
 from stereodiffusion.errors import ModelError, WorkerError
 from stereodiffusion.processes import in_processes
 
+COPIES = pytest.mark.filterwarnings(
+    "ignore:This process:DeprecationWarning"
+)  # workers are children of one with threads
+
 
 def squares(start: int) -> Callable[[int], list[int]]:
     return lambda item: [start + item, item**2]
@@ -37,6 +41,8 @@ def die() -> Callable[[int], Iterator[int]]:
     return dying
 
 
+@pytest.mark.usefixtures("forked_workers")
+@COPIES
 def test_every_item_is_worked_on_once() -> None:
     found = list(in_processes(partial(squares, 100), range(5), 2))
     assert sorted(found) == sorted([100, 101, 102, 103, 104, 0, 1, 4, 9, 16])
@@ -46,6 +52,8 @@ def test_no_items_are_no_work() -> None:
     assert list(in_processes(refuse, [], 4)) == []
 
 
+@pytest.mark.usefixtures("forked_workers")
+@COPIES
 def test_what_the_work_raises_comes_back_after_what_it_had_done() -> None:
     results = in_processes(refuse, [1], 1)
     assert next(results) == 1
@@ -71,6 +79,8 @@ def die_of_two() -> Callable[[int], Iterator[int]]:
     return dying_of_two
 
 
+@pytest.mark.usefixtures("forked_workers")
+@COPIES
 def test_another_worker_takes_the_place_of_a_killed_one() -> None:
     results = in_processes(die_of_two, [1, 2, 3], 1, killed=lambda item, _: -item)
     assert list(results) == [1, -2, 3]

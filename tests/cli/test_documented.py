@@ -81,7 +81,7 @@ def python_blocks(document: str) -> str:
     return "\n".join(re.findall(r"^```python\n(.*?)^```$", text, flags=re.M | re.S))
 
 
-@pytest.mark.usefixtures("fewer_steps")
+@pytest.mark.usefixtures("fewer_steps", "loaded_once")
 def test_the_tutorials_program_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On the embedded model, in fewer steps than are meant to be looked at."""
     names: dict[str, object] = {}

@@ -25,6 +25,8 @@ from stereodiffusion.models.backbones.sd import StableDiffusion
 from stereodiffusion.settings import Settings
 from stereodiffusion.settings.presets import preset
 
+pytestmark = pytest.mark.usefixtures("shapes_unchecked")
+
 GRID = (2, 4, 8, 16)
 """Two pictures of 64 x 128 pixels."""
 

@@ -124,7 +124,7 @@ def test_photo_without_a_map_estimates_one(tmp_path: Path, inputs: Path) -> None
     assert psnr(left, right) < 40
 
 
-@pytest.mark.usefixtures("fewer_steps")
+@pytest.mark.usefixtures("fewer_steps", "loaded_once")
 def test_the_readmes_python_runs(tmp_path: Path) -> None:
     """With fewer steps and views than are meant to be looked at."""
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

@@ -23,6 +23,8 @@ from stereodiffusion.synthesis.photo import photo_source
 from stereodiffusion.synthesis.stereo import views_beside
 from stereodiffusion.views import View
 
+pytestmark = pytest.mark.usefixtures("shapes_unchecked")
+
 BEST = preset("best", "photo").changed({"sampling.steps": 6})
 
 

@@ -11,6 +11,8 @@ from stereodiffusion.geometry import Disparity
 from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.compose import KnownView, known_view
 
+pytestmark = pytest.mark.usefixtures("shapes_unchecked")
+
 WARP = replace(preset("best", "photo").warp, fill="smooth")
 
 

@@ -34,6 +34,8 @@ from stereodiffusion.viewpoint import SourceEye, spread
 from stereodiffusion.views import View
 
 FAST, BEST = (preset(name, "photo").changed({"sampling.steps": 4}) for name in ("fast", "best"))
+pytestmark = pytest.mark.usefixtures("shapes_unchecked")
+
 PLAIN = BEST.changed({"warp.borders": "hard", "warp.frame": "ends"})
 BALL, UNSAID = Prompted(prompts=["a red ball"]), Prompted(prompts=[""])
 T = TypeVar("T")

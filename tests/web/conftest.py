@@ -27,7 +27,7 @@ class Served:
     model: StereoDiffusion
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, None]:
     if find_spec("gradio") is None:
         pytest.skip("the page needs Gradio: pip install 'stereodiffusion[web]'")
