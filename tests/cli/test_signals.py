@@ -120,7 +120,7 @@ def _workers_importing_torch(parent: int, count: int) -> list[int]:
     return found
 
 
-def _await(condition: Callable[[], bool], seconds: float = 60) -> None:
+def _await(condition: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
