@@ -5,6 +5,10 @@ projected from other tokens: the left's (unidirectional), or both views' side by
 projections are per token, handing over the *tokens* is the same as handing over keys and values, takes half the
 memory, and leaves the layer's own attention implementation in place. Guidance halves never mix: rows are (guidance,
 view, picture).
+
+Algorithm 1 by its lines: 1, a step of the views: `both_views` or `view_beside` (`views.py`) through `predict`
+(`denoise.py`). 2, Edit: `joining`. 3 to 5, unidirectional: `joining`, or `recording` of the left and `replaying` for
+the right. 6 to 8, bidirectional: `joining`.
 """
 
 from collections.abc import Collection

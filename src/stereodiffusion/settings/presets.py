@@ -83,7 +83,7 @@ def _fast(mode: Mode) -> Settings:
         map=MapFitting(refine="off"),
         shift=Shift(at=0.2, splat="subpixel"),
         views=AfterSource(
-            every=0.0 if photo else 0.06,
+            every=0.0 if photo else 0.06,  # three of 50 steps at once: docs/notes.md; in steps, `Settings.view_indices`
             resync=Resync(how="copy", every=0.2, until=0.8),
             attention=Attention(start=0.2),
         ),
@@ -101,7 +101,7 @@ def _best(mode: Mode) -> Settings:
         map=MapFitting(refine="estimated"),
         shift=Shift(at=0.8, splat="subpixel"),
         views=AfterSource(
-            every=0.06,
+            every=0.06,  # as above
             resync=Resync(how="pixels", every=0.02, until=1.0),
             attention=Attention(start=0.8),
         ),
