@@ -97,7 +97,11 @@ class Evaluator:
         Raises:
             ModelError: If a network cannot be loaded; then no other scene will fare better.
         """
-        _ = self._perceptual, self._pairwise, self._matcher  # if one of them is not to be had, no picture is made for nothing
+        _ = (
+            self._perceptual,
+            self._pairwise,
+            self._matcher,
+        )  # if one of them is not to be had, no picture is made for nothing
         todo = [(kind, job) for kind, job in self._plan.jobs(name) if job.key in wanted]
         try:
             sample = self._plan.dataset.read(name)

@@ -145,7 +145,7 @@ def prepare(sample: StereoSample, kind: CaseKind, preparation: Preparation, esti
     Raises:
         DatasetError: If the scene has no true disparity and the protocol needs it.
     """
-    cut = _AsGenStereo(*sample.left.shape[2:]) if kind.protocol == "genstereo" else _Square(preparation.size)
+    cut = AsGenStereo(*sample.left.shape[2:]) if kind.protocol == "genstereo" else Square(preparation.size)
     left, right = cut.picture(sample.left), cut.picture(sample.right)
     truth = None if sample.disparity is None else cut.disparity(_dense(sample.disparity, sample.left))
     measured = None if sample.disparity is None else cut.disparity(sample.disparity)
@@ -188,28 +188,31 @@ def _square_of(picture: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c n n"]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Square:
+class Square:
     """The centre square at the working size; or, without one, all as it is."""
 
     size: int | None
 
     def picture(self, picture: Image) -> Float[Tensor, "1 3 h2 w2"]:
+        """A view."""
         if self.size is None:
             return picture
         square = _square_of(picture)
         return square if square.shape[2] == self.size else resize_image(square, self.size, self.size)
 
     def region(self, region: Region) -> Bool[Tensor, "1 1 h2 w2"]:
+        """What lies in a region by half."""
         return region if self.size is None else _region_at(_square_of(region.float()), self.size)
 
     def disparity(self, disparity: Disparity) -> Disparity:
+        """A map, by its nearest cells; values scale with the width."""
         if self.size is None:
             return disparity
         return _nearest(disparity.crop(*_square(*disparity.size)), self.size)
 
 
 @dataclass(frozen=True, slots=True)
-class _AsGenStereo:
+class AsGenStereo:
     """The whole picture as a square of 768 x 768; the centre square of what is more than twice as wide as high."""
 
     height: int
@@ -219,15 +222,18 @@ class _AsGenStereo:
     def _whole(self) -> bool:
         return self.width <= 2 * self.height
 
-    def picture(self, picture: Image) -> Float[Tensor, "1 3 768 768"]:
+    def picture(self, picture: Image) -> Float[Tensor, "1 3 n n"]:
+        """A view."""
         square = picture if self._whole else _square_of(picture)
         small = functional.interpolate(square, (GENSTEREO_SIZE, GENSTEREO_SIZE), mode="bilinear", antialias=True)
         return (small.clamp(0, 1) * 255).round() / 255
 
-    def region(self, region: Region) -> Bool[Tensor, "1 1 768 768"]:
+    def region(self, region: Region) -> Bool[Tensor, "1 1 n n"]:
+        """What lies in a region by half."""
         return _region_at(region.float() if self._whole else _square_of(region.float()), GENSTEREO_SIZE)
 
     def disparity(self, disparity: Disparity) -> Disparity:
+        """A map, by its nearest cells; values scale with the width."""
         square = disparity if self._whole else disparity.crop(*_square(*disparity.size))
         return _nearest(square, GENSTEREO_SIZE)
 

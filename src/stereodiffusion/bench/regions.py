@@ -1,10 +1,10 @@
 """Parts of a right view that are measured by themselves, beside what the left eye sees and what it does not.
 
-    holes    what has to be made up: occlusions without the cracks of a column that a map, rounded to whole columns,
-             leaves on slanted surfaces
-    soft     soft borders: pixels in which a nearer surface and what is behind it are mixed, alpha in [0.02, 0.98], as
-             alphaDepth measures them (Zhang et al. 2026, arXiv 2606.00386). There alpha is annotated; here it is
-             estimated, from the left picture with its true disparity (`occlusion.matte`), and moved to the right
+holes    what has to be made up: occlusions without the cracks of a column that a map, rounded to whole columns,
+         leaves on slanted surfaces
+soft     soft borders: pixels in which a nearer surface and what is behind it are mixed, alpha in [0.02, 0.98], as
+         alphaDepth measures them (Zhang et al. 2026, arXiv 2606.00386). There alpha is annotated; here it is
+         estimated, from the left picture with its true disparity (`occlusion.matte`), and moved to the right
 """
 
 from collections.abc import Mapping

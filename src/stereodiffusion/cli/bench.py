@@ -105,7 +105,7 @@ def run(
             metavar="NAMES",
             rich_help_panel=_WHAT,
             show_default="none",
-            help=f"Learned judgements of the pair besides, of networks that are yours to install: {', '.join(PAIRWISE)}.",
+            help=f"Learned judgements of the pair besides, by networks of your own: {', '.join(PAIRWISE)}.",
         ),
     ] = [],  # noqa: B006
     matcher: Annotated[

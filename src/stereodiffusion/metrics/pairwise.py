@@ -1,11 +1,11 @@
 """Learned judgements of a pair, without a true right view: MEt3R and iSQoE. Neither comes with this package.
 
-    met3r    inconsistency of the two views (Asim et al., CVPR 2025): features of one, moved to the other by the points
-             that MASt3R finds in both, against the other's own; 0 is best. Package `met3r`, from
-             https://github.com/mohammadasim98/met3r; it fetches its own weights
-    isqoe    stereoscopic quality of experience (Tamir et al. 2025, arXiv 2412.21127), https://github.com/apple/ml-isqoe.
-             Its network is not a package: it is read as TorchScript, (left, right) in and a number per pair out, from
-             `isqoe.pt` in PyTorch's folder of checkpoints
+met3r    inconsistency of the two views (Asim et al., CVPR 2025): features of one, moved to the other by the points
+         that MASt3R finds in both, against the other's own; 0 is best. Package `met3r`, from
+         https://github.com/mohammadasim98/met3r; it fetches its own weights
+isqoe    stereoscopic quality of experience (Tamir et al. 2025, arXiv 2412.21127), https://github.com/apple/ml-isqoe.
+         It is no package: its network is read as `torch.export.save` writes it, (left, right) in and a number per
+         pair out, from `isqoe.pt2` in PyTorch's folder of checkpoints
 """
 
 from collections.abc import Callable, Mapping
@@ -17,10 +17,10 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import interpolate
 
-from stereodiffusion.errors import GeometryError, ModelUnavailableError
+from stereodiffusion.errors import GeometryError, ModelUnavailableError, first_line
 from stereodiffusion.metrics.region import check_alike
 from stereodiffusion.types import Image
 
@@ -91,7 +91,7 @@ def _met3r(device: str) -> Callable[[Image, Image], Tensor]:
     try:
         network: Any = import_module("met3r").MEt3R(**_MET3R).to(device)
     except Exception as broken:  # pytorch3d, FeatUp and MASt3R, each with its own failures
-        raise ModelUnavailableError(f"met3r does not load: {broken}") from broken
+        raise ModelUnavailableError(f"met3r does not load: {first_line(broken)}") from broken
 
     def judge(left: Image, right: Image) -> Tensor:
         views = torch.stack([left, right], dim=1).float().flatten(0, 1)
@@ -102,14 +102,15 @@ def _met3r(device: str) -> Callable[[Image, Image], Tensor]:
     return judge
 
 
-def _isqoe(device: str) -> nn.Module:
-    file = Path(torch.hub.get_dir()) / "checkpoints" / "isqoe.pt"
+def _isqoe(device: str) -> Callable[[Image, Image], Tensor]:
+    file = Path(torch.hub.get_dir()) / "checkpoints" / "isqoe.pt2"
     if not file.is_file():
         raise ModelUnavailableError(
-            f"isqoe needs its network as TorchScript, (left, right) -> score, of https://github.com/apple/ml-isqoe: "
-            f"expected it at {file}"
+            "isqoe needs the network of https://github.com/apple/ml-isqoe, (left, right) -> score, as "
+            f"torch.export.save writes it: expected it at {file}"
         )
     try:
-        return torch.jit.load(str(file), map_location=device).eval()
-    except RuntimeError as broken:
-        raise ModelUnavailableError(f"{file} is no TorchScript: {str(broken).splitlines()[0]}") from broken
+        network = torch.export.load(file).module().to(device)
+    except Exception as broken:  # a damaged archive fails in many ways
+        raise ModelUnavailableError(f"{file} is no exported network: {first_line(broken)}") from broken
+    return lambda left, right: network(left.to(device), right.to(device))
