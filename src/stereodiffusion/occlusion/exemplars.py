@@ -10,8 +10,8 @@ becomes C plus
 where q in [0, 1] is how far the exemplars agreed with what is known, and l how far they are of the continuation's
 colour. A pattern that repeats is continued as it is. Of anything else the high frequencies alone are taken, and what is
 strong in these is damped to a contrast of about s: grain and weave are alike everywhere, an edge that nothing speaks
-for, or a second eye, is worse than none. Of another material nothing is taken. g is 1 for what is trusted and _GIVEN_BACK for what is not: patches
-that have nothing to do with each other average away where they overlap, and whatever is damped is weaker than grain is.
+for, or a second eye, is worse than none. Of another material nothing is taken. g is 1 for what is trusted, and more
+than 1 for what is not: patches that have nothing to do with each other average away where they overlap.
 
 r in [0, 1] is how much room a hole has for texture: none beside what is known and in a narrow gap. There the
 continuation is right, lines that run into the hole above all, and whatever else is laid over it breaks them; a pattern
