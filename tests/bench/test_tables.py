@@ -90,7 +90,7 @@ def test_every_number_of_a_row_is_in_some_table() -> None:
     disparity = Disparity.from_pixels(torch.full((180, 180), 2.0))
     visible = torch.zeros(1, 1, 180, 180, dtype=torch.bool)
     visible[..., :120] = True
-    regions = dict.fromkeys(FURTHER_REGIONS, visible)
+    regions = {str(name): visible for name in FURTHER_REGIONS}
     measured = evaluate_images(picture.flip(3), picture, visible, regions)
     measured |= evaluate_pair(picture, picture.roll(-2, 3), disparity)
     everywhere = ("", "_visible", "_occluded", *(f"_{name}" for name in FURTHER_REGIONS))
