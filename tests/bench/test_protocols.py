@@ -3,10 +3,12 @@
 from dataclasses import replace
 from typing import NoReturn
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image as Image_
 
-from stereodiffusion.bench.protocols import CaseKind, Preparation, case_kinds, prepare
+from stereodiffusion.bench.protocols import AsGenStereo, CaseKind, Preparation, case_kinds, prepare
 from stereodiffusion.bench.results import DisparitySource, Protocol
 from stereodiffusion.bench.scale import fitted, parallax_by_sgbm
 from stereodiffusion.datasets import StereoDataset, StereoSample, open_scenes
@@ -184,3 +186,26 @@ def test_settings_out_of_range_are_refused() -> None:
         Preparation(size=4)
     with pytest.raises(ConfigError, match=r"max_disparity .* got 2"):
         Preparation(max_disparity=2.0)
+
+
+def test_genstereo_squeezes_the_whole_picture(wide: StereoSample, monkeypatch: pytest.MonkeyPatch) -> None:
+    preparation = Preparation(size=64)
+    assert preparation.settings(kind("genstereo"))["size"] == "768"
+    monkeypatch.setattr("stereodiffusion.bench.protocols.GENSTEREO_SIZE", 72)
+    whole = prepare(wide, kind("genstereo"), preparation, nothing)
+    assert whole.left.shape == (1, 3, 72, 72)
+    pil = Image_.fromarray((wide.left[0].permute(1, 2, 0) * 255).round().byte().numpy())
+    pil = pil.resize((72, 72), Image_.Resampling.BILINEAR)
+    assert float((whole.left - torch.from_numpy(np.array(pil)).permute(2, 0, 1)[None] / 255).abs().max()) <= 1.01 / 255
+    scale = 72 / 160  # disparity follows the width alone
+    assert float(whole.disparity.pixels.max()) == pytest.approx(scale * float(truth(wide).pixels.max()), rel=0.01)
+
+
+def test_genstereo_takes_the_centre_square_of_what_is_very_wide(wide: StereoSample) -> None:
+    cut = AsGenStereo(64, 160)
+    strip = wide.left[..., 16:80, :]
+    assert torch.equal(cut.picture(strip), AsGenStereo(64, 64).picture(strip[..., 48:112]))
+    disparity = truth(wide).crop(16, 0, 64, 160)
+    assert torch.equal(
+        cut.disparity(disparity).pixels, AsGenStereo(64, 64).disparity(truth(wide).crop(16, 48, 64, 64)).pixels
+    )

@@ -12,10 +12,11 @@ from tests.bench.making import row
 
 from stereodiffusion.bench.plan import matched_by
 from stereodiffusion.bench.published import TABLE_1, TABLE_2, PublishedRow, Score
+from stereodiffusion.bench.regions import FURTHER_REGIONS
 from stereodiffusion.bench.rendering import csv_lines, latex, markdown
 from stereodiffusion.bench.tables import Line, Table, make_tables
 from stereodiffusion.geometry import Disparity
-from stereodiffusion.metrics import MATCHED, MatcherName, PerceptualName, evaluate_images, evaluate_pair
+from stereodiffusion.metrics import MATCHED, MatcherName, PairwiseName, PerceptualName, evaluate_images, evaluate_pair
 
 
 def table(tables: tuple[Table, ...], name: str) -> Table:
@@ -89,9 +90,12 @@ def test_every_number_of_a_row_is_in_some_table() -> None:
     disparity = Disparity.from_pixels(torch.full((180, 180), 2.0))
     visible = torch.zeros(1, 1, 180, 180, dtype=torch.bool)
     visible[..., :120] = True
-    measured = evaluate_images(picture.flip(3), picture, visible)
+    regions = {str(name): visible for name in FURTHER_REGIONS}
+    measured = evaluate_images(picture.flip(3), picture, visible, regions)
     measured |= evaluate_pair(picture, picture.roll(-2, 3), disparity)
-    learned = dict.fromkeys(get_args(PerceptualName), 0.5)
+    everywhere = ("", "_visible", "_occluded", *(f"_{name}" for name in FURTHER_REGIONS))
+    learned = {f"{name}{region}": 0.5 for name in get_args(PerceptualName) for region in everywhere}
+    learned |= dict.fromkeys(get_args(PairwiseName), 0.5)
     by_networks = {matched_by(network, name): 0.5 for network in get_args(MatcherName) for name in MATCHED}
     numbers = measured | learned | by_networks | {"of tomorrow": 0.5}
     tables = make_tables([replace(row(), metrics=numbers)])

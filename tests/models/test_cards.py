@@ -136,6 +136,18 @@ def test_a_preset_takes_the_guidance_of_the_card_where_the_model_draws(mode: Mod
             assert cards.preset_for(unsaid, name, mode) == plain
 
 
+def test_what_nobody_has_measured_is_no_preset_but_can_be_asked_for() -> None:
+    diffusion = [card for card in CARDS if card.kind != "depth-estimator"]
+    assert {card.name for card in diffusion if not card.untried} == {"toybox"}  # its late start is measured
+    for card in diffusion:
+        for mode in get_args(Mode):
+            late = cards.preset_for(card.name, "best", mode)
+            assert late.shift.at == 0.8
+            early = late.changed(card.untried)
+            assert early.shift_index <= late.shift_index
+            assert (early == late) == (card.name == "toybox")
+
+
 def test_a_repository_is_its_card() -> None:
     by_repository = cards.preset_for("stabilityai/sdxl-turbo", "fast", "text")
     by_name = cards.preset_for("sdxl-turbo", "best", "text")

@@ -59,13 +59,27 @@ def test_behind_a_box_there_is_the_grain_of_the_wall_and_nothing_of_the_box() ->
     sharp = texture_from_exemplars(smooth, seen)
     assert float(sharp[:, :1][hidden].max()) < 1e-5
 
+    amid = ~torch.nn.functional.max_pool2d(seen.known.float(), (1, 7), stride=1, padding=(0, 3)).bool()
+
     def grain(picture: Tensor) -> float:
         steps = picture[:, 1:].diff(dim=2)
-        return float(steps[(hidden[:, :, 1:] & hidden[:, :, :-1]).expand_as(steps)].std())
+        return float(steps[(amid[:, :, 1:] & amid[:, :, :-1]).expand_as(steps)].std())
 
     of_the_wall = float(view[:, 1:, :14].diff(dim=2).std())
     assert grain(smooth) < 0.35 * of_the_wall
     assert 0.5 * of_the_wall < grain(sharp) < of_the_wall
+
+
+def test_texture_fades_in_from_what_is_known_and_leaves_narrow_gaps_alone() -> None:
+    view = noise(1, 3, 48, 120, seed=2)
+    known = torch.ones(1, 1, 48, 120, dtype=torch.bool)
+    known[..., 40:44], known[..., 80:] = False, False  # four columns of a surface, and all beyond a line
+    seen = Disparity(pixels=torch.ones(1, 1, 48, 120) * known, known=known)
+    smooth = extend_background(view, seen)
+    change = (texture_from_exemplars(smooth, seen) - smooth).square().mean(dim=(0, 1, 2)).sqrt()
+    assert float(change[40:44].max()) < 1e-3
+    assert float(change[80]) < 0.4 * float(change[84:100].mean())
+    assert float(change[84:100].min()) > 0.02
 
 
 def test_pictures_of_a_batch_have_nothing_to_do_with_each_other() -> None:

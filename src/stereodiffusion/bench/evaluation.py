@@ -14,7 +14,7 @@ import torch
 from stereodiffusion import __version__
 from stereodiffusion.bench.cost import measured
 from stereodiffusion.bench.plan import Plan, matched_by
-from stereodiffusion.bench.protocols import Case, prepare
+from stereodiffusion.bench.protocols import Case, CaseKind, prepare
 from stereodiffusion.bench.results import Job, Row, scene_folder
 from stereodiffusion.bench.selection import CATALOGUE
 from stereodiffusion.bench.tools import Tools
@@ -23,13 +23,18 @@ from stereodiffusion.formats import read_image, to_pil
 from stereodiffusion.formats.files import write_files
 from stereodiffusion.metrics import (
     Matcher,
+    PairwiseMetric,
+    PairwiseName,
     PerceptualMetric,
     PerceptualName,
+    evaluate_genstereo,
     evaluate_images,
     evaluate_matching,
     evaluate_pair,
+    evaluate_pairwise,
     evaluate_perceptual,
     load_matcher,
+    load_pairwise,
     load_perceptual,
 )
 from stereodiffusion.models.estimators import DepthEstimator, load_depth_estimator
@@ -71,6 +76,10 @@ class Evaluator:
         return {name: load_perceptual(name) for name in self._plan.perceptual}
 
     @cached_property
+    def _pairwise(self) -> dict[PairwiseName, PairwiseMetric]:
+        return {name: load_pairwise(name, device=self._plan.device) for name in self._plan.pairwise}
+
+    @cached_property
     def _matcher(self) -> Matcher:
         return load_matcher(self._plan.matcher, device=self._plan.device)
 
@@ -88,7 +97,11 @@ class Evaluator:
         Raises:
             ModelError: If a network cannot be loaded; then no other scene will fare better.
         """
-        _ = self._perceptual, self._matcher  # if one of them is not to be had, no picture is made for nothing
+        _ = (
+            self._perceptual,
+            self._pairwise,
+            self._matcher,
+        )  # if one of them is not to be had, no picture is made for nothing
         todo = [(kind, job) for kind, job in self._plan.jobs(name) if job.key in wanted]
         try:
             sample = self._plan.dataset.read(name)
@@ -102,7 +115,7 @@ class Evaluator:
             except (DatasetError, GeometryError) as refused:
                 yield Failure(what=str(kind), reason=str(refused), jobs=tuple(jobs))
                 continue
-            self._write_views(name, case)
+            self._write_views(name, kind, case)
             for job in jobs:
                 try:
                     yield self._row(job, case, wanted[job.key])
@@ -115,9 +128,12 @@ class Evaluator:
         if earlier is None or not path.exists():
             earlier = self._make(job, case, path)
         right = read_image(path).to(case.right)
-        metrics = evaluate_images(right, case.right, case.visible)
+        metrics = evaluate_images(right, case.right, case.visible, case.further)
+        if job.protocol == "genstereo":
+            metrics |= evaluate_genstereo(right, case.right)
         metrics |= evaluate_pair(case.left, right, case.disparity, truth=case.right)
-        metrics |= evaluate_perceptual(self._perceptual, right, case.right, case.visible)
+        metrics |= evaluate_perceptual(self._perceptual, right, case.right, case.visible, case.further)
+        metrics |= evaluate_pairwise(self._pairwise, case.left, right)
         if self._plan.matcher != "sgbm":
             measured_by = evaluate_matching(case.left, right, case.disparity, matcher=self._matcher)
             metrics |= {matched_by(self._plan.matcher, name): value for name, value in measured_by.items()}
@@ -145,12 +161,12 @@ class Evaluator:
             versions=_versions(),
         )
 
-    def _write_views(self, scene: str, case: Case) -> None:
+    def _write_views(self, scene: str, kind: CaseKind, case: Case) -> None:
         """What the figures set the right views beside."""
         folder = self._folder / scene_folder(self._plan.dataset.name, scene)
         folder.mkdir(parents=True, exist_ok=True)
         for eye, view in (("left", case.left), ("right", case.right)):
-            path = folder / f"{eye}-{self._plan.preparation.size_name}.png"
+            path = folder / f"{eye}-{self._plan.preparation.settings(kind)['size']}.png"
             if not path.exists():
                 write_picture(path, view)
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stereodiffusion.bench.protocols import CaseKind, Preparation
+from stereodiffusion.bench.regions import FURTHER_REGIONS
 from stereodiffusion.bench.results import Job, Row
 from stereodiffusion.bench.selection import CATALOGUE
 from stereodiffusion.datasets import StereoDataset
 from stereodiffusion.errors import ConfigError
-from stereodiffusion.metrics import MATCHED, MatcherName, PerceptualName
+from stereodiffusion.metrics import MATCHED, MatcherName, PairwiseName, PerceptualName
 from stereodiffusion.settings import PrecisionChoice
 
 
@@ -27,6 +28,7 @@ class Plan:
         steps: DDIM steps; None takes each method's own.
         seed: Of all random numbers.
         perceptual: Learned metrics to measure with besides.
+        pairwise: Learned judgements of the pair to measure with besides.
         matcher: What measures disparity; a network does so besides semi-global matching.
     """
 
@@ -40,6 +42,7 @@ class Plan:
     steps: int | None = None
     seed: int = 0
     perceptual: tuple[PerceptualName, ...] = ()
+    pairwise: tuple[PairwiseName, ...] = ()
     matcher: MatcherName = "sgbm"
 
     def __post_init__(self) -> None:
@@ -67,7 +70,9 @@ class Plan:
 
     def satisfied_by(self, row: Row | None) -> bool:
         """Whether a row answers its job with all metrics that are wanted."""
-        wanted = {*self.perceptual, *(matched_by(self.matcher, name) for name in MATCHED)}
+        by_region = (f"{name}_{region}" for name in ("psnr", *self.perceptual) for region in FURTHER_REGIONS)
+        matched = (matched_by(self.matcher, name) for name in MATCHED)
+        wanted = {*self.perceptual, *self.pairwise, *by_region, *matched}
         return row is not None and row.metrics.keys() >= wanted
 
     def _model_settings(self, method: str) -> dict[str, object]:

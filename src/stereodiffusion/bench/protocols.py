@@ -14,13 +14,16 @@ beyond the left view's frame, or a crack of a column on a slanted surface. The p
                 squares in scale and offset)
     leak-free   estimated, stretched to [0, s], s the one number per scene with which a plain warp gives the pair whose
                 SGBM disparity is closest to the real pair's (see `scale`): no true geometry comes in
+    genstereo   true pixels, or an estimate fitted to them, as under `metric`; another size, and other PSNR and SSIM
+                (`metrics.genstereo`): the whole picture is brought to 768 x 768 whatever its shape, of what is more
+                than twice as wide as high (KITTI) the centre square; bilinear with a low pass, in 8 bits
 
 Why the nearest cell: that is how independent reference numbers were made, which this benchmark agrees with (see
 docs/benchmark.md). `Disparity.resize` keeps surfaces better: on Middlebury the visible pixels gain 0.3 dB by it, and
 stretched holes lose as much, because they start from pixels that are mixed of two surfaces.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +32,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stereodiffusion.baselines.blank import warp
+from stereodiffusion.bench.regions import further_regions
 from stereodiffusion.bench.results import DisparitySource, Protocol
 from stereodiffusion.bench.scale import fitted, parallax_by_sgbm
 from stereodiffusion.datasets import StereoSample
@@ -36,6 +40,7 @@ from stereodiffusion.datasets.densify import densify
 from stereodiffusion.errors import ConfigError, DatasetError
 from stereodiffusion.formats import resize_image
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.metrics import GENSTEREO_SIZE
 from stereodiffusion.types import Image, Map, Region
 
 _SPARSE = 0.5  # share of known cells; laser scanners reach 0.3, what was measured with structured light 0.8
@@ -90,7 +95,7 @@ class Preparation:
 
     def settings(self, kind: CaseKind) -> dict[str, object]:
         """What a case depends on, as JSON values."""
-        settings: dict[str, object] = {"size": self.size_name}
+        settings: dict[str, object] = {"size": str(GENSTEREO_SIZE) if kind.protocol == "genstereo" else self.size_name}
         if kind.protocol == "paper":
             settings["max_disparity"] = self.max_disparity
         if kind.disparity == "estimated":
@@ -107,12 +112,14 @@ class Case:
         right: The right view as it was photographed or rendered.
         disparity: What the methods are given: pixels of the left view, known everywhere.
         visible: Pixels of the true right view that the left eye sees as well.
+        further: More regions of the true right view, see `regions`.
     """
 
     left: Image
     right: Image
     disparity: Disparity
     visible: Region
+    further: Mapping[str, Region]
 
     @property
     def facts(self) -> dict[str, float]:
@@ -138,10 +145,10 @@ def prepare(sample: StereoSample, kind: CaseKind, preparation: Preparation, esti
     Raises:
         DatasetError: If the scene has no true disparity and the protocol needs it.
     """
-    size = preparation.size
-    left, right = _cut(sample.left, size), _cut(sample.right, size)
-    truth = None if sample.disparity is None else _cut_map(_dense(sample.disparity, sample.left), size)
-    measured = None if sample.disparity is None else _cut_map(sample.disparity, size)
+    cut = AsGenStereo(*sample.left.shape[2:]) if kind.protocol == "genstereo" else Square(preparation.size)
+    left, right = cut.picture(sample.left), cut.picture(sample.right)
+    truth = None if sample.disparity is None else cut.disparity(_dense(sample.disparity, sample.left))
+    measured = None if sample.disparity is None else cut.disparity(sample.disparity)
 
     if kind.protocol == "leak-free":
         relief = estimate(left)
@@ -156,10 +163,11 @@ def prepare(sample: StereoSample, kind: CaseKind, preparation: Preparation, esti
         disparity = truth if kind.disparity == "truth" else fitted(estimate(left), measured)
 
     if sample.occlusion is not None:
-        visible = ~_cut_region(sample.occlusion, size)
+        visible = ~cut.region(sample.occlusion)
     else:
         visible = warp(left, disparity if truth is None else truth).visible
-    return Case(left=left, right=right, disparity=disparity, visible=visible)
+    further = further_regions(left, truth, ~visible)
+    return Case(left=left, right=right, disparity=disparity, visible=visible, further=further)
 
 
 def _dense(disparity: Disparity, picture: Image) -> Disparity:
@@ -179,24 +187,65 @@ def _square_of(picture: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c n n"]:
     return picture[..., top : top + height, left : left + width].contiguous()
 
 
-def _cut(picture: Image, size: int | None) -> Float[Tensor, "1 3 h2 w2"]:
-    if size is None:
-        return picture
-    square = _square_of(picture)
-    return square if square.shape[2] == size else resize_image(square, size, size)
+@dataclass(frozen=True, slots=True)
+class Square:
+    """The centre square at the working size; or, without one, all as it is."""
+
+    size: int | None
+
+    def picture(self, picture: Image) -> Float[Tensor, "1 3 h2 w2"]:
+        """A view."""
+        if self.size is None:
+            return picture
+        square = _square_of(picture)
+        return square if square.shape[2] == self.size else resize_image(square, self.size, self.size)
+
+    def region(self, region: Region) -> Bool[Tensor, "1 1 h2 w2"]:
+        """What lies in a region by half."""
+        return region if self.size is None else _region_at(_square_of(region.float()), self.size)
+
+    def disparity(self, disparity: Disparity) -> Disparity:
+        """A map, by its nearest cells; values scale with the width."""
+        if self.size is None:
+            return disparity
+        return _nearest(disparity.crop(*_square(*disparity.size)), self.size)
 
 
-def _cut_region(region: Region, size: int | None) -> Bool[Tensor, "1 1 h2 w2"]:
-    if size is None:
-        return region
-    return functional.interpolate(_square_of(region.float()), (size, size), mode="area") >= 0.5
+@dataclass(frozen=True, slots=True)
+class AsGenStereo:
+    """The whole picture as a square of 768 x 768; the centre square of what is more than twice as wide as high."""
+
+    height: int
+    width: int
+
+    @property
+    def _whole(self) -> bool:
+        return self.width <= 2 * self.height
+
+    def picture(self, picture: Image) -> Float[Tensor, "1 3 n n"]:
+        """A view."""
+        square = picture if self._whole else _square_of(picture)
+        small = functional.interpolate(square, (GENSTEREO_SIZE, GENSTEREO_SIZE), mode="bilinear", antialias=True)
+        return (small.clamp(0, 1) * 255).round() / 255
+
+    def region(self, region: Region) -> Bool[Tensor, "1 1 n n"]:
+        """What lies in a region by half."""
+        return _region_at(region.float() if self._whole else _square_of(region.float()), GENSTEREO_SIZE)
+
+    def disparity(self, disparity: Disparity) -> Disparity:
+        """A map, by its nearest cells; values scale with the width."""
+        square = disparity if self._whole else disparity.crop(*_square(*disparity.size))
+        return _nearest(square, GENSTEREO_SIZE)
 
 
-def _cut_map(disparity: Disparity, size: int | None) -> Disparity:
-    if size is None:
-        return disparity
-    square = disparity.crop(*_square(*disparity.size))
+def _region_at(region: Float[Tensor, "1 1 h w"], size: int) -> Bool[Tensor, "1 1 {size} {size}"]:
+    """What lies in the region by half, at another size."""
+    return functional.interpolate(region, (size, size), mode="area") >= 0.5
+
+
+def _nearest(disparity: Disparity, size: int) -> Disparity:
+    """A map as a square, by its nearest cells."""
     # Cell i takes the source cell floor(i n / size), as OpenCV's nearest neighbour does: see the module.
-    source = torch.arange(size) * square.width // size
-    at = (..., source[:, None], source)
-    return Disparity(pixels=square.pixels[at] * (size / square.width), known=square.known[at])
+    row, column = (torch.arange(size) * edge // size for edge in disparity.size)
+    at = (..., row[:, None], column)
+    return Disparity(pixels=disparity.pixels[at] * (size / disparity.width), known=disparity.known[at])

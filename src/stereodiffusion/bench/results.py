@@ -23,7 +23,7 @@ from stereodiffusion.errors import BenchmarkError, first_line
 
 ROWS = "rows.jsonl"
 
-Protocol: TypeAlias = Literal["paper", "metric", "leak-free"]
+Protocol: TypeAlias = Literal["paper", "metric", "leak-free", "genstereo"]
 DisparitySource: TypeAlias = Literal["truth", "estimated"]
 
 

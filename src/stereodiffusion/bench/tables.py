@@ -16,7 +16,7 @@ from stereodiffusion.bench.methods import METHODS
 from stereodiffusion.bench.plan import matched_by
 from stereodiffusion.bench.published import TABLE_3, PublishedRow, Score, published_rows
 from stereodiffusion.bench.results import DisparitySource, Protocol, Row
-from stereodiffusion.metrics import MATCHED, MatcherName
+from stereodiffusion.metrics import MATCHED, MatcherName, PerceptualName
 
 Better: TypeAlias = Literal["high", "low"]
 
@@ -109,15 +109,36 @@ QUALITY = (
 REGIONS = (
     Column(name="psnr_visible", heading="PSNR visible ↑", better="high", digits=2),
     Column(name="psnr_occluded", heading="PSNR occluded ↑", better="high", digits=2),
+    Column(name="psnr_holes", heading="PSNR holes ↑", better="high", digits=2),
+    Column(name="psnr_soft", heading="PSNR soft borders ↑", better="high", digits=2),
     Column(name="ssim_visible", heading="SSIM visible ↑", better="high"),
     Column(name="ssim_occluded", heading="SSIM occluded ↑", better="high"),
+    Column(name="ssim_holes", heading="SSIM holes ↑", better="high"),
+    Column(name="ssim_soft", heading="SSIM soft borders ↑", better="high"),
     Column(name="ms_ssim", heading="MS-SSIM ↑", better="high"),
     Column(name="ms_ssim_visible", heading="MS-SSIM visible ↑", better="high"),
     Column(name="ms_ssim_occluded", heading="MS-SSIM occluded ↑", better="high"),
-    Column(name="stlpips_alex", heading="ST-LPIPS ↓", better="low"),
-    Column(name="stlpips_vgg", heading="ST-LPIPS (VGG) ↓", better="low"),
+    Column(name="ms_ssim_holes", heading="MS-SSIM holes ↑", better="high"),
+    Column(name="ms_ssim_soft", heading="MS-SSIM soft borders ↑", better="high"),
 )
 """What the left eye sees as well, and what has to be made up."""
+
+_DISTANCES: Mapping[PerceptualName, str] = {
+    "lpips_squeeze": "LPIPS (squeeze)",
+    "lpips_alex": "LPIPS (Alex)",
+    "lpips_vgg": "LPIPS (VGG)",
+    "stlpips_alex": "ST-LPIPS (Alex)",
+    "stlpips_vgg": "ST-LPIPS (VGG)",
+}
+_PLACES = {"": "", "_visible": " visible", "_occluded": " occluded", "_holes": " holes", "_soft": " soft borders"}
+
+LEARNED = tuple(
+    Column(name=f"{name}{suffix}", heading=f"{network}{place} ↓", better="low")
+    for name, network in _DISTANCES.items()
+    for suffix, place in _PLACES.items()
+    if name.startswith("st") or suffix  # those of LPIPS over all are in Table 1
+)
+"""Learned distances over all and by region; the network is said, since their numbers do not compare."""
 
 PAIR = (
     Column(name="siou", heading="SIoU ↑", better="high"),
@@ -125,6 +146,8 @@ PAIR = (
     Column(name="d1", heading="D1 ↓", better="low"),
     Column(name="bad_2", heading="bad-2 ↓", better="low"),
     Column(name="lr_consistency", heading="consistent ↑", better="high"),
+    Column(name="met3r", heading="MEt3R ↓", better="low"),
+    Column(name="isqoe", heading="iSQoE", better=None),
     Column(name="vertical_disparity", heading="vertical, px ↓", better="low", digits=2),
     Column(name="colour_mismatch", heading="colour, ΔE ↓", better="low", digits=2),
     Column(name="sharpness_mismatch", heading="sharpness, octaves", better=None, digits=2),
@@ -217,6 +240,7 @@ _QualityTable: TypeAlias = tuple[int, str, str, tuple[Column, ...], Callable[[st
 _QUALITY_TABLES: tuple[_QualityTable, ...] = (
     (1, "Table 1", "Quantitative evaluation", QUALITY, in_table_1),
     (0, "Regions", "What the left eye sees as well, and what it does not", REGIONS, _in_any),
+    (0, "Learned distances", "By region; the network that compares is named", LEARNED, _in_any),
     (0, "Pair", "The two eyes together", PAIR, _in_any),
     *(
         (0, "Pair", f"The two eyes together, disparity measured by {network}", _measured_by(network), _in_any)

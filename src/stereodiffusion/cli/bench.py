@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 # Spelled out: the modules that own them import torch, and `--help` does not wait for it.
 DATASETS = ("middlebury", "kitti", "eth3d", "folder", "webdataset", "scenes", "auto")
-PROTOCOLS = ("paper", "metric", "leak-free")
+PROTOCOLS = ("paper", "metric", "leak-free", "genstereo")
 DISPARITIES = ("truth", "estimated")
 PERCEPTUAL = ("lpips_alex", "lpips_vgg", "lpips_squeeze", "stlpips_alex", "stlpips_vgg")
+PAIRWISE = ("met3r", "isqoe")
 MATCHERS = ("sgbm", "raft_large", "raft_small")
 TABLE_FORMATS = ("markdown", "csv", "latex")
 
@@ -98,6 +99,15 @@ def run(
             help=f"Learned metrics besides, of the extras lpips and stlpips: {', '.join(PERCEPTUAL)}.",
         ),
     ] = [],  # noqa: B006
+    pairwise: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAMES",
+            rich_help_panel=_WHAT,
+            show_default="none",
+            help=f"Learned judgements of the pair besides, by networks of your own: {', '.join(PAIRWISE)}.",
+        ),
+    ] = [],  # noqa: B006
     matcher: Annotated[
         str,
         typer.Option(
@@ -142,6 +152,7 @@ def run(
         listed(disparities, DISPARITIES, "--disparity"),
     )
     learned = listed(perceptual, PERCEPTUAL, "--perceptual")
+    judged = listed(pairwise, PAIRWISE, "--pairwise")
 
     from stereodiffusion.cli.bench_progress import RunDisplay
 
@@ -151,7 +162,7 @@ def run(
         from stereodiffusion.bench.results import DisparitySource, Protocol
         from stereodiffusion.bench.selection import select_methods
         from stereodiffusion.datasets import open_dataset
-        from stereodiffusion.metrics import PerceptualName
+        from stereodiffusion.metrics import PairwiseName, PerceptualName
 
         plan = Plan(
             dataset=open_dataset(dataset, data, count=count, seed=first, size=(edge or 512, edge or 512)),
@@ -168,6 +179,7 @@ def run(
             steps=steps,
             seed=seed,
             perceptual=cast(tuple[PerceptualName, ...], learned),
+            pairwise=cast(tuple[PairwiseName, ...], judged),
             matcher=matcher,
         )
         pace, failures = _follow(plan, output, workers, display)

@@ -41,5 +41,13 @@ def _details(card: ModelCard) -> list[str]:
     """Repository and revision, licence, what one should know, and the settings that suit it."""
     source = [] if card.repository is None else [f"{card.repository} at {card.revision}"]
     allowed = "commercial use allowed" if card.commercial_use else "no commercial use"
-    suits = ", ".join(f"{name} {value}" for name, value in card.suits.items())
-    return [*source, f"{card.licence}, {allowed}", card.note, *([f"presets fast and best: {suits}"] if suits else [])]
+    suits, untried = (
+        ", ".join(f"{name} {value}" for name, value in settings.items()) for settings in (card.suits, card.untried)
+    )
+    return [
+        *source,
+        f"{card.licence}, {allowed}",
+        card.note,
+        *([f"presets fast and best: {suits}"] if suits else []),
+        *([f"to try with preset best, not measured: {untried}"] if untried else []),
+    ]

@@ -1,6 +1,7 @@
 """All metrics that need no weights, of one generated view: numbers by name, NaN where there is nothing to measure."""
 
 import math
+from collections.abc import Mapping
 
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity
@@ -15,7 +16,7 @@ from stereodiffusion.metrics.image import (
     ssim_over,
 )
 from stereodiffusion.metrics.matching import Matcher, SemiGlobalMatcher, match_pair, matchable
-from stereodiffusion.metrics.region import check_alike
+from stereodiffusion.metrics.region import check_alike, named_regions
 from stereodiffusion.metrics.rivalry import colour_mismatch, sharpness_mismatch, vertical_disparity
 from stereodiffusion.metrics.shared import shared_view
 from stereodiffusion.metrics.siou import siou
@@ -31,27 +32,29 @@ MATCHED = (
 """The numbers that depend on what measures disparity."""
 
 
-def evaluate_images(generated: Image, truth: Image, visible: Region | None = None) -> dict[str, float]:
+def evaluate_images(
+    generated: Image, truth: Image, visible: Region | None = None, further: Mapping[str, Region] | None = None
+) -> dict[str, float]:
     """How close a right view is to the true one.
 
     Args:
         generated: (1, 3, h, w), sRGB in [0, 1].
         truth: the right view as it should be.
         visible: the pixels of the right view that the left eye sees as well.
+        further: more regions of the right view, by name.
 
     Returns:
         `psnr`, `ssim` and `ms_ssim` over all pixels, and with `visible` also each with `_visible` and `_occluded`
-        after its name. `ms_ssim` is NaN for sides below 176.
+        after its name, with further regions each with `_` and their name. `ms_ssim` is NaN for sides below 176.
 
     Raises:
         GeometryError: If the sizes differ, there is more than one picture, or a side is below 7.
     """
     _check_single(generated, truth)
-    regions = {"": None} if visible is None else {"": None, "_visible": visible, "_occluded": ~visible}
     similarity = ssim_map(generated, truth)
     scales = ms_ssim_maps(generated, truth) if min(truth.shape[2:]) >= SMALLEST_FOR_MS_SSIM else None
     numbers: dict[str, float] = {}
-    for suffix, region in regions.items():
+    for suffix, region in named_regions(visible, further).items():
         numbers[f"psnr{suffix}"] = float(psnr(generated, truth, region))
         numbers[f"ssim{suffix}"] = float(ssim_over(similarity, region))
         numbers[f"ms_ssim{suffix}"] = math.nan if scales is None else float(ms_ssim_over(scales, region))

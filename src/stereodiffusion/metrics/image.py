@@ -64,7 +64,7 @@ def ssim_map(generated: Image, truth: Image) -> Float[Tensor, "b 3 h-6 w-6"]:
     if min(truth.shape[2:]) < SSIM_WINDOW:
         raise GeometryError(f"SSIM needs sides of at least {SSIM_WINDOW} pixels, got {tuple(truth.shape[2:])}")
     profile = torch.full((SSIM_WINDOW,), 1 / SSIM_WINDOW, dtype=torch.float64, device=truth.device)
-    luminance, structure = _similarity(generated.double(), truth.double(), profile, sample=True)
+    luminance, structure = similarity_of_windows(generated.double(), truth.double(), profile, sample=True)
     return luminance * structure
 
 
@@ -97,14 +97,13 @@ def ms_ssim_maps(generated: Image, truth: Image) -> list[Float[Tensor, "b 3 _ _"
         raise GeometryError(
             f"MS-SSIM needs sides of at least {SMALLEST_FOR_MS_SSIM} pixels, got {tuple(truth.shape[2:])}"
         )
-    offset = torch.arange(_GAUSSIAN_WINDOW, dtype=torch.float64, device=truth.device) - _GAUSSIAN_WINDOW // 2
-    profile = (-(offset**2) / (2 * _GAUSSIAN_SIGMA**2)).softmax(dim=0)
+    profile = gaussian_profile(truth.device)
     a, b = generated.double(), truth.double()
     scales = [(a, b)]
     for _ in MS_SSIM_WEIGHTS[1:]:
         a, b = functional.avg_pool2d(a, 2), functional.avg_pool2d(b, 2)
         scales.append((a, b))
-    *finer, (luminance, structure) = (_similarity(a, b, profile, sample=False) for a, b in scales)
+    *finer, (luminance, structure) = (similarity_of_windows(a, b, profile, sample=False) for a, b in scales)
     return [*(structure for _, structure in finer), luminance * structure]
 
 
@@ -123,7 +122,13 @@ def ms_ssim_over(maps: list[Float[Tensor, "b 3 _ _"]], region: Region | None) ->
     return product.mean(dim=1)
 
 
-def _similarity(
+def gaussian_profile(device: torch.device) -> Float[Tensor, " 11"]:
+    """Weights of the rows, and of the columns, of a window of 11 x 11 with sigma 1.5 (Wang et al. 2004)."""
+    offset = torch.arange(_GAUSSIAN_WINDOW, dtype=torch.float64, device=device) - _GAUSSIAN_WINDOW // 2
+    return (-(offset**2) / (2 * _GAUSSIAN_SIGMA**2)).softmax(dim=0)
+
+
+def similarity_of_windows(
     a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"], profile: Float[Tensor, " k"], *, sample: bool
 ) -> tuple[Float[Tensor, "b c m n"], Float[Tensor, "b c m n"]]:
     """Luminance, and contrast times structure, of all windows inside; with `sample` variances are over n - 1."""

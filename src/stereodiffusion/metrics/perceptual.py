@@ -25,7 +25,7 @@ from torch.nn import functional
 from stereodiffusion.errors import GeometryError, ModelUnavailableError
 from stereodiffusion.metrics import trunks
 from stereodiffusion.metrics.fetching import TORCHVISION, fetch_weights
-from stereodiffusion.metrics.region import check_alike, weighted_mean
+from stereodiffusion.metrics.region import check_alike, named_regions, weighted_mean
 from stereodiffusion.types import Image, Map, Region
 
 PerceptualName: TypeAlias = Literal["lpips_alex", "lpips_vgg", "lpips_squeeze", "stlpips_alex", "stlpips_vgg"]
@@ -88,9 +88,13 @@ class PerceptualMetric(nn.Module):
 
 
 def evaluate_perceptual(
-    metrics: Mapping[PerceptualName, PerceptualMetric], generated: Image, truth: Image, visible: Region | None = None
+    metrics: Mapping[PerceptualName, PerceptualMetric],
+    generated: Image,
+    truth: Image,
+    visible: Region | None = None,
+    further: Mapping[str, Region] | None = None,
 ) -> dict[str, float]:
-    """As `evaluate_images`, by learned metrics: each by its name, and with `visible` also `_visible` and `_occluded`.
+    """As `evaluate_images`, by learned metrics: each by its name, and over the same regions.
 
     Raises:
         GeometryError: If the sizes differ, there is more than one picture, or a side is below 32.
@@ -98,7 +102,7 @@ def evaluate_perceptual(
     check_alike(generated, truth, visible)
     if len(generated) != 1:
         raise GeometryError(f"one picture at a time is evaluated, got {len(generated)}")
-    regions = {"": None} if visible is None else {"": None, "_visible": visible, "_occluded": ~visible}
+    regions = named_regions(visible, further)
     numbers: dict[str, float] = {}
     for name, metric in metrics.items():
         maps = metric.maps(generated, truth)

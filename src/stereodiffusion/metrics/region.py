@@ -1,5 +1,7 @@
 """Averages over a part of a picture: the visible pixels, the occluded ones, or all."""
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -19,6 +21,17 @@ def mean_over(values: Float[Tensor, "b c h w"], region: Region | None) -> Float[
 def weighted_mean(values: Float[Tensor, "b c h w"], weight: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c"]:
     """The mean of each channel where every cell counts `weight` times; NaN where all weights are 0."""
     return torch.where(weight > 0, values, 0).mul(weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
+
+
+def named_regions(visible: Region | None, further: Mapping[str, Region] | None) -> dict[str, Region | None]:
+    """What numbers over a region have after their name, and the region: "" is the whole picture.
+
+    Args:
+        visible: The pixels that the left eye sees as well; the others are `_occluded`.
+        further: More regions by name.
+    """
+    seen = {} if visible is None else {"_visible": visible, "_occluded": ~visible}
+    return {"": None, **seen, **{f"_{name}": region for name, region in (further or {}).items()}}
 
 
 def check_alike(first: Image, second: Image, region: Region | None = None) -> None:

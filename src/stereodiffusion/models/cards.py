@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from stereodiffusion.models.checkpoint.layouts import (
@@ -38,6 +39,10 @@ _STABILITY_NOTE = (
     "free of charge below a yearly revenue of 1 million US dollars; the publisher gives access to those who accept the "
     "licence on the hub (a token is needed)"
 )
+_KNOWS_PHOTOGRAPHS: Mapping[str, object] = MappingProxyType({"shift.at": 0.2, "views.attention.start": 0.2})
+"""`best` starts late since the embedded model knows no photographs (docs/method.md); one that does may be given more of
+the way, and the paper starts at a fifth of the steps."""
+
 _WITHDRAWN = "community mirror, the publisher's own repository was withdrawn"
 
 
@@ -57,6 +62,8 @@ class ModelCard:
         note: What one should know before using it.
         files: What is needed of the repository, relative to its root.
         suits: Settings that suit the model when it draws from a prompt, by name; the others are the preset's.
+        untried: Settings of preset `best` that the method speaks for with this model; nobody has measured them, so
+            no preset takes them by itself.
     """
 
     name: str
@@ -70,6 +77,7 @@ class ModelCard:
     note: str
     files: tuple[str, ...]
     suits: Mapping[str, object] = field(default_factory=dict[str, object])
+    untried: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def pinned(self) -> bool:
@@ -129,6 +137,7 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"{_WITHDRAWN}; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd1.4",
@@ -141,6 +150,7 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"the model of the paper's photo mode; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd2.1",
@@ -153,6 +163,7 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"768 x 768, the model of the paper's text mode; {_WITHDRAWN}; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd2.1-base",
@@ -165,6 +176,7 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"512 x 512; {_WITHDRAWN}; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd2-depth",
@@ -177,6 +189,7 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"512 x 512, the model of the paper's depth mode; {_WITHDRAWN}; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sdxl",
@@ -189,6 +202,7 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"1024 x 1024; fetched in half precision; {_RAIL_NOTE}",
         files=SDXL_FILES,
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sdxl-turbo",
@@ -203,6 +217,7 @@ CARDS: tuple[ModelCard, ...] = (
         "Stability AI gives licences of their own",
         files=SDXL_FILES,
         suits={"guidance.scale": 1.0, "sampling.steps": 4, "sampling.spacing": "trailing"},
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd3",
@@ -216,6 +231,7 @@ CARDS: tuple[ModelCard, ...] = (
         note=f"1024 x 1024, a transformer of flow matching; most of the download is T5; {_STABILITY_NOTE}",
         files=SD3_FILES,
         suits={"guidance.scale": 7.0, "sampling.steps": 28},
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd3.5-medium",
@@ -229,6 +245,7 @@ CARDS: tuple[ModelCard, ...] = (
         note=f"1024 x 1024, a transformer of flow matching; most of the download is T5; {_STABILITY_NOTE}",
         files=SD3_FILES,
         suits={"guidance.scale": 4.5, "sampling.steps": 40},
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="flux-schnell",
@@ -243,6 +260,7 @@ CARDS: tuple[ModelCard, ...] = (
         "gives access to those who ask on the hub (a token is needed)",
         files=FLUX_FILES,
         suits={"guidance.scale": 1.0, "sampling.steps": 4},
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="flux-dev",
@@ -257,6 +275,7 @@ CARDS: tuple[ModelCard, ...] = (
         "accept the licence on the hub (a token is needed)",
         files=FLUX_FILES,
         suits={"guidance.scale": 3.5},
+        untried=_KNOWS_PHOTOGRAPHS,
     ),
     _embedded(
         "toybox-depth",

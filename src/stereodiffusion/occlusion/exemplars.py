@@ -5,12 +5,17 @@ What lies behind an edge or beyond the frame nobody knows; its low frequencies a
 go on there (`quilting`). With C the continuation, X the exemplars, D = l (X - C) and L a low pass over the hole, it
 becomes C plus
 
-    T = D - (1 - q) L D,    damped to T / √(1 + (|T| (1 - q) / s)²)
+    T = g (D - (1 - q) L D),    damped to (r + (1 - r) q⁶) T / √(1 + (|T| (1 - q) / s)²)
 
 where q in [0, 1] is how far the exemplars agreed with what is known, and l how far they are of the continuation's
 colour. A pattern that repeats is continued as it is. Of anything else the high frequencies alone are taken, and what is
 strong in these is damped to a contrast of about s: grain and weave are alike everywhere, an edge that nothing speaks
-for, or a second eye, is worse than none. Of another material nothing is taken.
+for, or a second eye, is worse than none. Of another material nothing is taken. g is 1 for what is trusted, and more
+than 1 for what is not: patches that have nothing to do with each other average away where they overlap.
+
+r in [0, 1] is how much room a hole has for texture: none beside what is known and in a narrow gap. There the
+continuation is right, lines that run into the hole above all, and whatever else is laid over it breaks them; a pattern
+that repeats does not.
 """
 
 from math import ceil
@@ -33,7 +38,10 @@ from stereodiffusion.types import Image, Map
 _CELLS_ACROSS = 400  # about, of the grid on which exemplars are looked for: the root of its area is no larger
 _BESIDE_BORDER = 2  # pixels at the edge of what is known that may be mixed of two surfaces
 _LOW_PASS = 3.0  # deviation of L, in cells of that grid
-_STRONG = 0.07  # s, Euclidean, sRGB in [0, 1]
+_STRONG = 0.063  # s, Euclidean, sRGB in [0, 1]
+_GIVEN_BACK = 1.4  # g of what is not trusted at all
+_RIM = 4.0  # cells from what is known to where there is all of the texture
+_NARROW = 8.0  # cells across; in a gap of half of it there is no texture, in one of one and a half there is all
 _FEATHERED = 3  # patches fade in over the first part of so many, and out over the last
 _FAINTEST = 1e-4  # weight of the outermost pixels of a patch, so that what only they cover is covered
 
@@ -83,16 +91,28 @@ def _textured(filled: Image, behind: Map, distance: Map, *, known: Mask) -> Imag
     copies = [*quilt(canvas)]
     low = _low_pass(_laid(canvas.colours, canvas.hole, copies)[0], canvas.hole)
     view = filled[0].movedim(0, -1).numpy()
+    deep = np.minimum(cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3) / np.float32(_RIM * cell), 1)
     textured = view.copy()
     for band in bands(height, width):
         hole = ~known[band.rows]
         difference, trust = _laid(view, ~known, copies, cell, band.rows)
         doubt = 1 - trust
-        texture = difference - doubt * _enlarged(low, cell, band.rows, width)
+        texture = (1 + (_GIVEN_BACK - 1) * doubt) * (difference - doubt * _enlarged(low, cell, band.rows, width))
         strength = np.linalg.norm(texture, axis=-1, keepdims=True) * doubt / np.float32(_STRONG)
-        texture /= np.sqrt(1 + strength**2)
+        room = (deep[band.rows] * _wide(known[band.rows], cell))[..., None]
+        texture *= (room + (1 - room) * trust**6) / np.sqrt(1 + strength**2)
         textured[band.rows][hole] = (view[band.rows] + texture)[hole].clip(0, 1)
     return torch.from_numpy(textured).movedim(-1, 0)[None]
+
+
+def _wide(known: Mask, cell: int) -> Float[np.ndarray, "h w"]:
+    """How far rows of holes are wide enough for texture: 0 in narrow gaps, 1 in wide ones and at the frame."""
+    width = np.int32(known.shape[1])
+    column = np.arange(width, dtype=np.int32)
+    before = np.maximum.accumulate(np.where(known, column, np.int32(-1)), axis=1)
+    after = np.minimum.accumulate(np.where(known, column, width)[:, ::-1], axis=1)[:, ::-1]
+    across = np.where((before < 0) | (after == width), np.float32(np.inf), (after - before - 1).astype(np.float32))
+    return (across / np.float32(_NARROW * cell) - np.float32(0.5)).clip(0, 1)
 
 
 def _laid(
