@@ -25,6 +25,7 @@ Places = Float32[np.ndarray, "n 2"]
 _SEEN = 4.0  # weight of what was seen to what was invented
 _SAME_DEPTH_PX = 1.5  # what differs more is another surface
 _LEAST_REACH_PX, _REACHES = 12, 24  # how far around an occlusion to look, and the part of a frame's width
+_EVERY = 2  # row and column is enough for a mean
 _TORN_PX = 1.5  # jump of disparity at which a surface ends
 _MARGIN_PX = 2  # beside a surface's end motion and colours are mixed
 _NOWHERE = -1.0
@@ -48,8 +49,10 @@ def background_places(view: Behind, disparity: Disparity, motions: Mapping[int, 
     background = _background(disparity.pixels[0, 0].numpy(), 2 * reach)
     found: dict[int, Places] = {}
     for away, motion in motions.items():
-        near = (background & motion.reliable).astype(np.float32)[..., None]
-        total = _at(_box(np.concatenate([motion.flow * near, near], axis=-1), reach), left)
+        total = _at(
+            _sums(motion.flow[::_EVERY, ::_EVERY], (background & motion.reliable)[::_EVERY, ::_EVERY], reach // _EVERY),
+            left / _EVERY,
+        )
         at = np.stack([column, row], axis=-1) + total[:, :2] / np.maximum(total[:, 2:], 1)
         found[away] = np.where(total[:, 2:] >= 1, at, _NOWHERE).astype(np.float32)
     return found
@@ -87,9 +90,13 @@ def _background(disparity: Float32[np.ndarray, "h w"], reach: int) -> Bool[np.nd
     return ~torn | (farther & ~beside)
 
 
-def _box(field: Float32[np.ndarray, "h w channels"], reach: int) -> Float32[np.ndarray, "h w channels"]:
-    """Sums over squares."""
-    return np.asarray(cv2.boxFilter(field, -1, (2 * reach + 1,) * 2, normalize=False), np.float32)
+def _sums(
+    flow: Float32[np.ndarray, "h w 2"], where: Bool[np.ndarray, "h w"], reach: int
+) -> Float32[np.ndarray, "h w 3"]:
+    """Of the flow over squares, as far as it is of places `where`; and how many these are."""
+    weight = where.astype(np.float32)
+    fields = cv2.merge([flow[..., 0] * weight, flow[..., 1] * weight, weight])
+    return np.asarray(cv2.boxFilter(fields, -1, (2 * reach + 1,) * 2, normalize=False), np.float32)
 
 
 def _at(

@@ -67,7 +67,8 @@ def places(flow: Float32[np.ndarray, "h w 2"]) -> Float32[np.ndarray, "h w 2"]:
 def inside(at: Float32[np.ndarray, "*places 2"], size: tuple[int, ...]) -> Bool[np.ndarray, "*places"]:
     """Which places lie within a frame of a size (height, width)."""
     height, width = size
-    return (at >= 0).all(-1) & (at[..., 0] <= width - 1) & (at[..., 1] <= height - 1)
+    x, y = at[..., 0], at[..., 1]
+    return (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
 
 
 def sampled(
@@ -83,7 +84,7 @@ def _checked(
 ) -> Motion:
     at = places(there)
     again = there + sampled(back, at)
-    off, length = np.linalg.norm(again, axis=-1), np.linalg.norm(there, axis=-1)
+    off, length = (np.hypot(flow[..., 0], flow[..., 1]) for flow in (again, there))
     agrees = (off <= _AGREES_PX + _AGREES_SHARE * length) & inside(at, there.shape[:2])
     height, width = size
     if there.shape[:2] != size:
