@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
-_LONGEST = 640  # pixels of the side that flow is computed at
+_LONGEST = 320  # pixels of the side that flow is computed at: measured steadier than at 640
 _AGREES_PX = 1.0  # of that side
 _AGREES_SHARE = 0.1  # of the motion
 
