@@ -122,9 +122,9 @@ def _moved(
 
 def _with_disparity(picture: Image, disparity: Disparity) -> tuple[Image, Disparity]:
     """A moved picture and its disparity, at once."""
-    warped = splat(torch.cat([picture, disparity.pixels.to(picture)], 1), disparity)
+    warped = splat(torch.cat([picture, disparity.pixels], 1), disparity)
     moved, pixels = warped.view.split([picture.shape[1], 1], dim=1)
-    return moved, Disparity(pixels=pixels, known=warped.visible)
+    return moved.to(picture.dtype), Disparity(pixels=pixels, known=warped.visible)
 
 
 def _in_front(layers: Layers, seen: Disparity) -> tuple[Image, Map]:
