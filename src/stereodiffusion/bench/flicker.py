@@ -25,12 +25,10 @@ from stereodiffusion.video.request import VideoRequest
 from stereodiffusion.video.source import Frame
 from stereodiffusion.video.view import to_levels
 
-Way: TypeAlias = Literal["frame by frame", "aligned", "reused", "both"]
+Way: TypeAlias = Literal["frame by frame", "held steady"]
 
-WAYS: Mapping[Way, tuple[bool, bool]] = MappingProxyType(
-    {"frame by frame": (False, False), "aligned": (True, False), "reused": (False, True), "both": (True, True)}
-)
-"""What is compared: (`steady`, `reuse`) of a request."""
+WAYS: Mapping[Way, bool] = MappingProxyType({"frame by frame": False, "held steady": True})
+"""What is compared: `steady` of a request."""
 
 REGIONS = ("everywhere", "occlusions", "borders")
 """Of the right eye: all of it; what the left eye does not see; what lies beside a jump of disparity."""
@@ -65,13 +63,14 @@ class Flicker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Truth:
-    """A frame of both eyes, and how deep it is: its range of disparity as settings say it."""
+    """A frame of both eyes, how deep it is, and its range of disparity as settings say it."""
 
     left: UInt8[np.ndarray, "h w 3"]
     right: UInt8[np.ndarray, "h w 3"]
     regions: Mapping[str, Bool[np.ndarray, "h w"]]
     parallax: Parallax
     disparity: NDArray[np.float32]
+    right_disparity: NDArray[np.float32]
 
 
 class _Trembling:
@@ -112,7 +111,7 @@ def measure(
     estimator: DepthEstimator | None = None,
     tremble: float = 1.0,
 ) -> Iterator[Flicker]:
-    """The table, from frame by frame to both remedies together.
+    """The table, line by line.
 
     Args:
         seeds: Of moving scenes.
@@ -124,11 +123,11 @@ def measure(
     scenes = [sample_moving_scene(seed) for seed in seeds]
     videos = [[_truth(scene.at(number), size) for number in range(frames)] for scene in scenes]
     estimator = estimator or _Trembling(videos, tremble)
-    for way, (steady, reuse) in WAYS.items():
+    for way, steady in WAYS.items():
         before = time.process_time()
         made: list[list[UInt8[np.ndarray, "h w 3"]]] = []
         for video in videos:
-            request = VideoRequest(video=_UNNAMED, steady=steady, reuse=reuse, parallax=video[0].parallax)
+            request = VideoRequest(video=_UNNAMED, steady=steady, parallax=video[0].parallax)
             made.append(_rights(Maker(request=request, estimator=estimator), video))
         spent = (time.process_time() - before) / (len(videos) * frames)
         yield _line(way, scenes, videos, made, spent)
@@ -163,6 +162,7 @@ def _truth(scene: Scene, size: tuple[int, int]) -> _Truth:
         regions=regions,
         parallax=parallax,
         disparity=pair.left.disparity,
+        right_disparity=right,
     )
 
 
@@ -187,7 +187,8 @@ def _line(
             for name, region in truth.regions.items():
                 errors[name].append(float(np.abs(off[number])[region].mean()))
                 if number:
-                    levels[name].append(flicker(off[number - 1], off[number], back, region & seen))
+                    changed = flicker(off[number - 1], off[number], back, truth.right_disparity, region & seen)
+                    levels[name].append(changed)
     return Flicker(way=way, levels=_means(levels), error=_means(errors), cpu_seconds=spent)
 
 

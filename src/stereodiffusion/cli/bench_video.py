@@ -23,7 +23,7 @@ def video(
     ] = None,
     debug: options.Debug = False,
 ) -> None:
-    """Measure flicker on moving scenes with exact truth: frame by frame, depth held steady, occlusions reused, both."""
+    """Measure flicker on moving scenes with exact truth: frame by frame, and held steady."""
     del debug
     if scenes < 1 or frames < 2:
         raise ConfigError(f"expected at least one scene and two frames, got --scenes {scenes} and --frames {frames}")

@@ -208,4 +208,5 @@ def _steps(pixels: Map) -> Map:
 
 
 def _largest(field: Map, radius: int) -> Map:
-    return max_pool2d(field, 2 * radius + 1, stride=1, padding=radius)
+    across = max_pool2d(field, (1, 2 * radius + 1), stride=1, padding=(0, radius))
+    return max_pool2d(across, (2 * radius + 1, 1), stride=1, padding=(radius, 0))

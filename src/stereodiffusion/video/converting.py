@@ -1,6 +1,7 @@
 """A video into a stereo video: checked before any work, made part by part, there whole or not at all."""
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -123,17 +124,22 @@ def _make(planned: Plan, parts: Parts, estimator: DepthEstimator, tell: Tell) ->
     maker = Maker(request=planned.request, estimator=estimator)
     frames = frames_of(planned.video, after=state.done)
     encoder, begun = Encoder(coding=planned.coding), state.done
-    for made in maker.runs(frames, state):
-        _encode(encoder, made, planned)
-        for note in made.notes:
-            tell(made.state.done, note)
-        tell(made.state.done, None)
-        state = made.state
-        if state.done - begun >= PART_FRAMES:
+    with ThreadPoolExecutor(max_workers=1) as beside:  # one run is coded while the next one is made
+        coding: Future[None] | None = None
+        for made in maker.runs(frames, state):
+            if coding is not None:
+                coding.result()
+            if state.done - begun >= PART_FRAMES:
+                parts.add(encoder.finish(), state)
+                encoder, begun = Encoder(coding=planned.coding), state.done
+            coding = beside.submit(_encode, encoder, made, planned)
+            for note in made.notes:
+                tell(made.state.done, note)
+            tell(made.state.done, None)
+            state = made.state
+        if coding is not None:
+            coding.result()
             parts.add(encoder.finish(), state)
-            encoder, begun = Encoder(coding=planned.coding), state.done
-    if state.done > begun:
-        parts.add(encoder.finish(), state)
 
 
 def _encode(encoder: Encoder, made: Made, planned: Plan) -> None:

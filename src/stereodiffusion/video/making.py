@@ -2,33 +2,29 @@
 
     moments   frame by frame: is it a new scene? its relief, aligned with that of the frame before
     runs      a few moments of one scene, with some that come behind them: relief smoothed, moved to the right eye,
-              occlusions filled from what comes later and from what was before
+              occlusions filled from what is before and behind
 
 Memory holds one run and what it looks ahead to, however long the video is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import UInt8
 
-from stereodiffusion.geometry import Disparity
 from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.settings import Settings
 from stereodiffusion.video.cuts import is_cut
-from stereodiffusion.video.fill import Candidate, Filled, alone, candidate, fill
+from stereodiffusion.video.fill import Places, background_places, filled
 from stereodiffusion.video.motion import Motion, between, chained
 from stereodiffusion.video.request import VideoRequest
 from stereodiffusion.video.source import Frame
 from stereodiffusion.video.steady import REACH, Relief, aligned, smoothed, stretched
-from stereodiffusion.video.view import Depth, HalfSeen, seen_from_right, settle, to_image, with_borders
+from stereodiffusion.video.view import Behind, Depth, HalfSeen, seen_from_right, settle, to_image, with_borders
 
 RUN = 8
 """Frames that are finished together."""
-
-AHEAD = 4
-"""Frames behind them that occlusions are looked for in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,13 +54,13 @@ class State:
 
     Attributes:
         done: How many frames are done.
-        past: The last of these, of the same scene, as far back as smoothing looks.
-        filled: The right eye's picture of the last one.
+        past: The last of these, of the same scene, as far back as the frames to come look.
+        behind: What the right eye sees of each, before other frames are asked.
     """
 
     done: int = 0
     past: tuple[Moment, ...] = ()
-    filled: Filled | None = None
+    behind: tuple[Behind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,27 +106,25 @@ class Maker:
         notes: list[str] = []
         moments = self._moments(frames, state.past[-1] if state.past else None, notes)
         waiting: list[Moment] = []
-        views: dict[int, _Moved] = {}
+        moved: list[_Moved] = []
         while True:
-            while len(waiting) < RUN + AHEAD + REACH and (moment := next(moments, None)) is not None:
+            while len(waiting) < RUN + 2 * REACH and (moment := next(moments, None)) is not None:
                 waiting.append(moment)
             if not waiting:
                 return
-            past = () if waiting[0].begins else state.past
+            past, behind = ((), ()) if waiting[0].begins else (state.past, state.behind)
             count = next((n for n, each in enumerate(waiting) if n and each.begins), len(waiting))
-            scene = [*past, *waiting[:count]]
-            body = min(RUN, count)
-            for n in range(min(body + AHEAD, count)):
-                views.setdefault(state.done + n, self._moved(scene, len(past) + n))
-            moved = [views[state.done + n] for n in range(min(body + AHEAD, count))]
-            filled = self._filled(waiting, moved, body, state.filled if past else None)
-            made = waiting[:body]
-            state = State(done=state.done + body, past=tuple(scene[: len(past) + body][-REACH:]), filled=filled[-1])
-            rights = [one.view.shown(full.picture) for one, full in zip(moved, filled, strict=False)]
-            yield Made(frames=[each.frame for each in made], rights=rights, state=state, notes=tuple(notes))
+            scene, body = [*past, *waiting[:count]], min(RUN, count)
+            moved += [self._moved(scene, len(past) + n) for n in range(len(moved), min(body + REACH, count))]
+            around = [*behind, *(each.view.behind for each in moved)]
+            rights = [_right(moved[n], around, len(past) + n) for n in range(body)]
+            ended = len(past) + body
+            state = State(
+                done=state.done + body, past=tuple(scene[:ended][-REACH:]), behind=tuple(around[:ended][-REACH:])
+            )
+            yield Made(frames=[each.frame for each in waiting[:body]], rights=rights, state=state, notes=tuple(notes))
             notes.clear()
-            del waiting[:body]
-            views = {number: view for number, view in views.items() if number >= state.done}
+            del waiting[:body], moved[:body]
 
     def _moments(self, frames: Iterator[Frame], before: Moment | None, notes: list[str]) -> Iterator[Moment]:
         for frame in frames:
@@ -154,49 +148,43 @@ class Maker:
         """A moment of a scene seen from the right."""
         moment = scene[at]
         image = to_image(moment.frame.picture)
-        relief = smoothed(moment.relief, list(_around(scene, at))) if self.request.steady else moment.relief
-        bordered = with_borders(relief, image, self._settings, has_borders=self.estimator.has_borders)
+        motions = _motions(scene, at) if self.request.steady else {}
+        around = [(scene[at + away].relief, motion) for away, motion in motions.items() if -away in motions]
+        bordered = with_borders(
+            smoothed(moment.relief, around), image, self._settings, has_borders=self.estimator.has_borders
+        )
         disparity = moment.depth.of(bordered)
-        return _Moved(disparity=disparity, view=seen_from_right(image, disparity, self._settings))
-
-    def _filled(
-        self, moments: Sequence[Moment], moved: "Sequence[_Moved]", count: int, last: Filled | None
-    ) -> list[Filled]:
-        """The first `count` of a scene's moments with their occlusions filled."""
-        if not self.request.reuse:
-            return [alone(each.view) for each in moved[:count]]
-        found: list[Candidate | None] = []
-        later: Filled | None = None
-        for at in reversed(range(len(moved))):
-            on = moments[at + 1].on if later is not None else None
-            one = candidate(moved[at].view, on, moved[at].disparity, later) if later and on else None
-            found.append(one)
-            later = fill(moved[at].view, None, one)
-        filled: list[Filled] = []
-        for moment, one, after in zip(moments[:count], moved, reversed(found), strict=False):
-            before = candidate(one.view, moment.back, one.disparity, last) if last and moment.back else None
-            last = fill(one.view, before, after)
-            filled.append(last)
-        return filled
+        view = seen_from_right(image, disparity, self._settings)
+        return _Moved(view=view, places=background_places(view.behind, disparity, motions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Moved:
-    """A frame's final disparity, and what the right eye sees by it."""
+    """What the right eye sees of a frame, and where other frames have its occlusions, by how far away they are."""
 
-    disparity: Disparity
     view: HalfSeen
+    places: Mapping[int, Places]
 
 
-def _around(scene: Sequence[Moment], at: int) -> Iterator[tuple[Relief, Motion]]:
-    """The neighbours of a moment, one before and one after by turns, as far as there are both."""
-    back, on = scene[at].back, scene[at + 1].on if at + 1 < len(scene) else None
+def _right(moved: _Moved, behind: Sequence[Behind], at: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The right eye's picture of what is at a place of a scene."""
+    around = {away: behind[at + away] for away in moved.places}
+    return moved.view.shown(filled(moved.view.behind, around, moved.places))
+
+
+def _motions(scene: Sequence[Moment], at: int) -> dict[int, Motion]:
+    """The motion from a moment of a scene to those around it: one before, one after, the next before, and so on."""
+    found: dict[int, Motion] = {}
     for reach in range(1, REACH + 1):
-        if at - reach < 0 or at + reach >= len(scene) or back is None or on is None:
-            return
-        yield scene[at - reach].relief, back
-        yield scene[at + reach].relief, on
-        if at - reach - 1 >= 0 and at + reach + 1 < len(scene):
-            farther_back, farther_on = scene[at - reach].back, scene[at + reach + 1].on
-            back = chained(back, farther_back) if farther_back else None
-            on = chained(on, farther_on) if farther_on else None
+        for way in (-1, 1):
+            away, nearer = way * reach, way * (reach - 1)
+            if not 0 <= at + away < len(scene):
+                continue
+            step = scene[at + nearer].back if way < 0 else scene[at + away].on
+            if step is None:
+                continue
+            if not nearer:
+                found[away] = step
+            elif nearer in found:
+                found[away] = chained(found[nearer], step)
+    return found

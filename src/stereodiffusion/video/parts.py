@@ -1,8 +1,8 @@
 """What is done of a video already, on disk: a run that is interrupted or killed goes on behind the last whole part.
 
 Parts lie in a folder beside the file that they will be joined to; it bears the name of that file and of the job, so
-that other settings begin another folder. A part is a file of packets together with the state behind them. It counts
-once it is listed in `parts.jsonl`, which one run at a time appends to.
+that other settings begin another folder. A part is a file of packets; of the last one there is also a file of the state
+behind it. A part counts once it is listed in `parts.jsonl`, which one run at a time appends to.
 """
 
 import hashlib
@@ -21,11 +21,10 @@ from stereodiffusion import temporary
 from stereodiffusion.appending import Appender, appending, whole_lines
 from stereodiffusion.formats.files import write_files
 from stereodiffusion.video.encoding import Packet
-from stereodiffusion.video.fill import Filled
 from stereodiffusion.video.making import Moment, State
 from stereodiffusion.video.motion import between
 from stereodiffusion.video.source import Frame
-from stereodiffusion.video.view import Depth
+from stereodiffusion.video.view import Behind, Depth
 
 _LIST = "parts.jsonl"
 
@@ -53,11 +52,11 @@ class Parts:
         """
         if self._list is None:
             self._list = self._open.enter_context(appending(self.folder / _LIST))
-        target = self._file(self.count)
-        content = io.BytesIO()
-        np.savez(content, **_of_packets(packets), **_of_state(state))
-        write_files({target: content.getvalue()})
+        files = {self._file(self.count): _of_packets(packets), self._state_file(self.count): _of_state(state)}
+        write_files({path: _packed(fields) for path, fields in files.items()})
         self._list.append(json.dumps({"part": self.count, "frames": state.done}))
+        if self.count:
+            self._state_file(self.count - 1).unlink(missing_ok=True)  # frames are large, films are long
         self.count += 1
 
     def packets(self) -> Iterator[Packet]:
@@ -73,7 +72,7 @@ class Parts:
         """Behind the last whole part."""
         if not self.count:
             return State()
-        with np.load(self._file(self.count - 1)) as part:
+        with np.load(self._state_file(self.count - 1)) as part:
             return _state_of(part)
 
     def remove(self) -> None:
@@ -83,6 +82,9 @@ class Parts:
 
     def _file(self, number: int) -> Path:
         return self.folder / f"{number:05}.npz"
+
+    def _state_file(self, number: int) -> Path:
+        return self.folder / f"{number:05}-state.npz"
 
 
 @contextmanager
@@ -107,6 +109,12 @@ def parts_of(output: Path, job: Mapping[str, object]) -> Generator[Parts]:
         yield Parts(folder=folder, count=len(whole_lines(folder / _LIST)), _open=opened, _list=listed)
 
 
+def _packed(fields: Mapping[str, Any]) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, **fields)
+    return content.getvalue()
+
+
 def _of_packets(packets: Sequence[Packet]) -> dict[str, Any]:
     return {
         "content": np.frombuffer(b"".join(packet.content for packet in packets), np.uint8),
@@ -118,7 +126,7 @@ def _of_packets(packets: Sequence[Packet]) -> dict[str, Any]:
 
 def _of_state(state: State) -> dict[str, Any]:
     fields: dict[str, Any] = {"done": state.done, "past": len(state.past)}
-    for number, moment in enumerate(state.past):
+    for number, (moment, behind) in enumerate(zip(state.past, state.behind, strict=True)):
         fields |= {
             f"picture{number}": moment.frame.picture,
             f"times{number}": [moment.frame.pts, moment.frame.duration],
@@ -126,14 +134,16 @@ def _of_state(state: State) -> dict[str, Any]:
             f"estimated{number}": moment.depth.estimated,
             f"final{number}": moment.depth.final,
             f"begins{number}": moment.begins,
+            f"behind{number}": behind.picture,
+            f"known{number}": behind.known,
+            f"disparity{number}": behind.disparity,
         }
-    if state.filled is not None:
-        fields |= {"filled": state.filled.picture, "origin": state.filled.origin, "disparity": state.filled.disparity}
     return fields
 
 
 def _state_of(part: Mapping[str, Any]) -> State:
     past: list[Moment] = []
+    behind: list[Behind] = []
     for number in range(int(part["past"])):
         pts, duration = (int(time) for time in part[f"times{number}"])
         frame = Frame(picture=part[f"picture{number}"], pts=pts, duration=duration)
@@ -142,7 +152,6 @@ def _state_of(part: Mapping[str, Any]) -> State:
         begins = bool(part[f"begins{number}"])
         moment = Moment(frame=frame, relief=part[f"relief{number}"], begins=begins, depth=depth, back=back, on=on)
         past.append(moment)
-    filled = None
-    if "filled" in part:
-        filled = Filled(picture=part["filled"], origin=part["origin"], disparity=part["disparity"])
-    return State(done=int(part["done"]), past=tuple(past), filled=filled)
+        picture, known, disparity = (part[f"{name}{number}"] for name in ("behind", "known", "disparity"))
+        behind.append(Behind(picture=picture, known=known, disparity=disparity))
+    return State(done=int(part["done"]), past=tuple(past), behind=tuple(behind))

@@ -44,10 +44,8 @@ class VideoRequest:
         video: The source, the left eye.
         format: How both eyes share a frame.
         estimator: What estimates depth; `auto` is the best for photographs that is to be had.
-        steady: Depth is aligned with what came before and smoothed along motion, scene by scene; without it every frame
-            is for itself.
-        reuse: Occlusions are filled by what frames before and after have seen; without it by the background beside.
-            Off, since it was not measured to be better on every scene.
+        steady: Depth is aligned with what came before and smoothed along motion, and occlusions are filled by what
+            the frames around have there, scene by scene; without it every frame is for itself.
         quality: Of the encoder (CRF): 0 is lossless with H.264, 51 the coarsest.
         parallax: How large parallax is and what lies on the screen; settled on the first frame of each scene.
         viewing: For whom.
@@ -69,12 +67,8 @@ class VideoRequest:
         metavar="NAME",
         help="What estimates depth: a name, a repository or a folder; auto is the best that can be had.",
     )
-    steady: bool = option(True, "--steady/--no-steady", panel=_METHOD, help="Hold depth steady from frame to frame.")
-    reuse: bool = option(
-        False,
-        "--reuse/--no-reuse",
-        panel=_METHOD,
-        help="Fill what only the right eye sees with what frames before and after show there.",
+    steady: bool = option(
+        True, "--steady/--no-steady", panel=_METHOD, help="Hold depth and occlusions steady from frame to frame."
     )
     quality: int = option(
         16, "--quality", panel=_OUTPUT, metavar="CRF", help="Of the encoder, 0 (largest file) to 51 (smallest)."

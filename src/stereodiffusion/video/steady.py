@@ -77,9 +77,11 @@ def smoothed(here: Relief, around: Sequence[tuple[Relief, Motion]]) -> Relief:
     for (before, back), (after, on) in zip(around[::2], around[1::2], strict=True):
         both = back.reliable & on.reliable
         values += [np.where(both, motion.carried(field), here) for field, motion in ((before, back), (after, on))]
-    ordered = np.sort(np.stack(values), axis=0)
-    cut = 1 if len(values) > 2 else 0
-    return ordered[cut : len(values) - cut].mean(0, dtype=np.float32)
+    if len(values) == 1:
+        return here
+    stacked = np.stack(values)
+    middle = stacked.sum(0) - stacked.min(0) - stacked.max(0)
+    return (middle / np.float32(len(values) - 2)).astype(np.float32)
 
 
 def stretched(estimated: Relief) -> Relief:

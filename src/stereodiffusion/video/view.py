@@ -99,20 +99,31 @@ def settle(first: Disparity, picture: Image, settings: Settings) -> tuple[Depth,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class HalfSeen:
-    """The right eye's picture before other frames are asked: levels of 8 bits, since many are kept at a time.
+class Behind:
+    """The right eye's picture without the soft borders of nearer things: levels of 8 bits, since many are kept.
 
     Attributes:
-        behind: Without the soft borders of nearer things; occlusions continue the background.
+        picture: Occlusions continue the background.
         known: Where it shows the frame's own pixels, none of them mixed with what stands before them.
         disparity: In pixels, dense: occlusions lie as far as the background beside them.
+    """
+
+    picture: UInt8[np.ndarray, "h w 3"]
+    known: Bool[np.ndarray, "h w"]
+    disparity: Float32[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HalfSeen:
+    """The right eye's picture before other frames are asked, in two layers.
+
+    Attributes:
+        behind: What soft borders lie over.
         front: Soft borders, colours times opacity.
         opacity: Of `front`.
     """
 
-    behind: UInt8[np.ndarray, "h w 3"]
-    known: Bool[np.ndarray, "h w"]
-    disparity: Float32[np.ndarray, "h w"]
+    behind: Behind
     front: UInt8[np.ndarray, "h w 3"]
     opacity: UInt8[np.ndarray, "h w"]
 
@@ -128,9 +139,11 @@ def seen_from_right(picture: Image, disparity: Disparity, settings: Settings) ->
     known = view.seen.known[0, 0].numpy()
     dense = (view.seen.filled() if known.any() else view.seen).pixels[0, 0].float().numpy()
     return HalfSeen(
-        behind=to_levels(view.behind.clamp(0, 1)),
-        known=known & ~_mixed(known, dense, border_radius(known.shape[0]) + 1),
-        disparity=dense,
+        behind=Behind(
+            picture=to_levels(view.behind.clamp(0, 1)),
+            known=known & ~_mixed(known, dense, border_radius(known.shape[0]) + 1),
+            disparity=dense,
+        ),
         front=to_levels(view.front.clamp(0, 1)),
         opacity=to_levels(view.opacity)[..., 0],
     )
