@@ -11,8 +11,8 @@ from tests.batch.conftest import Batch
 from tests.batch.killing import contents
 
 from stereodiffusion.batch import Making, Output, jobs_of, read_rows
-from stereodiffusion.batch.cluster import IN_HAND, Cluster, Share
-from stereodiffusion.batch.making import Staged
+from stereodiffusion.batch.cluster import Cluster, Share
+from stereodiffusion.batch.making import IN_HAND, Staged
 from stereodiffusion.errors import ConfigError, ResultsError
 
 
