@@ -2,33 +2,12 @@
 
 import socket
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
-from tests.batch.conftest import Batch
-from tests.batch.killing import contents
 
-from stereodiffusion.batch import Making, Output, jobs_of, read_rows
 from stereodiffusion.batch.cluster import Cluster, Share
-from stereodiffusion.batch.making import IN_HAND, Staged
 from stereodiffusion.errors import ConfigError, ResultsError
-
-
-def test_what_several_threads_make_has_the_bytes_that_one_makes(
-    photos: Path, batch: Batch, model: Path, estimator: Path, tmp_path: Path
-) -> None:
-    batch(photos, tmp_path / "one")
-    folder = tmp_path / "several"
-    folder.mkdir()
-    defaults = {"model": str(model), "estimator": str(estimator), "preset": "fast", "changes": {"sampling.steps": 2}}
-    jobs, _ = jobs_of(read_rows(photos), defaults)
-    work = Staged(Making(folder=folder, output=Output()))
-    with ThreadPoolExecutor(IN_HAND) as threads:
-        entries = list(threads.map(lambda job: list(work(job)), jobs))
-    assert [[entry.status for entry in each] for each in entries] == [["done"]] * 3
-    assert contents(folder) == contents(tmp_path / "one")
 
 
 def test_a_machine_holds_as_many_workers_as_its_scarcest_resource() -> None:

@@ -56,8 +56,15 @@ class Watch:
         try:
             yield
         finally:
-            here = {"worker": f"{socket.gethostname()} {os.getpid()}", "hand": threading.get_native_id()}
-            self.spans.append(Span(stage=stage, networks=networks, began=began, ended=time.monotonic(), **here))
+            span = Span(
+                stage=stage,
+                networks=networks,
+                began=began,
+                ended=time.monotonic(),
+                worker=f"{socket.gethostname()} {os.getpid()}",
+                hand=threading.get_native_id(),
+            )
+            self.spans.append(span)
 
 
 def overlap(spans: Sequence[Span]) -> float:
