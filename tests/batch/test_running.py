@@ -11,6 +11,7 @@ import pytest
 from tests.batch.conftest import Batch
 from tests.batch.killing import contents, kill_again_and_again, make_all, write_photos
 
+from stereodiffusion import temporary
 from stereodiffusion.batch import REPORT, Entry, Making, Output, jobs_of, read_report, read_rows, run, running
 from stereodiffusion.batch.output import publish
 from stereodiffusion.errors import ResultsError
@@ -210,11 +211,11 @@ def test_of_two_workers_that_write_one_result_the_first_is_kept(tmp_path: Path) 
     """Rows that say the same have one result, and none of them fails for that."""
     target = tmp_path / "a.png"
     for content in (b"first", b"second"):
-        staged = tmp_path / f".{content.decode()}"
-        staged.mkdir()
+        staged = temporary.folder_beside(target)
         for name in ("a-left.png", "a-right.png"):
             (staged / name).write_bytes(content)
         assert publish(staged, target) == tmp_path / "a"
+        temporary.remove(staged)
     assert {path.read_bytes() for path in (tmp_path / "a").iterdir()} == {b"first"}
 
 

@@ -184,9 +184,10 @@ class Maker:
 
 
 IN_HAND = 4
-"""Jobs that a maker works on at once: one is read, two are drawn, of which one has the networks, one is written."""
+"""Jobs that are worked on at once: one is read, two are drawn, of which one has the networks, and one is written."""
 
-_DRAWN = 2
+DRAWN = 2
+"""How many of them are drawn."""
 
 
 class Staged:
@@ -195,7 +196,7 @@ class Staged:
     def __init__(self, making: Making) -> None:
         self._maker = Maker(making)
         self._reading, self._writing = Lock(), Lock()
-        self._undrawn, self._drawing = Semaphore(IN_HAND), Semaphore(_DRAWN)
+        self._undrawn, self._drawing = Semaphore(IN_HAND), Semaphore(DRAWN)
 
     def __call__(self, job: Job) -> Iterator[Entry]:
         """What came of a job."""
