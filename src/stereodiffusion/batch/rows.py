@@ -233,7 +233,9 @@ def _parquet(path: Path) -> Iterator[AnyRow]:
 def _of_values(held: Mapping[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for column, value in held.items():
-        if (value := _without_nulls(value)) != {}:
+        if isinstance(value := _without_nulls(value), dict):  # a file with all that is said of it
+            said = merged(said, {column.removesuffix(".path"): value} if value else {})
+        else:
             put(said, column, value)
     return said
 
