@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,3 +69,20 @@ def test_a_batch_has_the_networks_for_one_picture_at_a_time_and_the_bytes_of_one
     assert {event["args"]["input"] for event in drawn} == {str(path) for path in photos.iterdir()}
     assert {event["cat"] for event in drawn if event["name"] in ("depth", "inversion", "view")} == {"networks"}
     assert {event["pid"] for event in drawn} == {event["pid"] for event in events if event["ph"] == "M"}
+
+
+def test_nothing_is_loaded_beside_drawing(photos: Path, model: Path, estimator: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    named = [{"photo": str(photo), "model": str(each)} for each in (model, other) for photo in sorted(photos.iterdir())]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, named)))
+    defaults = {"estimator": str(estimator), "preset": "fast", "changes": {"sampling.steps": 2}}
+    jobs, _ = jobs_of(read_rows(tmp_path / "a.jsonl"), defaults)
+    (tmp_path / "out").mkdir()
+    work = Staged(Making(folder=tmp_path / "out", output=Output()))
+    with ThreadPoolExecutor(IN_HAND) as threads:
+        entries = [entry for made in threads.map(lambda job: list(work(job)), jobs) for entry in made]
+    loaded = next(each for each in entries[3].spans if each.stage == "reading")  # the first of the other model
+    drawn = [each for entry in entries for each in entry.spans if each.stage not in ("reading", "writing")]
+    assert all(each.ended <= loaded.began or each.began >= loaded.ended for each in drawn)
+    assert any(each.ended <= loaded.began for each in drawn)

@@ -10,7 +10,7 @@ import errno
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -201,14 +201,12 @@ class Staged:
     def __call__(self, job: Job) -> Iterator[Entry]:
         """What came of a job."""
         maker = self._maker
-        with self._reading, self._nothing_undrawn() if not maker.loads_nothing(job) else nullcontext():
-            self._undrawn.acquire()
-            begun = maker.begin(job)
-        try:
+        with ExitStack() as hand:
+            with self._reading, nullcontext() if maker.loads_nothing(job) else self._nothing_undrawn():
+                hand.enter_context(self._undrawn)
+                begun = maker.begin(job)
             with self._drawing:
                 drawn = maker.draw(begun)
-        finally:
-            self._undrawn.release()
         with self._writing:
             yield maker.write(drawn)
 
