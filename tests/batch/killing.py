@@ -199,9 +199,7 @@ def main() -> None:
     folder = asked.folder / "killed"
     work = batch(folder, Cluster(address=asked.ray, most=asked.workers) if asked.ray else asked.workers)
     mark = os.environ[_MARK] = f"{asked.folder.resolve()} {os.getpid()}"  # for what is started from here on
-    kills = kill_again_and_again(
-        work, folder, expected, delays, when_drawing=asked.workers > 1 or asked.ray is not None
-    )
+    kills = kill_again_and_again(work, folder, expected, delays, when_drawing=True)
     said = f"{asked.workers} worker(s){f' of Ray, {asked.ray}' if asked.ray else ''}, {len(expected)} files"
     print(f"{kills} kills with {said}: all as expected")  # noqa: T201
     print(f"all that was started had ended {seconds_until_gone(mark):.1f} s after the last one")  # noqa: T201

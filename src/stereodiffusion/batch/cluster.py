@@ -256,7 +256,7 @@ def _connected(address: str) -> Generator[Any]:
     if address == "local":
         quiet["include_dashboard"] = False
     try:
-        _init(ray, address, quiet)
+        init(ray, address, quiet)
     except Exception as refused:  # Ray has no kind of its own for it
         raise ResultsError(f"{address}: expected a Ray cluster there: {first_line(refused)}") from refused
     finally:
@@ -268,8 +268,12 @@ def _connected(address: str) -> Generator[Any]:
         ray.shutdown()
 
 
-def _init(ray: Any, address: str, options: dict[str, Any]) -> None:
-    """Connect. Of its own processes Ray expects each within 15 s, which takes longer where a machine is busy."""
+def init(ray: Any, address: str, options: dict[str, Any]) -> None:
+    """Connect; Ray on this machine is started again if it was too slow: it expects each of its processes within 15 s.
+
+    Raises:
+        Exception: Of Ray, if it does not work.
+    """
     for left in reversed(range(_STARTS if address == "local" else 1)):
         try:
             ray.init(address=address, **options)
