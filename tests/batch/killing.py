@@ -143,7 +143,7 @@ def kill_again_and_again(
 
 
 _MARK = "STEREODIFFUSION_KILLING"  # in the environment of a run and of all that it starts
-_ENDING_S = 60.0
+_ENDING_S = 180.0  # Ray's own processes take their time
 
 
 def marked(mark: str) -> list[psutil.Process]:
