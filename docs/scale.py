@@ -2,9 +2,9 @@
 
     python docs/scale.py [PICTURES]
 
-What is simulated is `stereodiffusion.batch.cluster`: workers with a model each and three pictures in hand, of which one
-is read, one drawn and one written at a time; one program that writes a line for each picture and hands out the next;
-machines that fail with all that their workers have in hand; and what was lost, tried again after all others.
+What is simulated is `stereodiffusion.batch.cluster`: workers with a model each and four pictures in hand, of which one
+is read, two are drawn and one is written at a time; one program that writes a line for each picture and hands out the
+next; machines that fail with all that their workers have in hand; and what was lost, tried again after all others.
 """
 
 import random
@@ -15,8 +15,36 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from math import inf
 
-IN_HAND = 3  # as stereodiffusion.batch.cluster has it
+IN_HAND, AT_ONCE = 4, 2  # as stereodiffusion.batch.making has it
 HOUR = 3600.0
+TURNS = ((True, 0.05), (False, 0.15), (True, 0.25), (False, 0.2), (True, 0.3), (False, 0.35))
+"""Of a picture, whether networks compute in it and seconds: depth, borders, inversion, warping, view, warping."""
+
+
+def pace(turns: Sequence[tuple[bool, float]], at_once: int, pictures: int = 400) -> float:
+    """Seconds from one picture to the next of a worker that draws so many at once, with its networks for one of them.
+
+    Args:
+        turns: Of a picture: whether networks compute in it, and seconds.
+        at_once: How many are drawn at once; each has a thread for its pixels.
+        pictures: How many to look at, after as many that fill the line.
+    """
+    free, ended, begun = 0.0, [0.0], at_once
+    events = [(0.0, number, 0) for number in range(at_once)]
+    while len(ended) <= 2 * pictures:
+        when, number, turn = heappop(events)
+        if turn == len(turns):
+            ended.append(when)
+            number, turn, begun = begun, 0, begun + 1
+        networks, seconds = turns[turn]
+        if networks:
+            when = free = max(when, free) + seconds
+        else:
+            when += seconds
+        heappush(events, (when, number, turn + 1))
+    return (ended[2 * pictures] - ended[pictures]) / pictures
+
+
 _READY, _FAILS = -1, -2  # events that are no picture
 
 
@@ -29,7 +57,8 @@ class Fleet:
         machines: How many.
         cards: Graphics cards of a machine, with a worker each.
         read: Fetched and decoded.
-        draw: Computed, one picture at a time.
+        draw: Computed, from one picture to the next.
+        networks: For how long of that a picture has the card.
         write: Encoded and stored.
         report: Of the one program, for each picture: its line on disk, and the next picture handed out.
         start: Of a worker: libraries and weights.
@@ -44,7 +73,8 @@ class Fleet:
     machines: int = 125
     cards: int = 8
     read: float = 0.15
-    draw: float = 1.3
+    draw: float = pace(TURNS, AT_ONCE)
+    networks: float = sum(seconds for networks, seconds in TURNS if networks)
     write: float = 0.35
     report: float = 0.0025
     start: float = 30.0
@@ -65,7 +95,7 @@ class Outcome:
         lost: Losses of pictures, of some several times.
         failed: Pictures lost as often as they may be tried.
         failures: Of machines.
-        drawing: Card-seconds of drawing that came to something.
+        drawing: Card-seconds of networks that came to something.
         waited: Seconds that results waited for the program, in all.
     """
 
@@ -157,7 +187,7 @@ class _Pass:
         self._free = begins + self._fleet.report
         outcome.waited += begins - when
         outcome.done += 1
-        outcome.drawing += self._fleet.draw
+        outcome.drawing += self._fleet.networks
         self._out -= 1
         self._workers[number].hand.discard(picture)
         self._hand(number, self._free)
@@ -188,7 +218,7 @@ class _Pass:
 
 def table(rows: Sequence[tuple[str, Fleet]], price: float) -> str:
     """Markdown: what each fleet takes, what it costs at so much for a card's hour, and how busy its cards are."""
-    lines = ["| | hours | pictures/s | cards draw | lost | failed | $ |", "|---|---|---|---|---|---|---|"]
+    lines = ["| | hours | pictures/s | cards busy | lost | failed | $ |", "|---|---|---|---|---|---|---|"]
     for name, fleet in rows:
         found = simulate(fleet)
         cards = fleet.machines * fleet.cards
@@ -208,7 +238,8 @@ def main() -> None:
     rows = [
         ("one batch for all", one),
         ("a batch for each machine", each),
-        ("... two drawn at once on a card", replace(each, draw=0.7)),
+        ("... one drawn at a time", replace(each, draw=pace(TURNS, 1))),
+        ("... three at once", replace(each, draw=pace(TURNS, 3))),
         ("... a machine lost each 6000 h", replace(each, between_failures=6000 * HOUR)),
         ("... each 20 h (pre-empted)", replace(each, between_failures=20 * HOUR)),
         ("... each hour", replace(each, between_failures=HOUR)),

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def forked(work: Callable[[], None]) -> int:
             code = 0
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1
+        except Exception:
+            traceback.print_exc()
         finally:
             os._exit(code)
     return child

@@ -1,9 +1,9 @@
 """Kills a batch again and again, at random moments, and holds what is there against what an undisturbed run makes.
 
-    python -m tests.batch.killing MODEL ESTIMATOR FOLDER --kills 100 --workers 2
+    python -m tests.batch.killing MODEL ESTIMATOR FOLDER --kills 100 --workers 2 [--ray local]
 
 Each run is forked from a process that has imported everything, so that kills fall into work and not into imports;
-workers start afresh.
+workers start afresh. The next start comes at once, while what the last one has left behind may still be ending.
 """
 
 import argparse
@@ -11,17 +11,21 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
+from itertools import takewhile
+from math import inf
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from PIL import Image
 from tests.forking import forked
 
-from stereodiffusion.batch import REPORT, Making, Output, jobs_of, read_report, read_rows, run
+from stereodiffusion.batch import REPORT, Cluster, Making, Output, jobs_of, read_report, read_rows, run
 
 
 def write_photos(folder: Path, count: int) -> None:
@@ -33,7 +37,9 @@ def write_photos(folder: Path, count: int) -> None:
         Image.fromarray(levels.astype(np.uint8)).save(folder / f"{number:03}.png")
 
 
-def make_all(photos: Path, folder: Path, model: Path, estimator: Path, formats: tuple[str, ...], workers: int) -> None:
+def make_all(
+    photos: Path, folder: Path, model: Path, estimator: Path, formats: tuple[str, ...], workers: int | Cluster
+) -> None:
     """The batch, to its end."""
     defaults = {"model": str(model), "estimator": str(estimator), "preset": "fast", "changes": {"sampling.steps": 2}}
     jobs, refused = jobs_of(read_rows(photos), defaults)
@@ -84,7 +90,12 @@ def names_in(folder: Path) -> set[str]:
 
 
 def kill_again_and_again(
-    work: Callable[[], None], folder: Path, expected: dict[str, str], delays: list[float], *, when_drawing: bool = False
+    work: Callable[[], None],
+    folder: Path,
+    expected: dict[str, str],
+    delays: Iterable[float],
+    *,
+    when_drawing: bool = False,
 ) -> int:
     """Start, kill, look; after the last kill let it end, and look again. Gives how many kills found work going on.
 
@@ -116,6 +127,34 @@ def kill_again_and_again(
     return kills
 
 
+_MARK = "STEREODIFFUSION_KILLING"  # in the environment of a run and of all that it starts
+_ENDING_S = 180.0  # Ray's own processes take their time
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """The processes that a run with this mark has started, and that are still there; not this one."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            theirs = process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE
+            if theirs and process.environ().get(_MARK) == mark:
+                found.append(process)
+    return found
+
+
+def seconds_until_gone(mark: str) -> float:
+    """How long all that a run has started stays after it.
+
+    Raises:
+        AssertionError: If it does not end by itself.
+    """
+    began = time.monotonic()
+    while left := marked(mark):
+        assert time.monotonic() - began < _ENDING_S, f"left behind: {[each.name() for each in left]}"
+        time.sleep(0.2)
+    return time.monotonic() - began
+
+
 def main() -> None:
     """Kill as often as asked for, and say what was seen."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -123,13 +162,15 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--ray", help="the address of a Ray cluster, such as local, rather than processes")
     parser.add_argument("--photos", type=int, default=60)
     parser.add_argument("--longest", type=float, default=2.0, help="seconds before a kill, at most")
+    parser.add_argument("--minutes", type=float, default=inf, help="no more kills after so long")
     parser.add_argument("--formats", nargs="+", default=["eyes"])
     asked = parser.parse_args()
     torch.set_num_threads(1)
 
-    def batch(folder: Path, workers: int) -> Callable[[], None]:
+    def batch(folder: Path, workers: int | Cluster) -> Callable[[], None]:
         given = asked.folder / "photos", folder, asked.model, asked.estimator, tuple(asked.formats), workers
         return partial(make_all, *given)
 
@@ -137,11 +178,16 @@ def main() -> None:
     batch(asked.folder / "undisturbed", 1)()  # in this process, which has imported everything then
     expected = contents(asked.folder / "undisturbed")
     draw = random.Random(0)
-    delays = [draw.uniform(0, asked.longest) for _ in range(asked.kills)]
+    until = time.monotonic() + 60 * asked.minutes
+    every = (draw.uniform(0, asked.longest) for _ in range(asked.kills))
+    delays = takewhile(lambda _: time.monotonic() < until, every)
     folder = asked.folder / "killed"
-    work = batch(folder, asked.workers)
-    kills = kill_again_and_again(work, folder, expected, delays, when_drawing=asked.workers > 1)
-    print(f"{kills} kills with {asked.workers} worker(s), {len(expected)} files: all as expected")  # noqa: T201
+    work = batch(folder, Cluster(address=asked.ray, most=asked.workers) if asked.ray else asked.workers)
+    mark = os.environ[_MARK] = f"{asked.folder.resolve()} {os.getpid()}"  # for what is started from here on
+    kills = kill_again_and_again(work, folder, expected, delays, when_drawing=True)
+    said = f"{asked.workers} worker(s){f' of Ray, {asked.ray}' if asked.ray else ''}, {len(expected)} files"
+    print(f"{kills} kills with {said}: all as expected")  # noqa: T201
+    print(f"all that was started had ended {seconds_until_gone(mark):.1f} s after the last one")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -2,33 +2,12 @@
 
 import socket
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
-from tests.batch.conftest import Batch
-from tests.batch.killing import contents
 
-from stereodiffusion.batch import Making, Output, jobs_of, read_rows
-from stereodiffusion.batch.cluster import IN_HAND, Cluster, Share
-from stereodiffusion.batch.making import Staged
+from stereodiffusion.batch.cluster import Cluster, Share, init
 from stereodiffusion.errors import ConfigError, ResultsError
-
-
-def test_what_several_threads_make_has_the_bytes_that_one_makes(
-    photos: Path, batch: Batch, model: Path, estimator: Path, tmp_path: Path
-) -> None:
-    batch(photos, tmp_path / "one")
-    folder = tmp_path / "several"
-    folder.mkdir()
-    defaults = {"model": str(model), "estimator": str(estimator), "preset": "fast", "changes": {"sampling.steps": 2}}
-    jobs, _ = jobs_of(read_rows(photos), defaults)
-    work = Staged(Making(folder=folder, output=Output()))
-    with ThreadPoolExecutor(IN_HAND) as threads:
-        entries = list(threads.map(lambda job: list(work(job)), jobs))
-    assert [[entry.status for entry in each] for each in entries] == [["done"]] * 3
-    assert contents(folder) == contents(tmp_path / "one")
 
 
 def test_a_machine_holds_as_many_workers_as_its_scarcest_resource() -> None:
@@ -51,3 +30,31 @@ def test_what_cannot_be_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'stereodiffusion\[batch\]'"):
         Cluster()
+
+
+class _Slow:
+    """What Ray does on a busy machine: so many starts take too long, and each leaves something behind."""
+
+    def __init__(self, failing: int) -> None:
+        self.left, self.starts, self.ended = failing, 0, 0
+
+    def init(self, address: str) -> None:
+        self.starts += 1
+        assert self.ended == self.starts - 1  # nothing of the last start is there
+        if self.left:
+            self.left -= 1
+            raise Exception(f"The current node at {address} timed out during startup.")
+
+    def shutdown(self) -> None:
+        self.ended += 1
+
+
+def test_ray_that_does_not_start_in_time_is_started_again_on_this_machine_alone() -> None:
+    slow = _Slow(2)
+    init(slow, "local", {})
+    assert (slow.starts, slow.ended) == (3, 2)
+    for failing, address, starts in ((3, "local", 3), (1, "auto", 1)):
+        slow = _Slow(failing)
+        with pytest.raises(Exception, match="timed out"):
+            init(slow, address, {})
+        assert (slow.starts, slow.ended) == (starts, starts)

@@ -1,9 +1,12 @@
 """What inputs say, and that hostile ones cost a line each."""
 
 import csv
+import datetime as dt
 import json
 import os
+from decimal import Decimal
 from pathlib import Path
+from unicodedata import normalize
 
 import pyarrow
 import pytest
@@ -15,6 +18,8 @@ from stereodiffusion.batch.rows import LONGEST, AnyRow, RefusedRow, Row, read_ro
 from stereodiffusion.errors import ConfigError, FormatError
 from stereodiffusion.request import DepthRequest, PhotoRequest, TextRequest, request_from
 from stereodiffusion.request.inputs import MapFile
+
+GOOD = [Row(place="good", name="good", said={"mode": "text", "prompt": "a ball"})]
 
 
 def reasons(rows: list[AnyRow]) -> list[str]:
@@ -121,6 +126,8 @@ def test_a_hostile_row_costs_a_line_and_not_the_others(cells: list[str], reason:
         ('{"prompt": "a ball", "mode": "film"}', "expected a request with mode text, depth, photo, got 'film'"),
         ('{"photo": 3}', "photo"),
         ('{"prompt": "a ball", "name": 3}', "name must be a text, got 3"),
+        ('{"prompt": "a ball", "seed": 1, "seed": 2}', "expected each name once, seed is said twice"),
+        ('{"changes": {"a": 1, "b": 2, "a": 3}}', "expected each name once, a is said twice"),
     ],
 )
 def test_a_hostile_line_costs_itself(line: str, reason: str, tmp_path: Path) -> None:
@@ -152,6 +159,13 @@ def test_columns_that_make_no_sense_are_refused_at_once(columns: list[str], reas
     ("name", "content", "reason"),
     [
         ("a.csv", b"prompt\n\xff\n", "expected text in UTF-8"),
+        ("a.csv", "prompt\n\u00e9\n".encode("utf-16"), "expected text in UTF-8"),
+        (
+            "a.csv",
+            b"prompt;seed\na ball;3\n",
+            "expected a table with commas between its cells, got one with semicolons",
+        ),
+        ("a.csv", b"prompt\tseed\na ball\t3\n", "expected a table with commas between its cells, got one with tabs"),
         ("a.parquet", b"PAR1 is not all", "expected a Parquet file"),
         ("a.docx", b"x", r"expected a folder or a file .csv, .jsonl, .parquet, .txt, got .docx"),
         ("a.txt", b"\n\n", "expected rows in it, there are none"),
@@ -163,6 +177,84 @@ def test_files_that_are_no_manifest(name: str, content: bytes, reason: str, tmp_
     with pytest.raises((ConfigError, FormatError), match=reason) as caught:
         read_rows(tmp_path / name)
     assert str(caught.value).isprintable()
+
+
+def test_a_table_as_a_spreadsheet_saves_it(tmp_path: Path) -> None:
+    """A mark of the encoding, ends of lines with two letters, quoted quotes, commas and lines; an empty last line."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'\xef\xbb\xbf"prompt",seed\r\n"a ""red"" ball, on\ngrass",3\r\n\r\n,\r\na cone,\r\n')
+    rows = read_rows(path)
+    said = [(row.place.rpartition(":")[2], row.said) for row in rows if isinstance(row, Row)]
+    assert said == [
+        ("2", {"prompt": 'a "red" ball, on\ngrass', "seed": 3, "mode": "text"}),
+        ("6", {"prompt": "a cone", "mode": "text"}),
+    ]
+
+
+def test_nulls_of_a_parquet_file_say_nothing_in_groups_as_well(tmp_path: Path) -> None:
+    group = pyarrow.struct([("path", pyarrow.string()), ("kind", pyarrow.string()), ("scale", pyarrow.float64())])
+    maps = [{"path": "d.pfm", "kind": None, "scale": None}, {"path": None, "kind": None, "scale": None}, None]
+    prompts = pyarrow.array(["a", "b", "c"])
+    columns = {"prompt": prompts, "seed": pyarrow.array([1, None, 3]), "map": pyarrow.array(maps, type=group)}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    said = [row.said for row in read_rows(tmp_path / "a.parquet") if isinstance(row, Row)]
+    assert said == [
+        {"prompt": "a", "seed": 1, "map": {"path": str(tmp_path / "d.pfm")}, "mode": "depth"},
+        {"prompt": "b", "mode": "text"},
+        {"prompt": "c", "seed": 3, "mode": "text"},
+    ]
+
+
+def test_lines_of_any_depth_cost_at_most_themselves(tmp_path: Path) -> None:
+    lines = ['{"prompt": ' + "[" * depth + "]" * depth + "}" for depth in range(50, 1000, 50)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    _, refused = jobs_of([*read_rows(tmp_path / "a.jsonl"), *GOOD], {})
+    assert len(refused) == len(lines)
+
+
+def test_what_json_has_not_costs_its_row(tmp_path: Path) -> None:
+    odd = [
+        pyarrow.array([b"\x89PNG", None]),
+        pyarrow.array([dt.datetime(2024, 5, 17), None]),
+        pyarrow.array([Decimal("3.5"), None]),
+        pyarrow.array([float("nan"), None]),
+        pyarrow.array([[("a", 1)], None], type=pyarrow.map_(pyarrow.string(), pyarrow.int64())),
+    ]
+    for values in odd:
+        for column in ("prompt", "seed", "changes"):
+            given = {column: values} | ({} if column == "prompt" else {"prompt": ["a ball", "a cone"]})
+            given |= {"negative": pyarrow.array([None, "grass"])} if column == "prompt" else {}
+            parquet.write_table(pyarrow.table(given), tmp_path / "a.parquet")
+            _, refused = jobs_of([*read_rows(tmp_path / "a.parquet"), *GOOD], {})
+            assert refused[0].input.endswith(":1")
+            assert (refused[0].reason or "").isprintable()
+
+
+def test_results_among_the_photos_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "round").symlink_to(tmp_path)
+    for same in (tmp_path, tmp_path / "round", tmp_path / "round" / ".." / tmp_path.name):
+        with pytest.raises(ConfigError, match="expected another folder for results"):
+            read_rows(tmp_path, without=same)
+
+
+def test_names_are_the_same_however_letters_are_written(tmp_path: Path) -> None:
+    composed, apart = (normalize(form, "Caf\u00e9 \u0939\u093f\u0928\u094d\u0926\u0940") for form in ("NFC", "NFD"))
+    assert composed != apart
+    assert name_of(apart) == name_of(composed) == composed.replace(" ", "-")
+    (tmp_path / f"{apart}.png").touch()
+    assert [row.name for row in read_rows(tmp_path, patterns=["caf\u00e9*"]) if isinstance(row, Row)] == [
+        name_of(composed)
+    ]
+
+
+def test_rows_are_read_relative_to_their_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lists").mkdir()
+    table(tmp_path / "lists" / "a.csv", ["photo"], ["../b.png"], [str(tmp_path / "c.png")], ["b.png"])
+    monkeypatch.chdir(tmp_path)
+    rows = [row for row in read_rows(Path("lists/a.csv")) if isinstance(row, Row)]
+    assert [row.said["photo"]["path"] for row in rows] == ["lists/../b.png", str(tmp_path / "c.png"), "lists/b.png"]
+    assert [row.name for row in rows] == ["b", "c", "b"]
 
 
 def test_a_name_leads_nowhere() -> None:

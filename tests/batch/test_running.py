@@ -11,7 +11,9 @@ import pytest
 from tests.batch.conftest import Batch
 from tests.batch.killing import contents, kill_again_and_again, make_all, write_photos
 
+from stereodiffusion import temporary
 from stereodiffusion.batch import REPORT, Entry, Making, Output, jobs_of, read_report, read_rows, run, running
+from stereodiffusion.batch.output import publish
 from stereodiffusion.errors import ResultsError
 from stereodiffusion.request import PhotoRequest, TextRequest, request_from
 from stereodiffusion.synthesis import StereoDiffusion
@@ -176,6 +178,12 @@ def test_nothing_is_written_outside_the_results(photos: Path, batch: Batch, tmp_
     (folder / str(first)).symlink_to(outside / "picture.png")
     assert [entry.made for entry in batch(photos, folder)] == [True]
     assert contents(folder) == contents(tmp_path / "a")
+    several = Output(formats=("eyes",))
+    (first,) = [entry.result for entry in batch(photos, tmp_path / "d", several)]
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / str(first)).symlink_to(outside)
+    batch(photos, tmp_path / "e", several)
+    assert contents(tmp_path / "e") == contents(tmp_path / "d")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / REPORT).symlink_to(outside / "report")
     with pytest.raises(ResultsError, match="cannot hold results"):
@@ -199,3 +207,24 @@ def test_files_of_one_model_come_together_in_their_order(tmp_path: Path) -> None
     requests = [job.request for job in jobs]
     assert [request.prompt for request in requests if isinstance(request, TextRequest)] == ["0", "2", "1", "3"]
     assert all(request_from(request.plain()) == request for request in requests)
+
+
+def test_of_two_workers_that_write_one_result_the_first_is_kept(tmp_path: Path) -> None:
+    """Rows that say the same have one result, and none of them fails for that."""
+    target = tmp_path / "a.png"
+    for content in (b"first", b"second"):
+        staged = temporary.folder_beside(target)
+        for name in ("a-left.png", "a-right.png"):
+            (staged / name).write_bytes(content)
+        assert publish(staged, target) == tmp_path / "a"
+        temporary.remove(staged)
+    assert {path.read_bytes() for path in (tmp_path / "a").iterdir()} == {b"first"}
+
+
+def test_photos_whose_names_differ_in_case_alone_have_results_of_their_own(
+    photos: Path, batch: Batch, tmp_path: Path
+) -> None:
+    (photos / "000.png").rename(photos / "a.png")
+    (photos / "001.png").rename(photos / "A.png")
+    results = [str(entry.result) for entry in batch(photos, tmp_path / "out")]
+    assert len({name.lower() for name in results}) == 3

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from stereodiffusion.batch.making import DRAWN, IN_HAND
+
 scale = run_path(str(Path(__file__).parents[2] / "docs" / "scale.py"), run_name="scale")
 simulate: Any = scale["simulate"]
 FLEET: Any = scale["Fleet"](pictures=4000, machines=5, cards=4, report=0.0)
@@ -18,6 +20,19 @@ def test_a_line_of_stages_takes_its_slowest_one_and_the_others_once() -> None:
     each = FLEET.pictures // 20
     assert outcome.seconds == pytest.approx(FLEET.start + FLEET.read + each * FLEET.draw + FLEET.write)
     assert (outcome.done, outcome.lost, outcome.waited) == (4000, 0, 0)
+
+
+def test_pictures_that_are_drawn_at_once_share_the_networks_and_not_their_pixels() -> None:
+    turns = ((True, 0.3), (False, 0.5), (True, 0.2), (False, 0.1))
+    pace: Any = scale["pace"]
+    assert pace(turns, 1) == pytest.approx(1.1)
+    assert pace(turns, 8) == pytest.approx(0.5)  # the networks never rest
+    for pixels, least in ((0.2, 0.5), (0.5, 0.5), (1.1, 0.8)):  # two: either they are full, or nobody waits for them
+        assert pace(((True, 0.5), (False, pixels)), 2) == pytest.approx(least)
+
+
+def test_the_simulated_worker_is_the_real_one() -> None:
+    assert (scale["IN_HAND"], scale["AT_ONCE"]) == (IN_HAND, DRAWN)
 
 
 def test_with_more_cards_than_one_program_serves_it_sets_the_pace() -> None:

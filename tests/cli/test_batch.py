@@ -36,9 +36,11 @@ def photos(tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("photos")
 def test_results_are_those_of_the_single_command(here: Path, run: Run, small: list[str]) -> None:
     how = [*small, "--format", "anaglyph", "--seed", "3", "--max-disparity", "0.1", "--floating-window"]
-    result = run("batch", "photos", "-o", "out", *how)
+    result = run("batch", "photos", "-o", "out", "--trace", "trace.json", *how)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.splitlines() == ["out: 2 made, 0 there already, 0 failed", f"out/{SHEET}"]
+    assert result.stdout.splitlines() == ["out: 2 made, 0 there already, 0 failed", f"out/{SHEET}", "trace.json"]
+    stages = [event["name"] for event in json.loads((here / "trace.json").read_text())["traceEvents"]]
+    assert stages.count("inversion") == stages.count("writing") == 2
     (made,) = (here / "out").glob("cats-b-*.png")
     run("photo", "photos/cats/b.png", "-o", "single.png", *how)
     assert made.read_bytes() == (here / "single.png").read_bytes()
@@ -79,6 +81,8 @@ def test_what_fails_costs_a_line_that_does_nothing_to_a_terminal(
     ("line", "message"),
     [
         (["photos", "-o", "out", "--workers", "0"], "--workers must be at least 1, got 0"),
+        (["photos", "-o", "photos"], "photos: expected another folder for results"),
+        (["photos", "-o", "out", "--trace", "nowhere/trace.json"], "nowhere/trace.json"),
         (["photos", "-o", "out", "--retries", "-1"], "--retries must be at least 0, got -1"),
         (["photos", "-o", "out", "--pattern", "*.webp"], "photos: expected files *.webp in it, there are none"),
         (["photos", "-o", "out", "--steps", "1"], "--steps must be at least 2, got 1"),

@@ -27,7 +27,7 @@ from stereodiffusion.synthesis.conditioning import Prompted
 from stereodiffusion.synthesis.depth import depth_source, two_step_source
 from stereodiffusion.synthesis.photo import photo_source
 from stereodiffusion.synthesis.recorded import Recorded, Recording
-from stereodiffusion.synthesis.run import Synthesis
+from stereodiffusion.synthesis.run import Synthesis, Turn
 from stereodiffusion.synthesis.stereo import pair_beside, views_beside
 from stereodiffusion.synthesis.text import text_source
 from stereodiffusion.viewpoint import SourceEye, spread
@@ -49,7 +49,7 @@ def views(recording: Recording, *positions: float) -> list[View]:
     return list(ViewRun(views_beside(recording, positions), positions))
 
 
-def result(work: Generator[Progress | Note, None, T]) -> T:
+def result(work: Generator[Progress | Note | Turn, None, T]) -> T:
     while True:
         try:
             next(work)
@@ -230,7 +230,7 @@ def test_views_agree_on_what_depth_a_value_is(depth_backbone: StableDiffusion) -
 def test_views_cost_the_source_once(text_backbone: StableDiffusion, estimator: MonocularDepth, name: str) -> None:
     config = preset(name, "text").changed({"sampling.steps": 10})  # pyright: ignore[reportArgumentType]
 
-    def events(*positions: float) -> list[Progress | Note | View]:
+    def events(*positions: float) -> list[Progress | Note | Turn | View]:
         recording = text_source(text_backbone, estimator, BALL, config, size=(32, 32))
         return list(views_beside(recording, positions))
 

@@ -4,7 +4,7 @@ rows       what the input says                      jobs      the requests that 
 naming     names by input and hash                  output    what is written, whole
 making     read, drawn, written                     running   all of them, over as many starts as it takes
 report     report.jsonl                             sheet     the contact sheet
-cluster    workers on several machines
+cluster    workers on several machines                timeline  which stage went on when
 """
 
 from stereodiffusion.batch.cluster import Cluster
@@ -15,6 +15,7 @@ from stereodiffusion.batch.report import REPORT, Entry, read_report
 from stereodiffusion.batch.rows import read_rows
 from stereodiffusion.batch.running import run
 from stereodiffusion.batch.sheet import SHEET, write_sheet
+from stereodiffusion.batch.timeline import Span, chrome_trace, overlap
 
 __all__ = [
     "REPORT",
@@ -24,7 +25,10 @@ __all__ = [
     "Job",
     "Making",
     "Output",
+    "Span",
+    "chrome_trace",
     "jobs_of",
+    "overlap",
     "read_report",
     "read_rows",
     "run",

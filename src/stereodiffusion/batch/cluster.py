@@ -1,6 +1,6 @@
 """Work on the machines of a Ray cluster, of which this machine may be the only one.
 
-A worker is an actor that has made what it works with once. It has three items in hand, so that stages of several can
+A worker is an actor that has made what it works with once. It has several items in hand, so that stages of them can
 go on beside each other; all others wait here. The first worker does one item alone: what memory that took is what each
 further one asks for, and there are as many as the machines have room for. Items of a worker that is lost, with its
 machine or by itself, are given back, and another worker takes its place.
@@ -23,11 +23,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Make: TypeAlias = Callable[[], Callable[[Item], Iterable[Result]]]
 
-IN_HAND = 3
-"""Items that a worker has at once."""
-
 _SLACK = 1.25  # of memory: other items may be larger than the first
 _LISTENING_S = 10.0  # for an answer of the cluster
+_STARTS = 3  # of Ray on this machine at most
 _PATIENCE_S = 10.0  # before it is looked whether a worker can still come
 
 
@@ -77,10 +75,12 @@ class Share:
     Attributes:
         threads: Of torch; as many processors are its own, but one where a graphics card computes.
         gpus: Graphics cards, or a part of one.
+        in_hand: Items that it has at once.
     """
 
     threads: int
     gpus: float = 0.0
+    in_hand: int = 1
 
     @property
     def processors(self) -> int:
@@ -105,7 +105,7 @@ def in_cluster(
 
     Args:
         make: Called once in each worker, in a folder of the same name as this process's; what it returns is called
-            with items, by up to `IN_HAND` threads at once.
+            with items, by as many threads at once as there are items in hand.
         items: What is to be done.
         cluster: Where.
         share: What each worker takes.
@@ -188,7 +188,7 @@ class _Crew(Generic[Item, Result]):
         """More workers; each is given nothing before it is there, since one for which there is no room yet waits."""
         for _ in range(count):
             options = {"num_cpus": self._share.processors, "num_gpus": self._share.gpus, "memory": self._memory}
-            actor = self._ray.remote(_Worker).options(**options, max_concurrency=IN_HAND)
+            actor = self._ray.remote(_Worker).options(**options, max_concurrency=self._share.in_hand)
             worker = actor.remote(self._make, self._share.threads, os.getcwd())  # noqa: PTH109 - as it was given
             self._held[worker.ready.remote()] = worker, None
 
@@ -206,7 +206,7 @@ class _Crew(Generic[Item, Result]):
     def _hand(self, worker: Any) -> None:
         """Fill a worker's hands; the first has one item until it is known what that takes."""
         busy = sum(each == worker and item is not None for each, item in self._held.values())
-        for _ in range((IN_HAND if self._memory else 1) - busy):
+        for _ in range((self._share.in_hand if self._memory else 1) - busy):
             if self._waiting:
                 item = self._waiting.popleft()
                 self._held[worker.do.remote(item)] = worker, item
@@ -256,7 +256,7 @@ def _connected(address: str) -> Generator[Any]:
     if address == "local":
         quiet["include_dashboard"] = False
     try:
-        ray.init(address=address, **quiet)
+        init(ray, address, quiet)
     except Exception as refused:  # Ray has no kind of its own for it
         raise ResultsError(f"{address}: expected a Ray cluster there: {first_line(refused)}") from refused
     finally:
@@ -266,3 +266,20 @@ def _connected(address: str) -> Generator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def init(ray: Any, address: str, options: dict[str, Any]) -> None:
+    """Connect; Ray on this machine is started again if it was too slow: it expects each of its processes within 15 s.
+
+    Raises:
+        Exception: Of Ray, if it does not work.
+    """
+    for left in reversed(range(_STARTS if address == "local" else 1)):
+        try:
+            ray.init(address=address, **options)
+        except Exception:
+            ray.shutdown()
+            if not left:
+                raise
+        else:
+            return

@@ -1,30 +1,34 @@
-"""One job after another on models that are loaded once: read, drawn, written.
+"""Jobs on models that are loaded once: read, drawn, written.
 
-The three are apart so that a thread can read the next photo and another write the last pair while one is drawn. What
-is drawn does not depend on that: drawing stays in one thread, and nothing is loaded beside it.
+The three are apart, and drawing is done in turns of networks and of pixels alone, so that several threads can have jobs
+in hand: while the networks draw one picture, pixels of another are moved, the next is read and the last is written.
+What is drawn does not depend on that: networks compute for one picture at a time, all of it as if it were alone, and
+nothing is loaded beside drawing.
 """
 
 import errno
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Semaphore
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from stereodiffusion.batch.jobs import Job, failure
 from stereodiffusion.batch.naming import result_name
 from stereodiffusion.batch.output import Output, find_result
 from stereodiffusion.batch.report import Entry
+from stereodiffusion.batch.timeline import READING, WRITING, Watch
 from stereodiffusion.errors import FormatWarning, ModelUnavailableError, ResultsError, wants_memory
 from stereodiffusion.models.memory import PLENTY, Memory
 from stereodiffusion.request import DepthRequest, PhotoRequest
 from stereodiffusion.settings import PrecisionChoice
 
 if TYPE_CHECKING:
-    from stereodiffusion.synthesis import Run, StereoDiffusion, ViewRun
+    from stereodiffusion.synthesis import Run, StereoDiffusion, Turn, ViewRun
 
 T = TypeVar("T")
 
@@ -69,6 +73,7 @@ class Begun:
     job: Job
     target: Path
     run: "Run | ViewRun"
+    watch: Watch
     notes: list[str] = field(default_factory=list[str])
 
 
@@ -82,14 +87,19 @@ class Drawn:
 
     begun: Begun
     save: Saved
-    seconds: float
 
 
 class Maker:
-    """Makes jobs. The three stages of a job come one after another, each in any thread."""
+    """Makes jobs. The three stages of a job come one after another, each in any thread.
+
+    Attributes:
+        stopped: Whether what is being drawn is to be broken off; its entry is of no use then.
+    """
 
     def __init__(self, making: Making) -> None:
+        self.stopped = Event()
         self._making = making
+        self._networks = Lock()
         self._model: tuple[str, StereoDiffusion] | None = None
         self._loaded: set[tuple[object, ...]] = set()
 
@@ -112,15 +122,22 @@ class Maker:
         target = making.folder / f"{result_name(job.name, job.request, making.output)}{suffix}"
         if (there := find_result(target)) is not None:
             return Entry(input=job.place, status="done", result=there.name)
-        with warnings.catch_warnings(record=True) as caught:
+        watch = Watch()
+        with warnings.catch_warnings(record=True) as caught, watch.timed(READING):
             warnings.filterwarnings("always", category=FormatWarning)
             run = self._loaded_model(job.request.model).run(
                 job.request,
                 check_size=lambda height, width: making.output.check_size(target, job.request, (height, width)),
+                turns=partial(self._turn, watch),
             )
         self._loaded.add(_parts(job))
         notes = [str(one.message) for one in caught if issubclass(one.category, FormatWarning)]
-        return Begun(job=job, target=target, run=run, notes=notes)
+        return Begun(job=job, target=target, run=run, watch=watch, notes=notes)
+
+    @contextmanager
+    def _turn(self, watch: Watch, turn: "Turn") -> Generator[None]:
+        with self._networks if turn.networks else nullcontext(), watch.timed(turn.stage, networks=turn.networks):
+            yield
 
     def _loaded_model(self, name: str) -> "StereoDiffusion":
         """Of several models the last one alone is kept."""
@@ -138,19 +155,14 @@ class Maker:
         from stereodiffusion.synthesis import Run
 
         output, request, target = self._making.output, begun.job.request, begun.target
-        started = time.perf_counter()
-        if isinstance(begun.run, Run):
-            pair = begun.run.result
-
-            def save() -> Path:
-                return output.write_pair(pair, request, target)
-        else:
+        with closing(begun.run):  # whatever happens, the networks are free again
+            if isinstance(begun.run, Run):
+                for _ in begun.run:
+                    if self.stopped.is_set():
+                        raise CancelledError
+                return Drawn(begun=begun, save=partial(output.write_pair, begun.run.result, request, target))
             path = output.write_views(begun.run, request, target)
-
-            def save() -> Path:
-                return path
-
-        return Drawn(begun=begun, save=save, seconds=time.perf_counter() - started)
+            return Drawn(begun=begun, save=lambda: path)
 
     def write(self, drawn: Drawn | Entry) -> Entry:
         """Write what was drawn, whole."""
@@ -158,33 +170,59 @@ class Maker:
 
     def _write(self, drawn: Drawn) -> Entry:
         begun = drawn.begun
+        drawing = sum(span.seconds for span in begun.watch.spans if span.stage != READING)
+        with begun.watch.timed(WRITING):
+            path = drawn.save()
         return Entry(
             input=begun.job.place,
             status="done",
-            result=drawn.save().name,
-            seconds=round(drawn.seconds, 3),
+            result=path.name,
+            seconds=round(drawing, 3),
             notes=tuple(dict.fromkeys([*begun.notes, *begun.run.notes])),
+            spans=tuple(begun.watch.spans),
         )
 
 
+IN_HAND = 4
+"""Jobs that are worked on at once: one is read, two are drawn, of which one has the networks, and one is written."""
+
+DRAWN = 2
+"""How many of them are drawn."""
+
+
 class Staged:
-    """A maker that several threads may call at once: of their jobs one is read, one drawn and one written at a time."""
+    """A maker that as many threads as there may be jobs in hand call at once."""
 
     def __init__(self, making: Making) -> None:
         self._maker = Maker(making)
-        self._reading, self._drawing, self._writing = Lock(), Lock(), Lock()
+        self._reading, self._writing = Lock(), Lock()
+        self._undrawn, self._drawing = Semaphore(IN_HAND), Semaphore(DRAWN)
 
     def __call__(self, job: Job) -> Iterator[Entry]:
         """What came of a job."""
         maker = self._maker
-        with self._reading:
-            alone = nullcontext() if maker.loads_nothing(job) else self._drawing  # nothing is loaded beside drawing
-            with alone:
+        with ExitStack() as hand:
+            with self._reading, nullcontext() if maker.loads_nothing(job) else self._nothing_undrawn():
+                hand.enter_context(self._undrawn)
                 begun = maker.begin(job)
-        with self._drawing:
-            drawn = maker.draw(begun)
+            with self._drawing:
+                drawn = maker.draw(begun)
         with self._writing:
             yield maker.write(drawn)
+
+    @contextmanager
+    def _nothing_undrawn(self) -> Generator[None]:
+        """What loads waits for all that has been read to be drawn: nothing is loaded beside drawing, nor kept twice."""
+        for _ in range(IN_HAND - 1):
+            self._undrawn.acquire()
+        try:
+            yield
+        finally:
+            self._undrawn.release(IN_HAND - 1)
+
+    def stop(self) -> None:
+        """Break off what is being drawn."""
+        self._maker.stopped.set()
 
 
 def _parts(job: Job) -> tuple[object, ...]:

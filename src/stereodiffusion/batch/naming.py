@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict
+from unicodedata import category, normalize
 
 from stereodiffusion.batch.output import Output
 from stereodiffusion.request import Request
@@ -14,11 +15,17 @@ _DIGITS = 12
 def name_of(text: str) -> str:
     """A name for files from any text: its letters, digits, points and underscores, joined with hyphens.
 
-    It leads nowhere, hides nothing and is no option of a command, since it begins with none of those marks.
+    Marks on letters are parts of them, and an accent is the letter's own where there is such a letter, so that a name
+    is the same wherever the text comes from. It leads nowhere, hides nothing and is no option of a command, since it
+    begins with none of those marks.
     """
-    words = "".join(letter if letter.isalnum() or letter in "._" else " " for letter in text).split()
+    words = "".join(letter if _stays(letter) else " " for letter in normalize("NFC", text)).split()
     joined = "-".join(words).encode()[:_LONGEST_BYTES].decode("utf-8", "ignore")
     return joined.strip("-._") or "stereo"
+
+
+def _stays(letter: str) -> bool:
+    return letter.isalnum() or letter in "._" or category(letter) in {"Mn", "Mc"}
 
 
 def result_name(name: str, request: Request, output: Output) -> str:

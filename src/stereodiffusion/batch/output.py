@@ -151,7 +151,14 @@ def _renamed(staged: Path, target: Path) -> Path:
     if len(files) == 1:
         return files[0].replace(target.with_name(files[0].name))
     final = target.with_name(target.stem)
-    return final if final.is_dir() else staged.rename(final)
+    if final.is_symlink():
+        final.unlink()
+    try:
+        return staged.rename(final)
+    except OSError:
+        if final.is_dir():  # also if another worker was quicker: whatever has this name has the same content
+            return final
+        raise
 
 
 def find_result(target: Path) -> Path | None:

@@ -4,11 +4,12 @@ A line is written when its result is there. Of several lines of one input the la
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from stereodiffusion.appending import Appender, whole_lines
+from stereodiffusion.batch.timeline import Span
 from stereodiffusion.errors import ResultsError, first_line
 
 REPORT = "report.jsonl"
@@ -22,12 +23,14 @@ class Entry:
         input: Where the row stands.
         status: `done` or `failed`.
         result: Its file, or the folder of its files, within that of the results; None if it failed.
-        seconds: What it took without loading, reading and writing; None if it was there already, or failed.
+        seconds: What it took without loading, reading, writing and waiting for others; None if it was there already, or
+            failed.
         notes: What was assumed or looks wrong.
         error: The kind of failure.
         reason: What is wrong, in a line.
         may_pass: Whether the same might succeed at another time: memory or the network was wanting, a worker was
             killed.
+        spans: When its stages were done; not part of the report.
     """
 
     input: str
@@ -38,6 +41,7 @@ class Entry:
     error: str | None = None
     reason: str | None = None
     may_pass: bool = False
+    spans: tuple[Span, ...] = field(default=(), compare=False)
 
     @property
     def made(self) -> bool:
@@ -46,7 +50,8 @@ class Entry:
 
     def to_json(self) -> str:
         """One line of ASCII without its end."""
-        said = {name: value for name, value in asdict(self).items() if value is not None and value is not False}
+        said = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "spans"}
+        said = {name: value for name, value in said.items() if value is not None and value is not False}
         return json.dumps({name: value for name, value in said.items() if name != "notes" or value})
 
     @classmethod

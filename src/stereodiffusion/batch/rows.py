@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from io import StringIO
 from pathlib import Path, PurePath
 from typing import Any, cast, get_type_hints
-from unicodedata import category
+from unicodedata import category, normalize
 
 from stereodiffusion.batch.naming import name_of
 from stereodiffusion.errors import ConfigError, FormatError, StereoDiffusionError, first_line
@@ -109,6 +109,8 @@ def _photos(folder: Path, patterns: Sequence[str], without: Path | None) -> Iter
     """Hidden files and folders are left out, and links to folders are not followed."""
     locked: list[OSError] = []
     results = without.resolve() if without is not None else None
+    if results == folder.resolve():
+        raise ConfigError(f"{folder}: expected another folder for results, which would be taken for photos next time")
     found: list[Path] = []
     for at, folders, files in os.walk(folder, onerror=locked.append):
         here = Path(at)
@@ -123,8 +125,13 @@ def _photos(folder: Path, patterns: Sequence[str], without: Path | None) -> Iter
 
 
 def _wanted(path: Path, folder: Path, patterns: Sequence[str]) -> bool:
-    names = (path.name.lower(), path.relative_to(folder).as_posix().lower())
-    return any(fnmatch(name, pattern.lower()) for pattern in patterns for name in names)
+    """Case does not matter, nor whether an accent is a letter's own or stands after it."""
+    names = (_folded(path.name), _folded(path.relative_to(folder).as_posix()))
+    return any(fnmatch(name, _folded(pattern)) for pattern in patterns for name in names)
+
+
+def _folded(name: str) -> str:
+    return normalize("NFC", name).lower()
 
 
 def _prompts(path: Path) -> Iterator[AnyRow]:
@@ -141,12 +148,25 @@ def _jsonl(path: Path) -> Iterator[AnyRow]:
 
 def _json_object(line: str) -> dict[str, Any]:
     try:
-        said = json.loads(line)
+        said = json.loads(line, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as wrong:
+        if isinstance(wrong, ConfigError):
+            raise
         raise ConfigError(f"expected a request as a JSON object, got something else: {first_line(wrong)}") from None
     if not isinstance(said, dict):
         raise ConfigError(f"expected a request as a JSON object, got {type(said).__name__}")
     return cast(dict[str, Any], said)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of two values of one name it is not for us to choose."""
+    said = dict(pairs)
+    if len(said) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ConfigError(
+            f"expected each name once, {next(each for each in names if names.count(each) > 1)} is said twice"
+        )
+    return said
 
 
 def _csv(path: Path) -> Iterator[AnyRow]:
@@ -166,9 +186,17 @@ def _csv(path: Path) -> Iterator[AnyRow]:
             yield RefusedRow(place=place, error=FormatError(f"expected a row of a table with commas: {wrong}"))
             continue
         if columns is None:
+            _check_separated(path, cells)
             columns = _checked_columns(path, cells)
         elif any(cells):
             yield _checked(place, path, lambda cells=cells, columns=columns: _of_cells(columns, cells, texts))
+
+
+def _check_separated(path: Path, headings: Sequence[str]) -> None:
+    """Programs save tables with other marks between the cells where a comma is the decimal point."""
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(headings) == 1 and mark in headings[0]:
+            raise FormatError(f"{path}: expected a table with commas between its cells, got one with {name}")
 
 
 def _of_cells(columns: Sequence[str], cells: Sequence[str], texts: frozenset[str]) -> dict[str, Any]:
@@ -205,8 +233,19 @@ def _parquet(path: Path) -> Iterator[AnyRow]:
 def _of_values(held: Mapping[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for column, value in held.items():
-        put(said, column, value)
+        if isinstance(value := _without_nulls(value), dict):  # a file with all that is said of it
+            said = merged(said, {column.removesuffix(".path"): value} if value else {})
+        else:
+            put(said, column, value)
     return said
+
+
+def _without_nulls(value: Any) -> Any:
+    """A value as it was said: a column of groups has every name in every row, null where a row says nothing."""
+    if not isinstance(value, dict):
+        return value
+    held = {name: _without_nulls(each) for name, each in cast(dict[str, Any], value).items() if each is not None}
+    return {name: each for name, each in held.items() if each != {}}
 
 
 def _checked_columns(path: Path, columns: Sequence[str]) -> list[str]:
@@ -254,6 +293,8 @@ def _checked(place: str, path: Path, read: Callable[[], dict[str, Any]]) -> AnyR
         said.setdefault("mode", "photo" if "photo" in said else "depth" if "map" in said else "text")
     except StereoDiffusionError as error:
         return RefusedRow(place=place, error=error)
+    except RecursionError:
+        return RefusedRow(place=place, error=ConfigError("expected a request, got values nested too deeply"))
     return Row(place=place, name=name_of(given or _called(said)), said=said)
 
 

@@ -5,6 +5,7 @@ loses what it was drawing and nothing else; and one run at a time writes to a fo
 """
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -13,7 +14,7 @@ from stereodiffusion import temporary
 from stereodiffusion.appending import appending
 from stereodiffusion.batch.cluster import Cluster, Share, in_cluster
 from stereodiffusion.batch.jobs import Job, failure
-from stereodiffusion.batch.making import Begun, Maker, Making, Staged
+from stereodiffusion.batch.making import IN_HAND, Maker, Making, Staged
 from stereodiffusion.batch.report import REPORT, Entry, Report
 from stereodiffusion.errors import WorkerError
 from stereodiffusion.processes import in_processes
@@ -36,7 +37,8 @@ def run(
         jobs: What there should be.
         making: How and where.
         refused: Rows that failed already; they are reported first.
-        workers: How many processes; 1 computes in this one, and reads and writes beside. Or a cluster of machines.
+        workers: How many processes; 1 computes in this one, stages of several pictures beside each other. Or a cluster
+            of machines.
         retries: How often jobs whose failure may pass are tried again, after all others.
         fail_fast: Whether the first failure ends the run.
 
@@ -63,12 +65,13 @@ def _tried(
     """What came of each row in the end."""
     yield from refused
     left = {job.place: job for job in jobs}
-    maker = Maker(making)
+    maker = Staged(making)
     for attempt in range(retries + 1):
         if attempt:
             time.sleep(_PAUSE_S * 2 ** (attempt - 1))
         again: dict[str, Job] = {}
-        for entry in _made(list(left.values()), making, maker, workers):
+        at_once = 1 if attempt else IN_HAND  # what wanted memory may have all of it
+        for entry in _made(list(left.values()), making, maker, workers, at_once):
             if entry.may_pass and attempt < retries:
                 again[entry.input] = left[entry.input]
             else:
@@ -77,16 +80,16 @@ def _tried(
             return
 
 
-def _made(jobs: Sequence[Job], making: Making, maker: Maker, workers: int | Cluster) -> Iterator[Entry]:
+def _made(jobs: Sequence[Job], making: Making, maker: Staged, workers: int | Cluster, at_once: int) -> Iterator[Entry]:
     if workers == 1:
-        return _overlapped(jobs, maker)
+        return _overlapped(jobs, maker, at_once)
     import torch
 
     # Each has as many threads as one alone: sums are rounded otherwise with another number of them.
     threads = torch.get_num_threads()
     if isinstance(workers, int):
         return in_processes(partial(Maker, making), jobs, workers, threads=threads, killed=_lost)
-    share = Share(threads=threads, gpus=0.0 if making.device == "cpu" else 1.0)
+    share = Share(threads=threads, gpus=0.0 if making.device == "cpu" else 1.0, in_hand=at_once)
     return in_cluster(partial(Staged, making), jobs, workers, share, lost=_lost)
 
 
@@ -94,18 +97,17 @@ def _lost(job: Job, error: WorkerError) -> Entry:
     return failure(job.place, error, may_pass=True)
 
 
-def _overlapped(jobs: Sequence[Job], maker: Maker) -> Iterator[Entry]:
-    """In order; while one is drawn, the next is read and the last written. At most these three are held."""
-    with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
-        begun: Future[Begun | Entry] | None = None
-        written: Future[Entry] | None = None
-        for number, job in enumerate(jobs, start=1):
-            current = (begun or reading.submit(maker.begin, job)).result()
-            following = jobs[number : number + 1]
-            begun = next((reading.submit(maker.begin, each) for each in following if maker.loads_nothing(each)), None)
-            drawn = maker.draw(current)
-            if written is not None:
-                yield written.result()
-            written = writing.submit(maker.write, drawn)
-        if written is not None:
-            yield written.result()
+def _overlapped(jobs: Sequence[Job], maker: Staged, at_once: int) -> Iterator[Entry]:
+    """In order; so many are worked on at once."""
+    hands: deque[Future[list[Entry]]] = deque()
+    with ThreadPoolExecutor(at_once) as threads:
+        try:
+            for job in jobs:
+                hands.append(threads.submit(lambda job=job: list(maker(job))))
+                if len(hands) == at_once:
+                    yield from hands.popleft().result()
+            while hands:
+                yield from hands.popleft().result()
+        finally:
+            if hands:
+                maker.stop()

@@ -89,6 +89,16 @@ Retries: Any = Annotated[
         help="How often to try again, after all others, what failed for want of memory or of the network.",
     ),
 ]
+Trace: Any = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        metavar="FILE",
+        rich_help_panel=_RUNNING,
+        show_default=False,
+        help="Write which stage of which picture went on when, JSON in Chrome's trace format, for ui.perfetto.dev.",
+    ),
+]
 FailFast: Any = Annotated[
     bool, typer.Option("--fail-fast", rich_help_panel=_RUNNING, help="End with the first row that fails.")
 ]
@@ -124,6 +134,7 @@ def command() -> Any:
         parameter("ray", Ray),
         parameter("retries", Retries, 2),
         parameter("fail_fast", FailFast, False),
+        parameter("trace", Trace),
         parameter("device", options.Device, "auto"),
         parameter("dtype", options.Dtype, "auto"),
         parameter("offload", options.OffloadParts, "off"),
@@ -161,8 +172,11 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> int:
 
     with BatchDisplay(quiet=typed["quiet"]) as display:
         from stereodiffusion.batch import jobs_of, read_rows, run, write_sheet
+        from stereodiffusion.formats.files import check_targets
 
         folder, workers = typed["output"], _workers(typed)
+        if typed["trace"] is not None:
+            check_targets([typed["trace"]])
         rows = read_rows(typed["source_path"], patterns=typed["pattern"], without=folder)
         jobs, refused = jobs_of(rows, defaults)
         making = _making(typed)
@@ -184,12 +198,15 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> int:
         entries.sort(key=lambda entry: order[entry.input])
         sheet = write_sheet(folder, entries)
         bundle = _gathered(entries, making)
+        if typed["trace"] is not None:
+            _write_trace(typed["trace"], entries)
     words = [f"{display.made} made", f"{display.found} there already", f"{display.failed} failed"]
     left = len(rows) - len(entries)
     say(f"{folder}: {', '.join(words)}{f', {left} left out' if left else ''}")
     say_path(sheet)
-    if bundle is not None:
-        say_path(bundle)
+    for path in (bundle, typed["trace"]):
+        if path is not None:
+            say_path(path)
     return SOME_FAILED if display.failed else 0
 
 
@@ -230,6 +247,13 @@ def _gathered(entries: Sequence["Entry"], making: "Making") -> Path | None:
     from stereodiffusion.bundles import gather_bundle
 
     return gather_bundle(making.folder, [each.result for each in entries if each.result], making.output.bundle)
+
+
+def _write_trace(path: Path, entries: Sequence["Entry"]) -> None:
+    from stereodiffusion.batch import chrome_trace
+    from stereodiffusion.formats.files import write_files
+
+    write_files({path: chrome_trace((each.input, each.spans) for each in entries).encode()})
 
 
 def _check(jobs: Sequence["Job"], making: "Making") -> None:

@@ -12,6 +12,6 @@ crops         occlusions of large photos at a finer scale   sizes      that a mo
 """
 
 from stereodiffusion.synthesis.model import StereoDiffusion, load
-from stereodiffusion.synthesis.run import Note, Progress, Run, ViewRun
+from stereodiffusion.synthesis.run import Note, Progress, Run, Turn, ViewRun
 
-__all__ = ["Note", "Progress", "Run", "StereoDiffusion", "ViewRun", "load"]
+__all__ = ["Note", "Progress", "Run", "StereoDiffusion", "Turn", "ViewRun", "load"]

@@ -17,6 +17,7 @@ from stereodiffusion.synthesis.noise import added_noise, seeded_noise
 from stereodiffusion.synthesis.parallax import effective
 from stereodiffusion.synthesis.photo import photo_source
 from stereodiffusion.synthesis.recorded import Recorded, Recording
+from stereodiffusion.synthesis.run import Turn
 from stereodiffusion.synthesis.sizes import grid_of, working_size
 
 
@@ -39,6 +40,7 @@ def depth_source(
         PromptError: If a prompt cannot be encoded.
     """
     count = len(asked.prompts)
+    yield Turn(stage="source", networks=True)
     disparity, size = _prepared(backbone, disparity, count)
 
     # 1. The map at the model's size: of the source, and as a view sees it
@@ -109,6 +111,7 @@ def two_step_source(
         ModelError: If a model is of the wrong kind.
     """
     count = len(asked.prompts)
+    yield Turn(stage="source", networks=True)
     disparity, size = _prepared(depth_backbone, disparity, count)
     disparity = disparity.resize(*size)
     start, _ = seeded_noise(depth_backbone, asked.seed, count, size)

@@ -38,7 +38,7 @@ from stereodiffusion.synthesis.depth import depth_source, two_step_source
 from stereodiffusion.synthesis.inputs import disparity_of, fitted, photo_of
 from stereodiffusion.synthesis.photo import photo_source
 from stereodiffusion.synthesis.recorded import Recording
-from stereodiffusion.synthesis.run import Run, Synthesis, ViewRun, ViewSynthesis
+from stereodiffusion.synthesis.run import Run, Synthesis, Turns, ViewRun, ViewSynthesis, in_turns
 from stereodiffusion.synthesis.stereo import pair_beside, views_beside
 from stereodiffusion.synthesis.text import text_source
 from stereodiffusion.types import Image
@@ -108,7 +108,14 @@ class StereoDiffusion:
                 self._estimators[name] = load_depth_estimator(name, device=self._device, dtype="float32", hub=hub)
             return self._estimators[name]
 
-    def run(self, request: Request, *, check_size: CheckSize | None = None, edit: Edit | None = None) -> Run | ViewRun:
+    def run(
+        self,
+        request: Request,
+        *,
+        check_size: CheckSize | None = None,
+        edit: Edit | None = None,
+        turns: Turns | None = None,
+    ) -> Run | ViewRun:
         """Make what a request says.
 
         Args:
@@ -116,6 +123,8 @@ class StereoDiffusion:
             check_size: Told (height, width) of each eye as soon as that is known, so that it may refuse what could not
                 be written, before any model is loaded.
             edit: What happens to the latents of the source after each of its steps, if it is drawn, and alone.
+            turns: Entered for each turn of the work. Several runs of one model may go on at once, each in a thread of
+                its own, if they hold one lock in turns that have networks.
 
         Returns:
             A `Run`, whose result is a pair, or a `ViewRun`, whose results are views, as the request wants it.
@@ -136,9 +145,11 @@ class StereoDiffusion:
         recording, request = self._recording(request, notes, check_size or _any_size, edit)
         signature = self._signature(request)
         if isinstance(request.wanted, Pair):
-            return Run(_signed_pair(pair_beside(recording, request.wanted.source), signature), notes)
+            pair = pair_beside(recording, request.wanted.source)
+            return Run(_signed_pair(pair if turns is None else in_turns(pair, turns), signature), notes)
         positions = request.wanted.positions
-        return ViewRun(_signed_views(views_beside(recording, positions), signature), positions, notes)
+        views = views_beside(recording, positions)
+        return ViewRun(_signed_views(views if turns is None else in_turns(views, turns), signature), positions, notes)
 
     def text(
         self,

@@ -10,12 +10,15 @@ What is asked of the scene or the viewer changes that first, see `controls`. The
 `parallax.convergence` to the screen.
 """
 
+from collections.abc import Generator
+
 from stereodiffusion.formats import MapKind, RawMap, disparity_from_map
 from stereodiffusion.geometry import Disparity, StereoRig
 from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.request.inputs import MapFile
 from stereodiffusion.settings import Parallax, Settings
 from stereodiffusion.synthesis.borders import refined
+from stereodiffusion.synthesis.run import Turn
 from stereodiffusion.types import Image
 
 
@@ -29,8 +32,23 @@ def effective(disparity: Disparity, parallax: Parallax) -> Disparity:
 
 def estimate(estimator: DepthEstimator, picture: Image, settings: Settings) -> Disparity:
     """The disparity of a picture as far as it can be told from the picture alone."""
+    return _with_borders(_relative(estimator, picture, settings), estimator, picture, settings)
+
+
+def estimating(estimator: DepthEstimator, picture: Image, settings: Settings) -> Generator[Turn, None, Disparity]:
+    """The same as `estimate`, in turns: a network, then pixels."""
+    yield Turn(stage="depth", networks=True)
+    disparity = _relative(estimator, picture, settings)
+    yield Turn(stage="borders", networks=False)
+    return _with_borders(disparity, estimator, picture, settings)
+
+
+def _relative(estimator: DepthEstimator, picture: Image, settings: Settings) -> Disparity:
     nearest_px = settings.parallax.max_disparity * picture.shape[3]
-    disparity = Disparity.from_relative(estimator(picture), nearest_px)
+    return Disparity.from_relative(estimator(picture), nearest_px)
+
+
+def _with_borders(disparity: Disparity, estimator: DepthEstimator, picture: Image, settings: Settings) -> Disparity:
     if settings.map.refine == "off" or not estimator.has_borders:
         return disparity
     return refined(disparity, picture, settings.map)

@@ -21,10 +21,10 @@ from stereodiffusion.synthesis.controls import controlled
 from stereodiffusion.synthesis.detail import CloserLook
 from stereodiffusion.synthesis.drawing import advance
 from stereodiffusion.synthesis.noise import seeded_noise
-from stereodiffusion.synthesis.parallax import estimate
+from stereodiffusion.synthesis.parallax import estimating
 from stereodiffusion.synthesis.recorded import Recorded, Recording
 from stereodiffusion.synthesis.retrace import Retrace, retrace
-from stereodiffusion.synthesis.run import Progress
+from stereodiffusion.synthesis.run import Progress, Turn
 from stereodiffusion.synthesis.sizes import grid_of, working_size
 from stereodiffusion.types import Image, Latent
 
@@ -66,6 +66,7 @@ def photo_source(
         PromptError: If a prompt cannot be encoded.
     """
     _check(backbone, photo, disparity, asked, settings)
+    yield Turn(stage="borders", networks=False)
     height, width = photo.shape[2:]
     photo = photo.to(backbone.device)
     facts: dict[str, object] = {"prompt": list(asked.prompts), "seed": asked.seed}
@@ -77,12 +78,14 @@ def photo_source(
             dense = refined(dense, photo, settings.map)
     else:
         facts["depth_estimator"] = disparity.name
-        dense = estimate(disparity, photo, settings).to(backbone.device).filled()
+        estimated = yield from estimating(disparity, photo, settings)
+        dense = estimated.to(backbone.device).filled()
         yield Progress(stage="depth", step=1, steps=1)
     ready = yield from controlled(dense, photo, settings)
     dense, settings = ready.disparity, ready.settings
 
     # 2. Its way back to noise, at the model's size
+    yield Turn(stage="inversion", networks=True)
     size = working_size(height, width, backbone)
     z_0 = backbone.encode(resize_image(photo, *size))
     given = condition(backbone, asked, settings.guidance.scale)

@@ -8,7 +8,7 @@ from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.diffusion.source import Source
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.pair import StereoPair
-from stereodiffusion.synthesis.run import Note, Progress
+from stereodiffusion.synthesis.run import Note, Progress, Turn
 from stereodiffusion.types import Image, Latent
 
 Detail: TypeAlias = Callable[[StereoPair, float, Image], Generator[Progress, None, None]]
@@ -41,4 +41,4 @@ class Recorded:
     detail: Detail | None = None
 
 
-Recording: TypeAlias = Generator[Progress | Note, None, Recorded]
+Recording: TypeAlias = Generator[Progress | Note | Turn, None, Recorded]

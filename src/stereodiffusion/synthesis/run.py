@@ -1,9 +1,10 @@
 """A synthesis under way: iterate over it for progress, or ask for its result; several views come one by one."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from stereodiffusion.errors import SynthesisError
 from stereodiffusion.formats.files import PathLike
@@ -39,9 +40,51 @@ class Note:
     text: str
 
 
-Synthesis: TypeAlias = Generator[Progress | Note, None, StereoPair]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Another kind of work begins, and lasts until the next turn.
 
-ViewSynthesis: TypeAlias = Generator[Progress | Note | View, None, None]
+    Attributes:
+        stage: What is done.
+        networks: Whether networks compute in it. Otherwise pixels alone are worked on, and another run of the same
+            model may have its networks meanwhile.
+    """
+
+    stage: str
+    networks: bool
+
+
+Turns: TypeAlias = Callable[[Turn], AbstractContextManager[object]]
+"""Entered for each turn: holds a lock, or looks at the clock."""
+
+Synthesis: TypeAlias = Generator[Progress | Note | Turn, None, StereoPair]
+
+ViewSynthesis: TypeAlias = Generator[Progress | Note | Turn | View, None, None]
+
+Event = TypeVar("Event")
+Made = TypeVar("Made")
+
+
+def in_turns(events: Generator[Event, None, Made], turns: Turns) -> Generator[Event, None, Made]:
+    """The same work, with each of its turns entered while it is done. What comes before the first is in none."""
+    with closing(events):
+        made = yield from _until_turn(events)
+        while isinstance(made, Turn):
+            with turns(made):
+                made = yield from _until_turn(events)
+        return made
+
+
+def _until_turn(events: Generator[Event, None, Made]) -> Generator[Event, None, Made | Turn]:
+    """What happens before the next turn, which is given; or what the work gives, if there is none any more."""
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as finished:
+            return finished.value
+        if isinstance(event, Turn):
+            return event
+        yield event
 
 
 class Run:
@@ -59,17 +102,22 @@ class Run:
         self._steps = self._watch(synthesis)
         self._pair: StereoPair | None = None
 
-    def _watch(self, synthesis: Synthesis) -> Iterator[Progress]:
-        while True:
-            try:
-                event = next(synthesis)
-            except StopIteration as finished:
-                self._pair = finished.value
-                return
-            if isinstance(event, Note):
-                self.notes.append(event.text)
-            else:
-                yield event
+    def _watch(self, synthesis: Synthesis) -> Generator[Progress]:
+        with closing(synthesis):
+            while True:
+                try:
+                    event = next(synthesis)
+                except StopIteration as finished:
+                    self._pair = finished.value
+                    return
+                if isinstance(event, Note):
+                    self.notes.append(event.text)
+                elif isinstance(event, Progress):
+                    yield event
+
+    def close(self) -> None:
+        """Break off."""
+        self._steps.close()
 
     def __iter__(self) -> Iterator[Progress]:
         return self._steps
@@ -105,12 +153,17 @@ class ViewRun:
         self.steps = self._watch(synthesis)
         self.positions = tuple(positions)
 
-    def _watch(self, synthesis: ViewSynthesis) -> Iterator[Progress | View]:
-        for event in synthesis:
-            if isinstance(event, Note):
-                self.notes.append(event.text)
-            else:
-                yield event
+    def _watch(self, synthesis: ViewSynthesis) -> Generator[Progress | View]:
+        with closing(synthesis):
+            for event in synthesis:
+                if isinstance(event, Note):
+                    self.notes.append(event.text)
+                elif not isinstance(event, Turn):
+                    yield event
+
+    def close(self) -> None:
+        """Break off."""
+        self.steps.close()
 
     def __iter__(self) -> Iterator[View]:
         return (event for event in self.steps if isinstance(event, View))

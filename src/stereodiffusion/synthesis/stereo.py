@@ -19,7 +19,7 @@ from stereodiffusion.synthesis.compose import change_at, compose, encode_known, 
 from stereodiffusion.synthesis.drawing import advance
 from stereodiffusion.synthesis.parallax import effective
 from stereodiffusion.synthesis.recorded import Recorded, Recording
-from stereodiffusion.synthesis.run import Note, Progress, Stage, Synthesis, ViewSynthesis
+from stereodiffusion.synthesis.run import Note, Progress, Stage, Synthesis, Turn, ViewSynthesis
 from stereodiffusion.synthesis.sizes import grid_of
 from stereodiffusion.types import Image, Latent, Region
 from stereodiffusion.viewpoint import EYES, SourceEye, checked_positions
@@ -64,7 +64,7 @@ def pair_beside(recording: Recording, eye: SourceEye = "left") -> Synthesis:
         shown[position] = picture, hidden
     found: Mapping[str, object] = {}
     if 0 in EYES[eye]:
-        picture, found = _own(made, source_0, eye)
+        picture, found = yield from _own(made, source_0, eye)
         shown[0] = picture, torch.zeros_like(maps.final.known)
     yield Progress(stage="decoding", step=1, steps=1)
 
@@ -95,7 +95,7 @@ def views_beside(recording: Recording, positions: Sequence[float]) -> ViewSynthe
     missing = [position for position in positions if position != 0]
     for position in positions:
         if position == 0:
-            picture, _ = _own(made, made.source.trajectory.clean, "left")
+            picture, _ = yield from _own(made, made.source.trajectory.clean, "left")
             occlusion = torch.zeros_like(maps.final.known)
         else:
             number = missing.index(position)
@@ -148,33 +148,40 @@ def _maps(made: Recorded) -> _Maps:
 
 def _picture_at(
     made: Recorded, maps: _Maps, position: float, number: int, count: int
-) -> Generator[Progress, None, tuple[Image, Region, Latent]]:
+) -> Generator[Progress | Turn, None, tuple[Image, Region, Latent]]:
     """What is seen from a position, which of it the source does not see, and clean latents of the source.
 
     It is the view `number` of `count` that have to be made.
     """
+    yield Turn(stage="warping", networks=False)
     backbone, settings = made.source.backbone, made.source.settings
     in_pixels = settings.views.resync.how == "pixels"
     # What is normalised as the authors do comes to the latents' grid at once, as theirs does.
     given = made.disparity if settings.parallax.scale == "normalized" else maps.working
     cells = cell_map(given, settings, grid_of(made.source.fresh), position)
-    known = None
+    moved = None
     if in_pixels or settings.own_pixels:
         picture = resize_image(_drawn(made), *maps.working.size)
-        moved = effective(maps.working, settings.parallax)
-        known = encode_known(backbone, known_view(picture, moved, settings.warp, position))
+        moved = known_view(picture, effective(maps.working, settings.parallax), settings.warp, position)
 
+    yield Turn(stage="view", networks=True)
+    known = None if moved is None else encode_known(backbone, moved)
     target = Target(cells=cells, given=made.given_at(position), known=known if in_pixels else None)
     source_0, view_0 = yield from _both_latents(made, target, number, count)
     generated = backbone.decode(view_0)
     if known is not None and settings.own_pixels:
+        decoded = backbone.decode(known.clean)
+        yield Turn(stage="warping", networks=False)
         view = known_view(_drawn(made), maps.final, settings.warp, position)
-        change = change_at(*made.size, generated, backbone.decode(known.clean))
+        change = change_at(*made.size, generated, decoded)
         if made.detail is not None:
             coarse = compose(view, change)
             pair = StereoPair(left=_drawn(made), right=coarse, disparity=maps.final, occlusion=~view.visible)
+            yield Turn(stage="crops", networks=True)
             yield from made.detail(pair, position, change)
+            yield Turn(stage="warping", networks=False)
         return compose(view, change), ~view.visible, source_0
+    yield Turn(stage="warping", networks=False)
     to, fraction = heading(position)
     occlusion = splat(maps.final.pixels, maps.final, to=to, fraction=fraction).occlusion
     return resize_image(generated, *made.size), occlusion, source_0
@@ -200,11 +207,12 @@ def _drawn(made: Recorded) -> Image:
     return made.picture
 
 
-def _own(made: Recorded, source_0: Latent, eye: SourceEye) -> tuple[Image, Mapping[str, object]]:
+def _own(made: Recorded, source_0: Latent, eye: SourceEye) -> Generator[Turn, None, tuple[Image, Mapping[str, object]]]:
     """The source itself as a view, and how well a photo came back."""
     settings = made.source.settings
     if settings.own_pixels:
         return _drawn(made), {}
+    yield Turn(stage="decoding", networks=True)
     # What was recorded and is no photo has been decoded already.
     drawn = not settings.together and made.photo is None
     decoded = _drawn(made) if drawn else made.source.backbone.decode(source_0)

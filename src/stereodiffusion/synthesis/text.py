@@ -11,9 +11,9 @@ from stereodiffusion.synthesis.conditioning import Prompted, condition, over_ste
 from stereodiffusion.synthesis.controls import controlled
 from stereodiffusion.synthesis.drawing import draw
 from stereodiffusion.synthesis.noise import added_noise, seeded_noise
-from stereodiffusion.synthesis.parallax import estimate
+from stereodiffusion.synthesis.parallax import estimating
 from stereodiffusion.synthesis.recorded import Recorded, Recording
-from stereodiffusion.synthesis.run import Note, Progress
+from stereodiffusion.synthesis.run import Note, Progress, Turn
 from stereodiffusion.synthesis.sizes import check_size, cost_of, grid_of
 
 
@@ -47,6 +47,7 @@ def text_source(
     check_size(size, backbone, estimator)
     if cost := cost_of(size, backbone):
         yield Note(cost)
+    yield Turn(stage="source", networks=True)
     count = len(asked.prompts)
     start, fresh = seeded_noise(backbone, asked.seed, count, size)
     prompted = condition(backbone, asked, settings.guidance.scale)
@@ -58,12 +59,13 @@ def text_source(
     picture = yield from draw(backbone, start, given, settings.sampling, record, added, edit)
 
     # 2. Its disparity
-    disparity = estimate(estimator, picture, settings)
+    disparity = yield from estimating(estimator, picture, settings)
     yield Progress(stage="depth", step=1, steps=1)
     ready = yield from controlled(disparity, picture, settings)
     disparity, settings = ready.disparity, ready.settings
 
     # 3. All that views are made from
+    yield Turn(stage="view", networks=True)
     source = Source(
         backbone=backbone,
         schedule=backbone.schedule(settings.sampling, grid_of(start)),
