@@ -1,0 +1,80 @@
+"""diffusers' own pipeline around a model's parts: one picture, drawn as everybody else draws it, to compare with."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, TypeAlias, cast
+
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from torch import nn
+
+from stereodiffusion.models.backbones.sd import StableDiffusion
+
+AfterStep: TypeAlias = Callable[[int], None]
+"""Is told the number of each step that was taken, from 0."""
+
+
+def own_pipeline(model: StableDiffusion) -> StableDiffusionPipeline:
+    """The same weights in diffusers' own network, whose layers and memory layout are as diffusers loads them.
+
+    Nothing of the model is changed. There is no safety checker, and the autoencoder runs in the network's precision.
+
+    Args:
+        model: Conditioned on text alone.
+    """
+    with torch.device("meta"):
+        unet = cast(nn.Module, UNet2DConditionModel.from_config(model.unet.config))
+    unet.load_state_dict(model.network.state_dict(), assign=True)
+    unet.to(memory_format=cast(Any, torch.contiguous_format))
+    vae = cast(nn.Module, deepcopy(model.vae))
+    nn.Module.to(vae, model.dtype)
+    vae.to(memory_format=cast(Any, torch.contiguous_format))
+    alphas = model.alphas.cpu()
+    betas = 1 - alphas / torch.cat([alphas.new_ones(1), alphas[:-1]])
+    scheduler = DDIMScheduler(
+        num_train_timesteps=len(betas),
+        trained_betas=betas.tolist(),
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=model.prediction,
+    )
+    pipe = StableDiffusionPipeline(
+        vae=cast(Any, vae),
+        text_encoder=model.text_encoder,
+        tokenizer=model.tokenizer,
+        unet=cast(Any, unet.requires_grad_(False).eval()),
+        scheduler=cast(Any, scheduler),
+        safety_checker=cast(Any, None),
+        feature_extractor=cast(Any, None),
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def draw_picture(
+    pipe: StableDiffusionPipeline, prompt: str, *, steps: int, guidance: float, seed: int = 0, after: AfterStep
+) -> Any:
+    """One picture of the network's own size, as PIL has it, drawn by the pipeline alone.
+
+    Args:
+        pipe: Of `own_pipeline`.
+        prompt: What is drawn.
+        steps: Of DDIM.
+        guidance: Scale of classifier-free guidance.
+        seed: Of the noise.
+        after: Is called after each step.
+    """
+
+    def told(_pipe: object, step: int, _timestep: object, values: dict[str, Any]) -> dict[str, Any]:
+        after(step)
+        return values
+
+    return cast(Any, pipe)(
+        prompt,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        generator=torch.Generator().manual_seed(seed),
+        callback_on_step_end=told,
+    ).images[0]
