@@ -1,11 +1,10 @@
 """diffusers' own pipeline around a model's parts: one picture, drawn as everybody else draws it, to compare with."""
 
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any, TypeAlias, cast
 
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch import nn
 
 from stereodiffusion.models.backbones.sd import StableDiffusion
@@ -22,13 +21,8 @@ def own_pipeline(model: StableDiffusion) -> StableDiffusionPipeline:
     Args:
         model: Conditioned on text alone.
     """
-    with torch.device("meta"):
-        unet = cast(nn.Module, UNet2DConditionModel.from_config(model.unet.config))
-    unet.load_state_dict(model.network.state_dict(), assign=True)
-    unet.to(memory_format=cast(Any, torch.contiguous_format))
-    vae = cast(nn.Module, deepcopy(model.vae))
-    nn.Module.to(vae, model.dtype)
-    vae.to(memory_format=cast(Any, torch.contiguous_format))
+    unet = _plain(UNet2DConditionModel, model.network, model.dtype)
+    vae = _plain(AutoencoderKL, cast(nn.Module, model.vae), model.dtype)
     alphas = model.alphas.cpu()
     betas = 1 - alphas / torch.cat([alphas.new_ones(1), alphas[:-1]])
     scheduler = DDIMScheduler(
@@ -43,7 +37,7 @@ def own_pipeline(model: StableDiffusion) -> StableDiffusionPipeline:
         vae=cast(Any, vae),
         text_encoder=model.text_encoder,
         tokenizer=model.tokenizer,
-        unet=cast(Any, unet.requires_grad_(False).eval()),
+        unet=cast(Any, unet),
         scheduler=cast(Any, scheduler),
         safety_checker=cast(Any, None),
         feature_extractor=cast(Any, None),
@@ -51,6 +45,16 @@ def own_pipeline(model: StableDiffusion) -> StableDiffusionPipeline:
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def _plain(kind: Any, network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The weights of a network in the layers that diffusers makes of its configuration."""
+    with torch.device("meta"):
+        plain: nn.Module = kind.from_config(cast(Any, network).config)
+    plain.load_state_dict(network.state_dict(), assign=True)
+    nn.Module.to(plain, dtype)  # diffusers' own warns about formats it would rather be asked for on loading
+    plain.to(memory_format=cast(Any, torch.contiguous_format))
+    return plain.requires_grad_(False).eval()
 
 
 def draw_picture(

@@ -17,7 +17,7 @@ from stereodiffusion.models.backbones.precision import formats_for
 from stereodiffusion.models.backbones.schedulers import stable_diffusion_scheduler
 from stereodiffusion.models.backbones.sd import StableDiffusion
 from stereodiffusion.models.backbones.single_file import SETTINGS, clip_tokenizer
-from stereodiffusion.models.backbones.streamlining import streamline
+from stereodiffusion.models.backbones.streamlining import streamline, streamline_autoencoder
 from stereodiffusion.settings import PrecisionChoice
 
 Size: TypeAlias = Literal["sd1", "sd2-depth"]
@@ -60,6 +60,7 @@ def random_backbone(
         _fill(cast(nn.Module, network), device, precision, seed)
     if torch.device(device).type == "cpu":
         streamline(cast(nn.Module, unet))
+        streamline_autoencoder(cast(nn.Module, vae))
     return StableDiffusion(
         vae=cast(Any, vae),
         unet=cast(Any, unet),
