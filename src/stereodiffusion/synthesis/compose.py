@@ -10,7 +10,7 @@ from torch import Tensor
 from stereodiffusion.diffusion.backbone import Backbone
 from stereodiffusion.diffusion.shift import KnownLatents
 from stereodiffusion.formats import resize_image
-from stereodiffusion.geometry import CELLS_AT_ONCE, Disparity, in_bands, splat, warp_disparity
+from stereodiffusion.geometry import CELLS_AT_ONCE, Disparity, in_bands, splat
 from stereodiffusion.occlusion import (
     Layers,
     extend_background,
@@ -106,18 +106,25 @@ def _moved(
     """A view before its background is continued: that picture, its disparity and where it is known; front, opacity."""
     disparity = Disparity(pixels=pixels, known=known)
     if warp.borders == "hard":
-        moved, seen = splat(picture, disparity).view, warp_disparity(disparity)
+        moved, seen = _with_disparity(picture, disparity)
         front, opacity = torch.zeros_like(picture), torch.zeros_like(pixels)
         behind_disparity = disparity
     else:
         layers = split_at_borders(picture, disparity, radius=radius)
         behind_disparity = layers.behind_disparity
-        moved, seen = splat(layers.behind, behind_disparity).view, warp_disparity(behind_disparity)
+        moved, seen = _with_disparity(layers.behind, behind_disparity)
         front, opacity = _in_front(layers, seen)
     if warp.frame == "continues":
         shown = seen.known & ~hidden_beyond_frame(behind_disparity)
         seen = Disparity(pixels=torch.where(shown, seen.pixels, 0.0), known=shown)
     return moved, seen.pixels, seen.known, front, opacity
+
+
+def _with_disparity(picture: Image, disparity: Disparity) -> tuple[Image, Disparity]:
+    """A picture moved to the right eye, and the map of that eye, in one go."""
+    moved = splat(torch.cat([picture, disparity.pixels.to(picture)], 1), disparity)
+    view, pixels = moved.view.split([3, 1], dim=1)
+    return view, Disparity(pixels=pixels.to(disparity.pixels), known=moved.visible)
 
 
 def _in_front(layers: Layers, seen: Disparity) -> tuple[Image, Map]:
