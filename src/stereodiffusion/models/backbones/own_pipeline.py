@@ -1,19 +1,23 @@
 """diffusers' own pipeline around a model's parts: one picture, drawn as everybody else draws it, to compare with."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 
+from stereodiffusion.models.backbones.quiet import quiet
 from stereodiffusion.models.backbones.sd import StableDiffusion
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 AfterStep: TypeAlias = Callable[[int], None]
 """Is told the number of each step that was taken, from 0."""
 
 
-def own_pipeline(model: StableDiffusion) -> StableDiffusionPipeline:
+def own_pipeline(model: StableDiffusion) -> "StableDiffusionPipeline":
     """The same weights in diffusers' own network, whose layers and memory layout are as diffusers loads them.
 
     Nothing of the model is changed. There is no safety checker, and the autoencoder runs in the network's precision.
@@ -21,6 +25,9 @@ def own_pipeline(model: StableDiffusion) -> StableDiffusionPipeline:
     Args:
         model: Conditioned on text alone.
     """
+    with quiet():  # of its picture processors, which are not used, it tells what they lack
+        from diffusers import StableDiffusionPipeline
+
     unet = _plain(UNet2DConditionModel, model.network, model.dtype)
     vae = _plain(AutoencoderKL, cast(nn.Module, model.vae), model.dtype)
     alphas = model.alphas.cpu()
@@ -58,7 +65,7 @@ def _plain(kind: Any, network: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def draw_picture(
-    pipe: StableDiffusionPipeline, prompt: str, *, steps: int, guidance: float, seed: int = 0, after: AfterStep
+    pipe: "StableDiffusionPipeline", prompt: str, *, steps: int, guidance: float, seed: int = 0, after: AfterStep
 ) -> Any:
     """One picture of the network's own size, as PIL has it, drawn by the pipeline alone.
 
