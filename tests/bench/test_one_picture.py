@@ -26,7 +26,7 @@ from stereodiffusion.synthesis.text import text_source
 
 
 def test_it_is_diffusers_own_network_with_the_same_weights() -> None:
-    pipe = tiny.pipeline("epsilon")
+    pipe: Any = tiny.pipeline("epsilon")
     generator = torch.Generator().manual_seed(3)
     expected = pipe("a red ball", num_inference_steps=4, guidance_scale=7.5, generator=generator).images[0]
     backbone = StableDiffusion.from_pipeline(pipe, name="tiny")

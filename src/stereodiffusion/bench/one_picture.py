@@ -41,7 +41,7 @@ def calls_of(network: nn.Module) -> Generator[Calls]:
     calls, device = Calls(), next(network.parameters()).device
 
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        latents: Tensor = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
+        latents: Tensor = args[0] if args else kwargs["sample" if "sample" in kwargs else "hidden_states"]
         calls.rows += len(latents)
         calls.begun = Seconds.now(device)
         calls.first = calls.first or calls.begun

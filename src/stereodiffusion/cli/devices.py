@@ -1,7 +1,5 @@
 """Where networks run, and in which precision."""
 
-from typing import cast
-
 from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ConfigError
@@ -16,7 +14,7 @@ def checked_dtype(name: str) -> PrecisionChoice:
     """
     if name not in DTYPES:
         raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {name!r}")
-    return cast(PrecisionChoice, name)
+    return name
 
 
 def usable_device(name: str) -> str:

@@ -38,7 +38,7 @@ def own_pipeline(model: StableDiffusion) -> "StableDiffusionPipeline":
         clip_sample=False,
         set_alpha_to_one=False,
         steps_offset=1,
-        prediction_type=model.prediction,
+        prediction_type=cast(Any, model.prediction),
     )
     pipe = StableDiffusionPipeline(
         vae=cast(Any, vae),
@@ -60,7 +60,7 @@ def _plain(kind: Any, network: nn.Module, dtype: torch.dtype) -> nn.Module:
         plain: nn.Module = kind.from_config(cast(Any, network).config)
     plain.load_state_dict(network.state_dict(), assign=True)
     nn.Module.to(plain, dtype)  # diffusers' own warns about formats it would rather be asked for on loading
-    plain.to(memory_format=cast(Any, torch.contiguous_format))
+    cast(Any, plain).to(memory_format=torch.contiguous_format)
     return plain.requires_grad_(False).eval()
 
 

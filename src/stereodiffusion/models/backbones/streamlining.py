@@ -57,12 +57,9 @@ def _share_until_the_prompt(network: nn.Module) -> None:
     down = getattr(network, "down_blocks", None)
     if first is None or down is None or first not in list(down[0].modules()):
         return
-    for module, kind, form in (
-        (down[0].resnets[0], ResnetBlock2D, SharedResnetBlock2D),
-        (first.attn1, Attention, SharedAttention),
-    ):
-        if type(module) is kind:
-            module.__class__ = form
+    forms = {ResnetBlock2D: SharedResnetBlock2D, Attention: SharedAttention}
+    for module in cast(tuple[Any, ...], (down[0].resnets[0], first.attn1)):
+        module.__class__ = forms.get(type(module), type(module))
 
 
 class MatrixConv2d(nn.Conv2d):
