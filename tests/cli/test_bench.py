@@ -10,6 +10,7 @@ from PIL import Image
 from tests.cli.conftest import Run
 from tests.cli.test_program import execute
 
+from stereodiffusion.bench import asked
 from stereodiffusion.bench.rendering import RENDERERS
 from stereodiffusion.bench.results import ROWS, DisparitySource, Protocol, read_rows
 from stereodiffusion.bench.selection import CATALOGUE, GROUPS
@@ -22,11 +23,11 @@ SMALL = ("bench", "run", "scenes", "--count", "2", "--size", "64")
 
 
 def test_the_choices_are_those_of_the_modules_that_own_them() -> None:
-    assert get_args(DatasetName) == bench.DATASETS
-    assert get_args(Protocol) == bench.PROTOCOLS
-    assert get_args(DisparitySource) == bench.DISPARITIES
-    assert get_args(PerceptualName) == bench.PERCEPTUAL
-    assert get_args(MatcherName) == bench.MATCHERS
+    assert get_args(DatasetName) == asked.DATASETS
+    assert get_args(Protocol) == asked.PROTOCOLS
+    assert get_args(DisparitySource) == asked.DISPARITIES
+    assert get_args(PerceptualName) == asked.PERCEPTUAL
+    assert get_args(MatcherName) == asked.MATCHERS
     assert tuple(RENDERERS) == bench.TABLE_FORMATS
 
 
@@ -125,6 +126,8 @@ def test_what_was_left_out_is_said_at_the_end(here: Path, run: Run) -> None:
         (["speed", "--mode", "song"], "--mode must be one or several of text, depth, photo"),
         (["speed", "--stretch", "1"], "--stretch must be at least 2"),
         (["speed", "--threads", "0"], "--threads must be at least 1"),
+        (["speed", "--rounds", "0"], "--rounds must be at least 1"),
+        (["speed", "--size", "100"], "--size must be a multiple of 64 pixels, got 100"),
         (["table", "nowhere"], "there is no rows.jsonl in it"),
         (["table", "nowhere", "--format", "word"], "--format must be one of markdown, csv, latex"),
         (["figure", "nowhere"], "there is no rows.jsonl in it"),

@@ -5,10 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity, splat, warp_disparity
-from stereodiffusion.occlusion import split_at_borders
+from stereodiffusion.occlusion import matte, split_at_borders
 
 BOX, WALL, DOOR = (
     torch.tensor(colour).view(1, 3, 1, 1) for colour in ((0.9, 0.3, 0.2), (0.1, 0.4, 0.7), (0.2, 0.8, 0.3))
@@ -204,3 +205,11 @@ def test_a_slope_is_one_surface_however_steep(slope: tuple[float, float]) -> Non
     assert torch.equal(layers.behind, picture)
     step = Disparity.from_pixels(disparity.pixels + 3 * (columns >= 16))
     assert float(split_at_borders(picture, step).opacity.max()) > 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 9), (12, 7)])
+@pytest.mark.parametrize("radius", [1, 2, 5])
+def test_the_largest_around_a_cell_is_what_pooling_finds(size: tuple[int, int], radius: int) -> None:
+    field = torch.randn(2, 1, *size, generator=torch.Generator().manual_seed(radius)) - 3
+    expected = max_pool2d(field, 2 * radius + 1, stride=1, padding=radius)
+    assert torch.equal(matte._largest(field, radius), expected)  # pyright: ignore[reportPrivateUsage]

@@ -35,7 +35,9 @@ from stereodiffusion.types import Image, Latent, Map
 SpeedModel: TypeAlias = Literal["toybox", "sd1"]
 """The embedded model, or networks of Stable Diffusion's size with random weights."""
 
-_PROMPT = "a red ball on a wooden table, blue wall"
+PROMPT = "a red ball on a wooden table, blue wall"
+"""What is drawn, in words that the embedded model knows."""
+
 _NONE = Seconds()
 _ONE_ITERATION = NullTextSettings(iterations=1, tolerance=-1.0, tolerance_growth=0.0)
 
@@ -47,7 +49,7 @@ class Speed:
     Attributes:
         model: Whose network.
         mode: What was made.
-        preset: With which settings.
+        preset: With which settings; or what else drew the picture.
         dtype: In which precision the network ran.
         steps: Sampling steps that the numbers stand for.
         stretch: Steps that were run; equal to `steps` where nothing is extrapolated.
@@ -63,7 +65,7 @@ class Speed:
 
     model: str
     mode: Mode
-    preset: PresetName
+    preset: str
     dtype: str
     steps: int
     stretch: int
@@ -229,7 +231,7 @@ def _synthesis(
     backbone: Backbone, estimator: DepthEstimator, mode: Mode, settings: Settings, optimisation: NullTextSettings
 ) -> Synthesis:
     """The mode's work, on a procedural scene of the model's own size."""
-    drawn = Prompted(prompts=[_PROMPT])
+    drawn = Prompted(prompts=[PROMPT])
     if mode == "text":
         return pair_beside(text_source(backbone, estimator, drawn, settings))
     scene = render(sample_scene(0), backbone.native_size).left

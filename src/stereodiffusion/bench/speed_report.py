@@ -9,18 +9,23 @@ from pathlib import Path
 import torch
 
 from stereodiffusion import __version__
+from stereodiffusion.bench.one_picture import ONE_PICTURE
 from stereodiffusion.bench.speed import Speed
 from stereodiffusion.formats.files import write_files
 
 COLUMNS = (
-    "model", "mode", "preset", "precision", "seconds", "core seconds", "times faster", "evaluations",
-    "peak memory, MB", "network, GFLOP per core second", "of the ceiling",
+    "model", "mode", "preset", "precision", "seconds", "core seconds", "times faster", "of diffusers' picture",
+    "evaluations", "peak memory, MB", "network, GFLOP per core second", "of the ceiling",
 )  # fmt: skip
 """What the table shows."""
 
 
 def cells(speed: Speed, lines: Sequence[Speed]) -> tuple[str, ...]:
-    """One line of the table; factors are of core seconds, against `paper` in the same mode and run."""
+    """One line of the table; factors and shares are of core seconds in the same run.
+
+    Factors are against `paper` in the same mode, shares of what diffusers' own pipeline takes for one picture; in
+    brackets by the clock.
+    """
     about = "about " if speed.stretch < speed.steps else ""
     return (
         speed.model,
@@ -30,6 +35,7 @@ def cells(speed: Speed, lines: Sequence[Speed]) -> tuple[str, ...]:
         about + _seconds(speed.seconds, speed.seconds_least),
         about + _seconds(speed.core_seconds, speed.core_seconds_least),
         _faster(speed, lines),
+        _share(speed, lines),
         str(speed.evaluations),
         f"{speed.peak_memory_mb:.0f}",
         f"{speed.network_gflops:.0f} of {speed.ceiling_gflops:.0f}",
@@ -48,6 +54,25 @@ def _faster(speed: Speed, lines: Sequence[Speed]) -> str:
     return ""
 
 
+def _share(speed: Speed, lines: Sequence[Speed]) -> str:
+    """Of diffusers' one picture by the same network, in the same precision; the depth mode has another network."""
+    for one in lines:
+        same = (one.model, one.dtype, one.preset) == (speed.model, speed.dtype, ONE_PICTURE)
+        if same and one is not speed and speed.mode != "depth":
+            return f"{speed.core_seconds / one.core_seconds:.2f} ({speed.seconds / one.seconds:.2f})"
+    return ""
+
+
+def fastest(lines: Sequence[Speed]) -> list[Speed]:
+    """Of several rounds the one in which each line took fewest core seconds, in the order of the first round."""
+    best: dict[tuple[str, ...], Speed] = {}
+    for line in lines:
+        key = (line.model, line.mode, line.preset, line.dtype)
+        if key not in best or line.core_seconds < best[key].core_seconds:
+            best[key] = line
+    return list(best.values())
+
+
 def notes(lines: Sequence[Speed]) -> list[str]:
     """What a reader has to know."""
     said = [
@@ -56,6 +81,11 @@ def notes(lines: Sequence[Speed]) -> list[str]:
         "The ceiling is that of square matrix multiplications in the same precision, with as many threads, before and "
         "after each line.",
     ]
+    if any(_share(line, lines) for line in lines):
+        said.append(
+            f"{ONE_PICTURE[0].upper()}{ONE_PICTURE[1:]}: its own pipeline and network, with the same weights, steps, "
+            "guidance and precision; shares of it are of core seconds, in brackets by the clock."
+        )
     stretches = sorted({line.stretch for line in lines if line.stretch < line.steps})
     if stretches:
         ran = ", ".join(map(str, stretches))

@@ -9,10 +9,9 @@ import typer
 
 from stereodiffusion.cli import options
 from stereodiffusion.cli.batch_progress import BatchDisplay
-from stereodiffusion.cli.choices import DTYPES, EXTRAS, FORMATS, VIEW_FORMATS
-from stereodiffusion.cli.devices import usable_device
-from stereodiffusion.cli.fields import Offered, in_flags, offered_by, parse_changes, parse_wanted, said
-from stereodiffusion.cli.generate import parameter
+from stereodiffusion.cli.choices import EXTRAS, FORMATS, VIEW_FORMATS
+from stereodiffusion.cli.devices import checked_dtype, usable_device
+from stereodiffusion.cli.fields import Offered, in_flags, offered_by, parameter, parse_changes, parse_wanted, said
 from stereodiffusion.cli.lists import listed
 from stereodiffusion.cli.outputs import checked_bundle
 from stereodiffusion.cli.saying import say, say_path
@@ -162,8 +161,7 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> int:
     for name, least in (("workers", 1), ("retries", 0)):
         if typed[name] is not None and typed[name] < least:
             raise ConfigError(f"--{name} must be at least {least}, got {typed[name]}")
-    if typed["dtype"] not in DTYPES:
-        raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {typed['dtype']!r}")
+    checked_dtype(typed["dtype"])
     defaults = merged(said(offered, typed), {"changes": parse_changes(typed["set"])})
     if not defaults["changes"]:
         del defaults["changes"]

@@ -1,96 +1,68 @@
 """`stereodiffusion bench speed`: what each preset costs, in one run."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import typer
-
+from stereodiffusion.bench.asked import SpeedRequest
 from stereodiffusion.cli import options
-from stereodiffusion.cli.choices import DTYPES
-from stereodiffusion.cli.devices import usable_device
-from stereodiffusion.cli.lists import listed
+from stereodiffusion.cli.devices import checked_dtype, usable_device
+from stereodiffusion.cli.fields import command_of, parameter
 from stereodiffusion.cli.saying import say, say_path
-from stereodiffusion.errors import ConfigError
 from stereodiffusion.settings import Mode
-from stereodiffusion.settings.presets import PresetName, preset_names
+from stereodiffusion.settings.presets import PresetName
 
 if TYPE_CHECKING:
     from stereodiffusion.bench.speed import Speed, SpeedModel
 
-# Spelled out: the modules that own them import torch, and `--help` does not wait for it.
-MODELS = ("toybox", "sd1")
-_LEAST_WIDTH = 150
-MODES: tuple[Mode, ...] = ("text", "depth", "photo")
+_LEAST_WIDTH = 160
+_SUMMARY = "Measure `paper`, in float32, against the other presets: seconds, evaluations, memory, share of the ceiling."
 
 
-def speed(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where speed.json and speed.md are written.")
-    ] = Path("results"),
-    models: Annotated[
-        list[str],
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="NAMES",
-            help="toybox, and sd1: networks of Stable Diffusion's size with random weights, nothing is downloaded.",
-        ),
-    ] = ["toybox,sd1"],  # noqa: B006 - typer's way to say the default of a list
-    modes: Annotated[
-        list[str], typer.Option("--mode", metavar="NAMES", help=f"{', '.join(MODES)}; several with commas.")
-    ] = ["text,depth,photo"],  # noqa: B006
-    presets: Annotated[
-        list[str], typer.Option("--preset", metavar="NAMES", help=f"{', '.join(preset_names())}; several with commas.")
-    ] = ["paper,fast,best"],  # noqa: B006
-    stretch: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="all",
-            help="Run N steps of each and extrapolate; at Stable Diffusion's size `paper` takes hours otherwise.",
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", show_default="torch's own", help="Threads of the processor.")
-    ] = None,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
-    debug: options.Debug = False,
-) -> None:
-    """Measure `paper`, in float32, against the other presets: seconds, evaluations, memory, share of the ceiling."""
-    del debug
-    which = listed(models, MODELS, "--model"), listed(modes, MODES, "--mode")
-    names = listed(presets, preset_names(), "--preset")
-    if dtype not in DTYPES:
-        raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    if stretch is not None and stretch < 2:
-        raise ConfigError(f"--stretch must be at least 2, got {stretch}")
-    if threads is not None and threads < 1:
-        raise ConfigError(f"--threads must be at least 1, got {threads}")
+def command() -> Any:
+    """The command; its options are the fields of `SpeedRequest`."""
+    machine = [
+        parameter("device", options.Device, "auto"),
+        parameter("dtype", options.Dtype, "auto"),
+        parameter("debug", options.Debug, False),
+    ]
+    return command_of(SpeedRequest, _SUMMARY, _run, machine)
 
-    from rich.console import Console
-    from rich.table import Table
 
-    from stereodiffusion.bench.speed_report import COLUMNS, cells, notes, write_report
+def _run(request: SpeedRequest, device: str, dtype: str) -> None:
+    precision = checked_dtype(dtype)
+
+    from stereodiffusion.bench.speed_report import fastest, write_report
     from stereodiffusion.bench.speed_run import SpeedPlan, run_speed
 
-    if threads is not None:
+    if request.threads is not None:
         import torch
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(request.threads)
     plan = SpeedPlan(
-        models=cast("tuple[SpeedModel, ...]", which[0]),
-        modes=cast(tuple[Mode, ...], which[1]),
-        presets=cast(tuple[PresetName, ...], names),
+        models=cast("tuple[SpeedModel, ...]", request.models),
+        modes=cast(tuple[Mode, ...], request.modes),
+        presets=cast(tuple[PresetName, ...], request.presets),
         device=usable_device(device),
-        dtype=dtype,
-        stretch=stretch,
+        dtype=precision,
+        stretch=request.stretch,
+        rounds=request.rounds,
+        size=request.edge,
     )
-    lines: list[Speed] = []
+    output, lines = request.output, list["Speed"]()
     for line in run_speed(plan):
         lines.append(line)
         say(f"{line.model} {line.mode} {line.preset}: {line.seconds:.1f} s", err=True)
-        write_report(output, lines)  # what is done is kept
+        write_report(output, fastest(lines))  # what is done is kept
+    _show(fastest(lines))
+    for path in write_report(output, fastest(lines)):
+        say_path(path)
+
+
+def _show(lines: "list[Speed]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from stereodiffusion.bench.speed_report import COLUMNS, cells, notes
+
     table = Table(*COLUMNS)
     for line in lines:
         table.add_row(*cells(line, lines))
@@ -99,5 +71,3 @@ def speed(
     console.print(table)
     for note in notes(lines):
         console.print(note, markup=False, highlight=False)
-    for path in write_report(output, lines):
-        say_path(path)

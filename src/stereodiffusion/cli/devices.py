@@ -1,7 +1,20 @@
-"""Where networks run."""
+"""Where networks run, and in which precision."""
 
+from stereodiffusion.cli.choices import DTYPES
 from stereodiffusion.devices import check_device
 from stereodiffusion.errors import ConfigError
+from stereodiffusion.settings import PrecisionChoice
+
+
+def checked_dtype(name: str) -> PrecisionChoice:
+    """The precision that is meant.
+
+    Raises:
+        ConfigError: If there is no such.
+    """
+    if name not in DTYPES:
+        raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {name!r}")
+    return name
 
 
 def usable_device(name: str) -> str:

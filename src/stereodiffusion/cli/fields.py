@@ -6,21 +6,26 @@ refused for the same reasons.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from inspect import Parameter, Signature
+from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import typer
 
+from stereodiffusion.cli.lists import split
 from stereodiffusion.errors import ConfigError, StereoDiffusionError
 from stereodiffusion.request import Request
 from stereodiffusion.request.inputs import MapFile, PictureFile
 from stereodiffusion.request.saying import plain_value, put
 from stereodiffusion.settings import Settings
 from stereodiffusion.settings.options import Option, option_of
-from stereodiffusion.settings.plain import branches
+from stereodiffusion.settings.plain import branches, from_plain
 from stereodiffusion.viewpoint import EYES, SourceEye, checked_positions, spread
+
+Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +37,14 @@ class Offered:
         option: How it is offered.
         hint: The type of its values.
         shown: Its default, as help shows it; None where nothing is shown.
+        default: Its default itself, MISSING if there is none.
     """
 
     path: str
     option: Option
     hint: Any
     shown: str | None
+    default: Any = MISSING
 
     @property
     def parameter(self) -> str:
@@ -53,6 +60,29 @@ class Offered:
     def switch(self) -> bool:
         """Whether it can be said to be off, as in `--name/--no-name`; other flags are off if they are not said."""
         return any("/" in flag for flag in self.option.flags)
+
+    @property
+    def names(self) -> bool:
+        """Whether it takes several names: repeated, or with commas."""
+        return self.hint == tuple[str, ...]
+
+    @property
+    def with_default(self) -> Parameter:
+        """The parameter of a command that nothing comes before: its default is the field's, and shown as it is."""
+        option, default = self.option, [",".join(self.default)] if self.names and self.default else self.default
+        kind = list[str] if self.names else self.hint
+        if not option.flags:
+            declared = typer.Argument(metavar=option.metavar, help=option.help, show_default=False)
+            default = Parameter.empty if default is MISSING else default
+        else:
+            declared = typer.Option(
+                *option.flags,
+                metavar=option.metavar,
+                help=option.help,
+                rich_help_panel=option.panel,
+                show_default=option.default_help or True,
+            )
+        return parameter(self.parameter, Annotated[kind, declared], default)
 
     @property
     def annotation(self) -> Any:
@@ -95,7 +125,7 @@ def offered_in(kind: Any, prefix: str = "", shown: str | None = None) -> list[Of
         if option is not None:
             path = f"{path}.path" if _holds_file(hint) else path
             default = option.default_help or shown or _shown(declared.default)
-            found[path] = Offered(path=path, option=option, hint=hint, shown=default)
+            found[path] = Offered(path=path, option=option, hint=hint, shown=default, default=declared.default)
         for group in branches(hint):
             if is_dataclass(group):
                 found = {each.path: each for each in offered_in(group, f"{prefix}{declared.name}.", shown)} | found
@@ -131,11 +161,45 @@ def said(offered: Sequence[Offered], typed: Mapping[str, Any]) -> dict[str, Any]
 def _value_of(each: Offered, value: Any) -> Any:
     if each.path == "size":
         return parse_size(value)
+    if each.names:
+        return list(split(value))
+    if isinstance(value, Path):
+        return str(value)
     if all(get_origin(part) is tuple for part in branches(each.hint) if part is not NoneType):
         return [plain_value(part.strip()) for part in value.split(",")]
     if float in _kinds(each.hint) and isinstance(value, str):
         return _number_or_word(value)
     return value
+
+
+def parameter(name: str, annotation: Any, default: Any = None) -> Parameter:
+    """A parameter of a command, as typer reads it."""
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def command_of(
+    kind: type[Asked], summary: str, work: Callable[..., None], running: Sequence[Parameter]
+) -> Callable[..., None]:
+    """A command whose options are the fields of one dataclass, and which does one thing with it.
+
+    Args:
+        kind: The dataclass.
+        summary: What the command does, in a line.
+        work: Gets the dataclass, and by name what was typed of `running`.
+        running: How the command runs, which is no field; `debug` is the program's.
+    """
+    offered = offered_in(kind)
+
+    def run(**typed: Any) -> None:
+        try:
+            asked = from_plain(kind, said(offered, typed))
+        except StereoDiffusionError as refused:
+            raise in_flags(refused, offered) from refused
+        work(asked, **{each.name: typed[each.name] for each in running if each.name != "debug"})
+
+    run.__doc__ = summary
+    cast(Any, run).__signature__ = Signature([*(each.with_default for each in offered), *running])
+    return run
 
 
 def parse_changes(given: Sequence[str]) -> dict[str, Any]:

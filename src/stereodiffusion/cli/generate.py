@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from stereodiffusion.cli import options
-from stereodiffusion.cli.choices import DTYPES, Bundle
-from stereodiffusion.cli.devices import usable_device
-from stereodiffusion.cli.fields import in_flags, offered_by, parse_changes, parse_wanted, said
+from stereodiffusion.cli.choices import Bundle
+from stereodiffusion.cli.devices import checked_dtype, usable_device
+from stereodiffusion.cli.fields import in_flags, offered_by, parameter, parse_changes, parse_wanted, said
 from stereodiffusion.cli.outputs import Files, bundle_folder, settle_output, stem_of
 from stereodiffusion.cli.saying import say_path
 from stereodiffusion.errors import ConfigError, StereoDiffusionError
@@ -46,8 +46,7 @@ class Machine:
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ConfigError(f"--dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
+        checked_dtype(self.dtype)
 
 
 def command(kind: type[Request], summary: str) -> Callable[..., None]:
@@ -88,11 +87,6 @@ def command(kind: type[Request], summary: str) -> Callable[..., None]:
     settings = [each for each in parameters if each not in arguments]
     cast(Any, run).__signature__ = Signature([*arguments, *_output_parameters(), *settings, *_running_parameters()])
     return run
-
-
-def parameter(name: str, annotation: Any, default: Any = None) -> Parameter:
-    """A parameter of a command, as typer reads it."""
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _output_parameters() -> list[Parameter]:

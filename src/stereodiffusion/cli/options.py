@@ -1,4 +1,4 @@
-"""Options that are no part of a request: what is written, where, and how a command runs; and those of the benchmark."""
+"""Options that are no part of a request: what is written, where, and how a command runs."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -173,37 +173,6 @@ Quiet: TypeAlias = Annotated[
 ]
 Debug: TypeAlias = Annotated[
     bool, typer.Option("--debug", rich_help_panel=_RUNNING, help="Show tracebacks and warnings.")
-]
-
-Model: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        "-m",
-        metavar="NAME",
-        rich_help_panel=_METHOD,
-        help="A name of `stereodiffusion models`, a repository of the hub, a folder or a .safetensors file.",
-    ),
-]
-Estimator: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--depth-estimator",
-        metavar="NAME",
-        rich_help_panel=_METHOD,
-        show_default="the one that suits the model",
-        help="What estimates depth: a name, a repository or a folder.",
-    ),
-]
-Steps: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N", rich_help_panel=_METHOD, show_default="the preset's", help="Denoising steps, at least 2."
-    ),
-]
-Seed: TypeAlias = Annotated[
-    int,
-    typer.Option(metavar="N", rich_help_panel=_METHOD, help="Same command, same seed: same picture."),
 ]
 
 

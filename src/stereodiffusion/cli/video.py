@@ -10,8 +10,7 @@ import typer
 from stereodiffusion.cli import options
 from stereodiffusion.cli.choices import NAMES
 from stereodiffusion.cli.devices import usable_device
-from stereodiffusion.cli.fields import Offered, in_flags, offered_in, said
-from stereodiffusion.cli.generate import parameter
+from stereodiffusion.cli.fields import Offered, in_flags, offered_in, parameter, said
 from stereodiffusion.cli.outputs import checked_names
 from stereodiffusion.cli.paths import require_file, usable
 from stereodiffusion.errors import FormatError, StereoDiffusionError

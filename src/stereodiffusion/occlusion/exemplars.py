@@ -67,19 +67,21 @@ def texture_from_exemplars(filled: Float[Tensor, "b 3 h w"], seen: Disparity) ->
     if bool(seen.known.all()):
         return filled
     behind, distance = draw_rows(seen.pixels, seen)
-    results = [
-        _textured(*(field[number : number + 1].float().cpu() for field in (filled, behind, distance)), known=known)
-        for number, known in enumerate(seen.known.cpu().numpy()[:, 0])
-    ]
-    return torch.where(seen.known, filled, torch.cat(results).to(filled))
+    textured = torch.empty_like(filled, dtype=torch.float32, device="cpu").copy_(filled)
+    for number, known in enumerate(seen.known.cpu().numpy()[:, 0]):
+        one = slice(number, number + 1)
+        fields = (field[one].float().cpu() for field in (filled, behind, distance))
+        _lay_texture(textured[one], *fields, known=known)
+    result = textured.to(filled)
+    return torch.where(seen.known, filled, result, out=result)  # a large picture has no room for another
 
 
-def _textured(filled: Image, behind: Map, distance: Map, *, known: Mask) -> Image:
-    """One picture, (1, 3, h, w), with `behind` the disparity of what is seen or hidden."""
+def _lay_texture(onto: Image, filled: Image, behind: Map, distance: Map, *, known: Mask) -> None:
+    """One picture, (1, 3, h, w), with `behind` the disparity of what is seen or hidden; holes of `onto` are changed."""
     height, width = known.shape
     cell = max(1, ceil((height * width) ** 0.5 / _CELLS_ACROSS))
     if min(height, width) < cell * PATCH or not known.any():
-        return filled
+        return
     clear = cv2.erode(known.astype(np.uint8), np.ones((2 * _BESIDE_BORDER + 1,) * 2, np.uint8), borderValue=1)
     canvas = Canvas(
         colours=_shrunk(filled, cell),
@@ -92,7 +94,7 @@ def _textured(filled: Image, behind: Map, distance: Map, *, known: Mask) -> Imag
     low = _low_pass(_laid(canvas.colours, canvas.hole, copies)[0], canvas.hole)
     view = filled[0].movedim(0, -1).numpy()
     deep = np.minimum(cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3) / np.float32(_RIM * cell), 1)
-    textured = view.copy()
+    textured = onto[0].movedim(0, -1).numpy()
     for band in bands(height, width):
         hole = ~known[band.rows]
         difference, trust = _laid(view, ~known, copies, cell, band.rows)
@@ -102,7 +104,6 @@ def _textured(filled: Image, behind: Map, distance: Map, *, known: Mask) -> Imag
         room = (deep[band.rows] * _wide(known[band.rows], cell))[..., None]
         texture *= (room + (1 - room) * trust**6) / np.sqrt(1 + strength**2)
         textured[band.rows][hole] = (view[band.rows] + texture)[hole].clip(0, 1)
-    return torch.from_numpy(textured).movedim(-1, 0)[None]
 
 
 def _wide(known: Mask, cell: int) -> Float[np.ndarray, "h w"]:

@@ -7,12 +7,20 @@ import pytest
 import torch
 from diffusers.models.activations import GEGLU
 from diffusers.models.attention import FeedForward
+from diffusers.models.upsampling import Upsample2D
 from tests import tiny
 from torch import Tensor, nn
 
 from stereodiffusion.diffusion.backbone import Tokens
 from stereodiffusion.models.backbones import streamlining
-from stereodiffusion.models.backbones.streamlining import MatrixConv2d, PiecewiseFeedForward, SplitGEGLU, streamline
+from stereodiffusion.models.backbones.attention import SelfAttention
+from stereodiffusion.models.backbones.streamlining import (
+    MatrixConv2d,
+    PiecewiseFeedForward,
+    SplitGEGLU,
+    streamline,
+    streamline_autoencoder,
+)
 
 CHANNELS_LAST = torch.channels_last
 
@@ -148,6 +156,47 @@ def test_a_streamlined_network_predicts_the_same_with_the_same_gradients(kind: s
     state, expected = lean.state_dict(), plain.state_dict()
     assert list(state) == list(expected)
     assert all(torch.equal(state[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@torch.no_grad()
+def test_cells_that_are_copied_are_convolved_before(monkeypatch: pytest.MonkeyPatch, channels_last: bool) -> None:
+    layer = Upsample2D(5, use_conv=True, out_channels=7).double()
+    x = drawn(2, 5, 6, 4)
+    if channels_last:
+        x = x.to(memory_format=CHANNELS_LAST)
+    expected = layer(x)
+    streamline_autoencoder(layer)
+    monkeypatch.setattr(Upsample2D, "forward", None)  # so that it cannot be what answers
+    found = layer(x)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    assert found.is_contiguous(memory_format=CHANNELS_LAST) == channels_last
+
+
+@pytest.mark.parametrize("unlike", ["nothing", "latents", "recorded"])
+@torch.no_grad()
+def test_halves_of_guidance_share_what_comes_before_the_prompt(unlike: str) -> None:
+    plain, lean, given = networks("epsilon")
+    given["sample"] = given["sample"][:1].repeat(2, 1, 1, 1)
+    if unlike == "latents":
+        given["sample"][1] += 1e-3
+    other = drawn(2 if unlike == "recorded" else 1, 64, plain.config.block_out_channels[0], seed=3)
+    read = other.expand(2, -1, -1)
+
+    def tap(layer: int, tokens: Tokens) -> Tokens:
+        return read if layer == 0 else tokens
+
+    rows: list[int] = []
+    first = lean.down_blocks[0]
+    inside = first.resnets[0].conv1, first.attentions[0].transformer_blocks[0].attn1.to_q
+    for module in inside:
+        module.register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+    outputs: list[Tensor] = []
+    for network in (plain, lean):
+        with SelfAttention(network).attending(tap):
+            outputs.append(network(**given)[0])
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-9, atol=1e-9)
+    assert rows == {"nothing": [1, 1], "latents": [2, 2], "recorded": [1, 2]}[unlike]
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ NO_SETTINGS: Mapping[str, object] = MappingProxyType({})
 _BY_PILLOW = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 _READABLE = (*_BY_PILLOW, "HEIC")
 _SAVE_OPTIONS: Mapping[str, Mapping[str, object]] = {
-    "PNG": {},
+    "PNG": {"compress_level": 4},  # half the time of the usual 6, and 2 % larger
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},
     "WEBP": {"lossless": True},
     "TIFF": {"compression": "tiff_deflate"},

@@ -24,7 +24,7 @@ from stereodiffusion.models.backbones.offloading import place
 from stereodiffusion.models.backbones.precision import Formats, formats_for
 from stereodiffusion.models.backbones.quiet import quiet
 from stereodiffusion.models.backbones.single_file import load_single_file
-from stereodiffusion.models.backbones.streamlining import streamline
+from stereodiffusion.models.backbones.streamlining import streamline, streamline_autoencoder
 from stereodiffusion.models.backbones.tiling import save_memory
 from stereodiffusion.models.hub import DEFAULT, Hub
 from stereodiffusion.models.memory import PLENTY, Memory
@@ -95,6 +95,7 @@ def _settle(parts: Mapping[str, Any], formats: Formats, device: torch.device | s
             parts[part].to(memory_format=torch.channels_last)
     if "unet" in parts and torch.device(device).type == "cpu" and memory.offload == "off":
         streamline(parts["unet"])
+        streamline_autoencoder(parts["vae"])
     if memory.tiles:
         save_memory(parts["vae"])
     place(networks, device, memory.offload)

@@ -5,22 +5,30 @@ oneDNN brings the weights of a convolution into order anew in every call, howeve
 the layout of its cells around on the way out; a gated unit reads the two halves of one tensor in strides; a
 feed-forward layer writes out many times what it is given. The layers here do the same sums with the same parameters
 without that. Names, hooks, gradients and state stay what they are.
+
+Some sums need not be done at all: an upsampled cell is its neighbour's copy, so a convolution over copies multiplies
+the same numbers by several weights; and until a prompt is read both halves of guidance are the same.
 """
 
 from typing import Any, Final, cast
 
 import torch
 from diffusers.models.activations import GEGLU
-from diffusers.models.attention import FeedForward
+from diffusers.models.attention import BasicTransformerBlock, FeedForward
+from diffusers.models.attention_processor import Attention
+from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel, Transformer2DModelOutput
+from diffusers.models.upsampling import Upsample2D
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear, pad
+from torch.nn.functional import conv2d, gelu, linear, pad
 
 _FEW: Final = 1.2
 """Cells for each output channel up to which gathering neighbourhoods costs less than ordering weights (measured)."""
 _PIECE: Final = 2048
 """Tokens that are widened at a time: few enough that memory just left is used again, enough for a product."""
+_ENOUGH: Final = 0.25
+"""Cells for each channel from which a convolution over copies costs more than adding up its weights (measured)."""
 
 
 def streamline(network: nn.Module) -> None:
@@ -32,7 +40,26 @@ def streamline(network: nn.Module) -> None:
         form = _FORMS.get(type(module))
         if form is not None:
             module.__class__ = form
+    _share_until_the_prompt(network)
     cast(Any, network).to(memory_format=torch.channels_last)
+
+
+def streamline_autoencoder(autoencoder: nn.Module) -> None:
+    """Give the layers that enlarge pictures the form below, in place; the layout stays what it is."""
+    for module in autoencoder.modules():
+        if type(module) is Upsample2D:
+            module.__class__ = CopyingUpsample2D
+
+
+def _share_until_the_prompt(network: nn.Module) -> None:
+    """Mark what a U-Net does before it reads a prompt for the first time."""
+    first = next((module for module in network.modules() if isinstance(module, BasicTransformerBlock)), None)
+    down = getattr(network, "down_blocks", None)
+    if first is None or down is None or first not in list(down[0].modules()):
+        return
+    forms = {ResnetBlock2D: SharedResnetBlock2D, Attention: SharedAttention}
+    for module in cast(tuple[Any, ...], (down[0].resnets[0], first.attn1)):
+        module.__class__ = forms.get(type(module), type(module))
 
 
 class MatrixConv2d(nn.Conv2d):
@@ -52,7 +79,7 @@ class MatrixConv2d(nn.Conv2d):
         plain = self.groups == 1 and self.dilation == (1, 1) and self.padding_mode == "zeros"
         if not plain or isinstance(self.padding, str) or cells.requires_grad:  # gradients: oneDNN knows a shorter way
             return False
-        if not all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in (cells, self.weight)):
+        if not (_is_channels_last(cells) and _is_channels_last(self.weight)):
             return False
         if self.kernel_size == (1, 1):
             return self.stride == (1, 1) and self.padding == (0, 0)
@@ -94,6 +121,84 @@ class PiecewiseFeedForward(FeedForward):
         return torch.cat([whole(piece, *args, **kwargs) for piece in pieces]).unflatten(0, hidden_states.shape[:-1])
 
 
+class CopyingUpsample2D(Upsample2D):
+    """Cells copied to 2 x 2 and convolved by 3 x 3, as four convolutions by 2 x 2 of the cells themselves.
+
+    Of the three copies that a row of the kernel meets two are of one cell, so their weights can be added up
+    beforehand: four products instead of nine. In half precision such sums would be rounded, and it is left alone.
+    """
+
+    def forward(self, hidden_states: Tensor, output_size: Any = None, *args: Any, **kwargs: Any) -> Tensor:
+        """As `Upsample2D`: (b, c, h, w) to (b, c', 2 h, 2 w)."""
+        batch, _, height, width = hidden_states.shape
+        if not self._is_copied(hidden_states) or output_size not in (None, (2 * height, 2 * width)):
+            return super().forward(hidden_states, output_size, *args, **kwargs)
+        conv = cast(nn.Conv2d, self.conv)
+        layout = torch.channels_last if _is_channels_last(hidden_states) else torch.contiguous_format
+        padded = pad(hidden_states, (1, 1, 1, 1))
+        size = batch, conv.out_channels, 2 * height, 2 * width
+        output = torch.empty(size, dtype=hidden_states.dtype, device=hidden_states.device, memory_format=layout)
+        for row, rows in enumerate(_of_copies(conv.weight, 2)):
+            for column, kernel in enumerate(_of_copies(rows, 3)):
+                seen = padded[:, :, row : row + height + 1, column : column + width + 1]
+                part = conv2d(seen, kernel.contiguous(memory_format=layout), conv.bias)
+                output[:, :, row::2, column::2] = part
+        return output
+
+    def _is_copied(self, cells: Tensor) -> bool:
+        plain = self.use_conv and self.interpolate and self.name == "conv" and self.norm is None
+        conv: Any = getattr(self, "conv", None)
+        if not plain or type(conv) not in (nn.Conv2d, MatrixConv2d) or torch.is_grad_enabled():
+            return False
+        if (conv.kernel_size, conv.stride, conv.padding, conv.padding_mode) != ((3, 3), (1, 1), (1, 1), "zeros"):
+            return False
+        enough = cells.numel() // cells.shape[1] >= _ENOUGH * conv.in_channels
+        return enough and conv.groups == 1 and cells.dtype in (torch.float32, torch.float64)
+
+
+def _is_channels_last(cells: Tensor) -> bool:
+    return cells.is_contiguous(memory_format=torch.channels_last)
+
+
+def _of_copies(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """What the three weights along a dimension come to for the first and for the second copy of a cell."""
+    before, at, after = weight.split(1, dim)
+    return torch.cat([before, at + after], dim), torch.cat([before + at, after], dim)
+
+
+class SharedResnetBlock2D(ResnetBlock2D):
+    """A residual block that does once what both halves of a batch ask for."""
+
+    def forward(self, input_tensor: Tensor, temb: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """As `ResnetBlock2D`, of which the halves of guidance are alike until they read their prompts."""
+        if not _are_twice_the_same(input_tensor, temb):
+            return super().forward(input_tensor, temb, *args, **kwargs)
+        cells, level = input_tensor.chunk(2)[0], temb.chunk(2)[0]
+        return torch.cat([super().forward(cells, level, *args, **kwargs)] * 2)
+
+
+class SharedAttention(Attention):
+    """Self-attention that does once what both halves of a batch ask for."""
+
+    def forward(
+        self, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, *args: Any, **kwargs: Any
+    ) -> Tensor:
+        """As `Attention`, of which the halves of guidance are alike until they read their prompts."""
+        read = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        unusual = any(value is not None for value in (*args, *kwargs.values()))
+        if unusual or not _are_twice_the_same(hidden_states, read):
+            return super().forward(hidden_states, encoder_hidden_states, *args, **kwargs)
+        read = None if encoder_hidden_states is None else encoder_hidden_states.chunk(2)[0]
+        return torch.cat([super().forward(hidden_states.chunk(2)[0], read)] * 2)
+
+
+def _are_twice_the_same(*given: Tensor) -> bool:
+    """Whether the second half of each batch repeats the first, and no gradients are asked for."""
+    if torch.is_grad_enabled() or any(len(each) % 2 for each in given):
+        return False
+    return all(torch.equal(*each.chunk(2)) for each in given)
+
+
 class ChannelsLastTransformer(Transformer2DModel):
     """A transformer over a picture that hands its cells on as it keeps them, channels last."""
 
@@ -127,4 +232,5 @@ _FORMS: Final[dict[type[nn.Module], type[nn.Module]]] = {
     GEGLU: SplitGEGLU,
     FeedForward: PiecewiseFeedForward,
     Transformer2DModel: ChannelsLastTransformer,
+    Upsample2D: CopyingUpsample2D,
 }
