@@ -323,8 +323,8 @@ def test_views_that_are_denoised_together_have_their_source_left(depth_backbone:
     paper = preset("paper", "depth")
     for source in ("right", "centre"):
         with pytest.raises(ConfigError, match=f"source {source} needs a source that is recorded alone"):
-            next(depth_pair(depth_backbone, ramp, ["a red ball"], settings=paper, source=source))
+            list(depth_pair(depth_backbone, ramp, ["a red ball"], settings=paper, source=source))
     with pytest.raises(ConfigError, match=r"making several views needs .* got views together"):
-        next(views_beside(depth_source(depth_backbone, ramp, BALL, paper), [0.5, 1.0]))
+        list(views_beside(depth_source(depth_backbone, ramp, BALL, paper), [0.5, 1.0]))
     with pytest.raises((ConfigError, TypeCheckError), match="'middle'"):
-        next(pair_beside(depth_source(depth_backbone, ramp, BALL, paper), "middle"))  # pyright: ignore[reportArgumentType]
+        list(pair_beside(depth_source(depth_backbone, ramp, BALL, paper), "middle"))  # pyright: ignore[reportArgumentType]
