@@ -18,7 +18,7 @@ from stereodiffusion.bench.pace import Pace
 from stereodiffusion.bench.plan import Plan
 from stereodiffusion.bench.speed import Speed
 from stereodiffusion.bench.speed_run import SpeedPlan
-from stereodiffusion.cli import bench
+from stereodiffusion.cli import bench_run
 from stereodiffusion.formats import write_map
 from stereodiffusion.geometry import Disparity
 
@@ -189,8 +189,8 @@ def test_the_benchmarks_commands_are_understood(here: Path, run: Run, monkeypatc
 
     speeds: list[SpeedPlan] = []
     monkeypatch.setattr(speed_run, "run_speed", stand_still)
-    monkeypatch.setattr(bench, "_follow", follow)
-    monkeypatch.setattr(bench, "usable_device", anywhere)
+    monkeypatch.setattr(bench_run, "_follow", follow)
+    monkeypatch.setattr(bench_run, "usable_device", anywhere)
     lines = command_lines("docs/benchmark.md")
     for line in lines:
         result = run(*line)

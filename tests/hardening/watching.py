@@ -60,7 +60,8 @@ def watched(folder: Path) -> Generator[list[str]]:
     root, here = folder.resolve(), Path.cwd()
     for event, what in found:
         inside = event not in _RUNS and _real(here / what).is_relative_to(root)
-        if not inside and what != os.devnull:
+        compiled = "__pycache__" in Path(what).parts  # Python keeps what it makes of a module
+        if not inside and not compiled and what != os.devnull:
             outside.append(f"{event} {what}")
 
 
