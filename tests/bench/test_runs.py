@@ -291,3 +291,13 @@ def test_a_network_that_is_not_there_is_missed_before_any_picture(
     with pytest.raises(ModelUnavailableError, match="raft_large needs its network"):
         list(run(replace(plan_of(scenes, "identity"), matcher="raft_large"), tmp_path))
     assert not list(tmp_path.glob("pictures/**/*.png"))
+
+
+def test_a_judgement_that_is_not_there_is_said_before_there_is_a_folder(
+    scenes: StereoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    plan = replace(plan_of(scenes, "identity"), pairwise=("isqoe",))
+    with pytest.raises(ModelUnavailableError, match=r"expected it at .*isqoe\.pt2"):
+        list(run(plan, tmp_path / "results"))
+    assert not (tmp_path / "results").exists()

@@ -16,7 +16,13 @@ from stereodiffusion.metrics.flow import FlowMatcher, MatcherName, load_matcher
 from stereodiffusion.metrics.genstereo import GENSTEREO_SIZE, evaluate_genstereo
 from stereodiffusion.metrics.image import ms_ssim, psnr, ssim
 from stereodiffusion.metrics.matching import MatchedPair, Matcher, SemiGlobalMatcher, match_pair
-from stereodiffusion.metrics.pairwise import PairwiseMetric, PairwiseName, evaluate_pairwise, load_pairwise
+from stereodiffusion.metrics.pairwise import (
+    PairwiseMetric,
+    PairwiseName,
+    check_pairwise,
+    evaluate_pairwise,
+    load_pairwise,
+)
 from stereodiffusion.metrics.perceptual import (
     PerceptualMetric,
     PerceptualName,
@@ -41,6 +47,7 @@ __all__ = [
     "PerceptualName",
     "SemiGlobalMatcher",
     "SharedView",
+    "check_pairwise",
     "colour_mismatch",
     "end_point_error",
     "evaluate_genstereo",

@@ -74,20 +74,34 @@ def evaluate_pairwise(
     return {name: float(metric(left, generated)) for name, metric in metrics.items()}
 
 
+def check_pairwise(name: PairwiseName) -> None:
+    """Refuse a judgement whose package or network is not there, before any work.
+
+    Raises:
+        ModelUnavailableError: If it is not there.
+    """
+    if name == "met3r" and find_spec("met3r") is None:
+        raise ModelUnavailableError(
+            "met3r needs its package, which is not on PyPI: pip install git+https://github.com/mohammadasim98/met3r"
+        )
+    if name == "isqoe" and not _isqoe_file().is_file():
+        raise ModelUnavailableError(
+            "isqoe needs the network of https://github.com/apple/ml-isqoe, (left, right) -> score, as "
+            f"torch.export.save writes it: expected it at {_isqoe_file()}"
+        )
+
+
 def load_pairwise(name: PairwiseName, *, device: str = "cpu") -> PairwiseMetric:
     """A judgement of pairs, by name.
 
     Raises:
         ModelUnavailableError: If its package or its network is not there, or does not load.
     """
+    check_pairwise(name)
     return PairwiseMetric(judge=_met3r(device) if name == "met3r" else _isqoe(device))
 
 
 def _met3r(device: str) -> Callable[[Image, Image], Tensor]:
-    if find_spec("met3r") is None:
-        raise ModelUnavailableError(
-            "met3r needs its package, which is not on PyPI: pip install git+https://github.com/mohammadasim98/met3r"
-        )
     try:
         network: Any = import_module("met3r").MEt3R(**_MET3R).to(device)
     except Exception as broken:  # pytorch3d, FeatUp and MASt3R, each with its own failures
@@ -102,13 +116,12 @@ def _met3r(device: str) -> Callable[[Image, Image], Tensor]:
     return judge
 
 
+def _isqoe_file() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / "isqoe.pt2"
+
+
 def _isqoe(device: str) -> Callable[[Image, Image], Tensor]:
-    file = Path(torch.hub.get_dir()) / "checkpoints" / "isqoe.pt2"
-    if not file.is_file():
-        raise ModelUnavailableError(
-            "isqoe needs the network of https://github.com/apple/ml-isqoe, (left, right) -> score, as "
-            f"torch.export.save writes it: expected it at {file}"
-        )
+    file = _isqoe_file()
     try:
         network = torch.export.load(file).module().to(device)
     except Exception as broken:  # a damaged archive fails in many ways

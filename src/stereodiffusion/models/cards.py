@@ -62,8 +62,6 @@ class ModelCard:
         note: What one should know before using it.
         files: What is needed of the repository, relative to its root.
         suits: Settings that suit the model when it draws from a prompt, by name; the others are the preset's.
-        untried: Settings of preset `best` that the method speaks for with this model; nobody has measured them, so
-            no preset takes them by itself.
     """
 
     name: str
@@ -77,12 +75,16 @@ class ModelCard:
     note: str
     files: tuple[str, ...]
     suits: Mapping[str, object] = field(default_factory=dict[str, object])
-    untried: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def pinned(self) -> bool:
         """Whether the revision is a commit, which never changes, and not a branch; what is embedded is pinned."""
         return self.revision is None or len(self.revision) == 40
+
+    @property
+    def untried(self) -> Mapping[str, object]:
+        """Settings of `best` that the method speaks for with this model; not measured, so that no preset has them."""
+        return _KNOWS_PHOTOGRAPHS if self.kind != "depth-estimator" and self.repository is not None else {}
 
     @property
     def half_precision(self) -> bool:
@@ -137,7 +139,6 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"{_WITHDRAWN}; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd1.4",
@@ -150,7 +151,6 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"the model of the paper's photo mode; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd2.1",
@@ -163,7 +163,6 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"768 x 768, the model of the paper's text mode; {_WITHDRAWN}; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd2.1-base",
@@ -176,7 +175,6 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"512 x 512; {_WITHDRAWN}; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd2-depth",
@@ -189,7 +187,6 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"512 x 512, the model of the paper's depth mode; {_WITHDRAWN}; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sdxl",
@@ -202,7 +199,6 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"1024 x 1024; fetched in half precision; {_RAIL_NOTE}",
         files=SDXL_FILES,
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sdxl-turbo",
@@ -217,7 +213,6 @@ CARDS: tuple[ModelCard, ...] = (
         "Stability AI gives licences of their own",
         files=SDXL_FILES,
         suits={"guidance.scale": 1.0, "sampling.steps": 4, "sampling.spacing": "trailing"},
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd3",
@@ -231,7 +226,6 @@ CARDS: tuple[ModelCard, ...] = (
         note=f"1024 x 1024, a transformer of flow matching; most of the download is T5; {_STABILITY_NOTE}",
         files=SD3_FILES,
         suits={"guidance.scale": 7.0, "sampling.steps": 28},
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="sd3.5-medium",
@@ -245,7 +239,6 @@ CARDS: tuple[ModelCard, ...] = (
         note=f"1024 x 1024, a transformer of flow matching; most of the download is T5; {_STABILITY_NOTE}",
         files=SD3_FILES,
         suits={"guidance.scale": 4.5, "sampling.steps": 40},
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="flux-schnell",
@@ -260,7 +253,6 @@ CARDS: tuple[ModelCard, ...] = (
         "gives access to those who ask on the hub (a token is needed)",
         files=FLUX_FILES,
         suits={"guidance.scale": 1.0, "sampling.steps": 4},
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     ModelCard(
         name="flux-dev",
@@ -275,7 +267,6 @@ CARDS: tuple[ModelCard, ...] = (
         "accept the licence on the hub (a token is needed)",
         files=FLUX_FILES,
         suits={"guidance.scale": 3.5},
-        untried=_KNOWS_PHOTOGRAPHS,
     ),
     _embedded(
         "toybox-depth",
