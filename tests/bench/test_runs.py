@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
@@ -293,11 +293,12 @@ def test_a_network_that_is_not_there_is_missed_before_any_picture(
     assert not list(tmp_path.glob("pictures/**/*.png"))
 
 
-def test_a_judgement_that_is_not_there_is_said_before_there_is_a_folder(
-    scenes: StereoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("asked", [{"pairwise": ("isqoe",)}, {"perceptual": ("lpips_alex",)}])
+def test_a_network_that_is_not_there_is_said_before_there_is_a_folder(
+    asked: dict[str, Any], scenes: StereoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    plan = replace(plan_of(scenes, "identity"), pairwise=("isqoe",))
-    with pytest.raises(ModelUnavailableError, match=r"expected it at .*isqoe\.pt2"):
-        list(run(plan, tmp_path / "results"))
+    monkeypatch.setattr("stereodiffusion.metrics.perceptual.find_spec", lambda _: None)
+    with pytest.raises(ModelUnavailableError, match="needs"):
+        list(run(replace(plan_of(scenes, "identity"), **asked), tmp_path / "results"))
     assert not (tmp_path / "results").exists()

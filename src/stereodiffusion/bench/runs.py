@@ -12,7 +12,7 @@ from pathlib import Path
 from stereodiffusion.bench.evaluation import Evaluator, Outcome
 from stereodiffusion.bench.plan import Plan
 from stereodiffusion.bench.results import ROWS, Job, Row, read_rows, writing
-from stereodiffusion.metrics import check_pairwise
+from stereodiffusion.metrics import check_pairwise, check_perceptual
 from stereodiffusion.processes import in_processes
 
 
@@ -48,8 +48,10 @@ def run(plan: Plan, folder: Path, *, workers: int = 1) -> Iterator[Outcome]:
         WorkerError: If a worker was killed.
         ModelError: If a network cannot be loaded; if it is not there, nothing is written.
     """
-    for name in plan.pairwise:
-        check_pairwise(name)  # before there is a folder
+    for judgement in plan.pairwise:  # before there is a folder
+        check_pairwise(judgement)
+    for distance in plan.perceptual:
+        check_perceptual(distance)
     with writing(folder) as rows:
         missing = missing_jobs(plan, folder)
         scenes = tuple(dict.fromkeys(job.scene for job, _ in missing))

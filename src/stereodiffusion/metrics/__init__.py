@@ -26,6 +26,7 @@ from stereodiffusion.metrics.pairwise import (
 from stereodiffusion.metrics.perceptual import (
     PerceptualMetric,
     PerceptualName,
+    check_perceptual,
     evaluate_perceptual,
     installed_perceptual,
     load_perceptual,
@@ -48,6 +49,7 @@ __all__ = [
     "SemiGlobalMatcher",
     "SharedView",
     "check_pairwise",
+    "check_perceptual",
     "colour_mismatch",
     "end_point_error",
     "evaluate_genstereo",

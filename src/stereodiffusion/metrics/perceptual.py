@@ -122,11 +122,7 @@ def load_perceptual(name: PerceptualName) -> PerceptualMetric:
         ModelUnavailableError: If its package is not installed, or weights cannot be fetched.
     """
     source = _SOURCES[name]
-    spec = find_spec(source.package)
-    if spec is None or spec.origin is None:
-        extra = name.split("_")[0]
-        raise ModelUnavailableError(f"{name} needs its fitted weights: pip install 'stereodiffusion[{extra}]'")
-    fitted = torch.load(Path(spec.origin).parent / source.file, map_location="cpu", weights_only=True)
+    fitted = torch.load(_fitted_weights(name), map_location="cpu", weights_only=True)
     trunk = source.trunk()
     if source.url is None:
         weights = [value for key, value in fitted.items() if key.startswith("net.") and not key.endswith(".filt")]
@@ -134,6 +130,24 @@ def load_perceptual(name: PerceptualName) -> PerceptualMetric:
         weights = [value for key, value in fetch_weights(source.url).items() if key.startswith("features.")]
     trunks.fill(trunk, weights)
     return PerceptualMetric(trunk, [fitted[f"lin{i}.model.1.weight"].flatten() for i in range(len(trunk.stages))])
+
+
+def check_perceptual(name: PerceptualName) -> None:
+    """Refuse a metric whose package is not installed, before any work.
+
+    Raises:
+        ModelUnavailableError: If it is not.
+    """
+    _fitted_weights(name)
+
+
+def _fitted_weights(name: PerceptualName) -> Path:
+    source = _SOURCES[name]
+    spec = find_spec(source.package)
+    if spec is None or spec.origin is None:
+        extra = name.split("_")[0]
+        raise ModelUnavailableError(f"{name} needs its fitted weights: pip install 'stereodiffusion[{extra}]'")
+    return Path(spec.origin).parent / source.file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
