@@ -14,6 +14,8 @@ import pytest
 from stereodiffusion.errors import ModelError, WorkerError
 from stereodiffusion.processes import in_processes
 
+pytestmark = pytest.mark.long
+
 COPIES = pytest.mark.filterwarnings(
     "ignore:This process:DeprecationWarning"
 )  # workers are children of one with threads

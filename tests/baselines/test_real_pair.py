@@ -15,9 +15,12 @@ from stereodiffusion.baselines.stretch import stretch
 from stereodiffusion.datasets import open_middlebury
 
 DATA = Path(os.environ.get("STEREO_DATA", Path(__file__).parents[3] / "shared" / "data")) / "middlebury"
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason=f"left out: no stereo photographs at {DATA} (set STEREO_DATA to where they are)"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not DATA.is_dir(), reason=f"left out: no stereo photographs at {DATA} (set STEREO_DATA to where they are)"
+    ),
+]
 
 
 def psnr(a: Tensor, b: Tensor, region: Tensor) -> float:

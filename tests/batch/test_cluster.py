@@ -9,6 +9,8 @@ import pytest
 from stereodiffusion.batch.cluster import Cluster, Share, init
 from stereodiffusion.errors import ConfigError, ResultsError
 
+pytestmark = pytest.mark.long
+
 
 def test_a_machine_holds_as_many_workers_as_its_scarcest_resource() -> None:
     machine = {"CPU": 9.0, "GPU": 2.0, "memory": 10e9}

@@ -24,6 +24,7 @@ from stereodiffusion.cli.signals import end_on_signals
 from stereodiffusion.errors import ResultsError
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(sys.platform == "win32", reason="left out: needs fork, locks and limits"),
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # children of one with threads
 ]

@@ -18,6 +18,8 @@ from stereodiffusion.errors import ResultsError
 from stereodiffusion.request import PhotoRequest, TextRequest, request_from
 from stereodiffusion.synthesis import StereoDiffusion
 
+pytestmark = pytest.mark.long
+
 
 def stamps(folder: Path) -> dict[str, int]:
     return {name: (folder / name).stat().st_mtime_ns for name in contents(folder)}

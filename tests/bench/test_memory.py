@@ -10,6 +10,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from stereodiffusion.bench.memory import Demand, most_bytes
 from stereodiffusion.models.backbones.weightless import weightless
 
+pytestmark = pytest.mark.long
+
 MB = 2**20
 
 

@@ -24,6 +24,8 @@ from stereodiffusion.synthesis.run import Progress
 from stereodiffusion.synthesis.stereo import pair_beside
 from stereodiffusion.synthesis.text import text_source
 
+pytestmark = pytest.mark.long
+
 
 def test_it_is_diffusers_own_network_with_the_same_weights() -> None:
     pipe: Any = tiny.pipeline("epsilon")

@@ -21,6 +21,8 @@ from stereodiffusion.synthesis.retrace import Retraced, retrace
 from stereodiffusion.synthesis.run import Progress
 from stereodiffusion.types import Latent
 
+pytestmark = pytest.mark.long
+
 METRIC = CaseKind(protocol="metric", disparity="truth")
 PAPER = CaseKind(protocol="paper", disparity="truth")
 

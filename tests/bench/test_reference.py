@@ -18,9 +18,12 @@ from stereodiffusion.metrics import psnr, ssim
 from stereodiffusion.types import Image, Map
 
 DATA = Path(os.environ.get("STEREO_DATA", Path(__file__).parents[3] / "shared" / "data")) / "middlebury"
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason=f"left out: no stereo photographs at {DATA} (set STEREO_DATA to where they are)"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not DATA.is_dir(), reason=f"left out: no stereo photographs at {DATA} (set STEREO_DATA to where they are)"
+    ),
+]
 
 REFERENCE = {"identity": (14.83, 0.388), "blank": (14.38, 0.642), "stretch": (24.84, 0.858), "telea": (25.0, 0.866)}
 VISIBLE = 30.15

@@ -22,6 +22,8 @@ from stereodiffusion.cli import bench_run
 from stereodiffusion.formats import write_map
 from stereodiffusion.geometry import Disparity
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -12,6 +12,8 @@ from tests.cli.conftest import Run
 from stereodiffusion.formats import read_metadata, write_image, write_map
 from stereodiffusion.geometry import Disparity
 
+pytestmark = pytest.mark.long
+
 FEW = ("--steps", "2", "--quiet")
 TEXT = {"version": 1, "mode": "text", "prompt": "a"}
 

@@ -16,6 +16,8 @@ from stereodiffusion.__main__ import main
 from stereodiffusion.cli.progress import Display
 from stereodiffusion.synthesis.run import Progress
 
+pytestmark = pytest.mark.long
+
 # Sends a signal to itself when a module is first looked for, where an exception would be swallowed.
 AT_IMPORT = """
 import os, signal, sys

@@ -15,6 +15,8 @@ from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.types import Image, Map, Region
 
+pytestmark = pytest.mark.long
+
 KITTI = Path(os.environ.get("STEREO_DATA", Path(__file__).parents[3] / "shared" / "data")) / "kitti"
 
 

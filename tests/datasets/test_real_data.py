@@ -14,9 +14,12 @@ from stereodiffusion.errors import DatasetError
 from stereodiffusion.geometry import splat
 
 DATA = Path(os.environ.get("STEREO_DATA", Path(__file__).parents[3] / "shared" / "data"))
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason=f"left out: no stereo photographs at {DATA} (set STEREO_DATA to where they are)"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not DATA.is_dir(), reason=f"left out: no stereo photographs at {DATA} (set STEREO_DATA to where they are)"
+    ),
+]
 
 LEVELS_PER_PIXEL = {"2001": 8, "2003": 4, "2005": 3, "2006": 3}
 

@@ -23,6 +23,8 @@ from stereodiffusion.datasets.scenes import render, sample_scene
 from stereodiffusion.formats import read_image, read_map, read_metadata, write_image, write_map
 from stereodiffusion.geometry import Disparity, splat
 
+pytestmark = pytest.mark.long
+
 PICTURES = Path(__file__).parent / "pictures"
 SCENE = 20
 """Seed of the procedural scene whose picture and disparity go into photo and depth mode."""

@@ -24,6 +24,8 @@ from stereodiffusion.request import TextRequest, request_from
 from stereodiffusion.settings import Settings
 from stereodiffusion.settings.presets import preset_names
 
+pytestmark = pytest.mark.long
+
 FOLDER = Path(__file__).parents[2] / "integrations" / "comfyui"
 WORKFLOWS = sorted((FOLDER / "example_workflows").glob("*.json"))
 WIDGETS = ("STRING", "INT", "FLOAT", "BOOLEAN")

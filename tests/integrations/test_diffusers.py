@@ -17,6 +17,8 @@ from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.integrations.diffusers import StereoPipeline, StereoPipelineOutput
 
+pytestmark = pytest.mark.long
+
 REPOSITORY = Path(__file__).parents[2]
 FEW = {"num_inference_steps": 3, "guidance_scale": 3.0}
 

@@ -11,6 +11,8 @@ from tests import tiny
 
 from stereodiffusion.formats import read_image, side_by_side
 
+pytestmark = pytest.mark.long
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 

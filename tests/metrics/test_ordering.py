@@ -25,6 +25,8 @@ from torch.nn import functional
 from stereodiffusion.datasets import StereoSample, open_dataset, open_scenes
 from stereodiffusion.metrics import evaluate_images, evaluate_pair
 
+pytestmark = pytest.mark.long
+
 DATA = Path(os.environ.get("STEREO_DATA", Path(__file__).parents[3] / "shared" / "data")) / "middlebury"
 SHIFT_PX, LIFT_PX = 8, 3
 

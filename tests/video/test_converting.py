@@ -23,6 +23,8 @@ from stereodiffusion.video.request import VIDEO_FORMATS
 from stereodiffusion.video.source import describe, frames_of
 from stereodiffusion.video.stereo_mode import mark_mp4
 
+pytestmark = pytest.mark.long
+
 
 class Lower:
     """What stands lower in the picture is nearer, and so is what is dark."""

@@ -26,6 +26,8 @@ from stereodiffusion.web.guard import Guard
 from stereodiffusion.web.limits import Limits
 from stereodiffusion.web.results import Look, Result, Results
 
+pytestmark = pytest.mark.long
+
 FEW: dict[str, Any] = {"preset": "fast", "steps": 2}
 
 

@@ -18,6 +18,8 @@ from tests.web.conftest import Served
 from stereodiffusion.formats import anaglyph, to_pil
 from stereodiffusion.web.forms import MAP_KINDS
 
+pytestmark = pytest.mark.long
+
 Pixels = NDArray[np.int16]
 
 PHONE = {"width": 390, "height": 844}

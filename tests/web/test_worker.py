@@ -14,6 +14,8 @@ from stereodiffusion.pair import StereoPair
 from stereodiffusion.synthesis.run import Note, Progress, Run
 from stereodiffusion.web.worker import CancelledError, Waiting, Worker, Working
 
+pytestmark = pytest.mark.long
+
 
 def pair(seed: int) -> StereoPair:
     picture = torch.full((1, 3, 2, 4), seed / 100)

@@ -17,6 +17,8 @@ from tests.models.backbones.loaded import load_backbone
 
 from stereodiffusion.errors import ModelError
 
+pytestmark = pytest.mark.long
+
 Damage = Callable[[Path], None]
 
 

@@ -15,6 +15,8 @@ from stereodiffusion.models.backbones.offloading import place
 from stereodiffusion.models.memory import Memory
 from stereodiffusion.synthesis import load
 
+pytestmark = pytest.mark.long
+
 CPU = torch.device("cpu")
 
 

@@ -20,6 +20,8 @@ from stereodiffusion.models.backbones.sd import StableDiffusion
 from stereodiffusion.models.backbones.sdxl import StableDiffusionXL
 from stereodiffusion.models.backbones.single_file import ask_prediction, clip_tokenizer
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -18,6 +18,8 @@ from stereodiffusion.request import TextRequest
 from stereodiffusion.synthesis import Run, load
 from stereodiffusion.synthesis import StereoDiffusion as Model
 
+pytestmark = pytest.mark.long
+
 T = TypeVar("T")
 
 
