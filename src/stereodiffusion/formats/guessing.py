@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from stereodiffusion.formats.pictures.raster import over_white
+from stereodiffusion.geometry import bands
 
 _ALIKE = 0.36
 """How alike the halves' blocks must be, their median. Of 40 photographs of one view the halves had at most 0.28, the
@@ -47,7 +48,9 @@ def looks_half(height: int, width: int) -> bool:
 def _interlaced(grey: Float32[np.ndarray, "h w"]) -> str | None:
     def apart(rows: int, columns: int) -> float:
         moved = grey[rows:, columns:]
-        return float(np.abs(moved - grey[: moved.shape[0], : moved.shape[1]]).mean()) + 1e-6
+        still = grey[: moved.shape[0], : moved.shape[1]]
+        sums = [np.abs(moved[band.rows] - still[band.rows]).sum(dtype=np.float64) for band in bands(*moved.shape)]
+        return float(sum(sums)) / moved.size + 1e-6
 
     down, across, aslant = apart(1, 0) / apart(2, 0), apart(0, 1) / apart(0, 2), apart(1, 1)
     if down > _COMB and across > _COMB and aslant < min(apart(1, 0), apart(0, 1)):

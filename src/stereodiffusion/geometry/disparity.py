@@ -117,7 +117,7 @@ class Disparity:
             raise GeometryError(f"nearest_px must be finite and >= 0, got {nearest_px}")
         values, region = as_maps(inverse_depth, known, name="inverse depth")
         refuse(~values.isfinite(), region, name="inverse depth", what="not finite", then=DECLARE_UNKNOWN)
-        return cls(pixels=nearest_px * unit_range(values, region), known=region)
+        return cls(pixels=unit_range(values, region).mul_(nearest_px), known=region)
 
     @property
     def batch(self) -> int:

@@ -15,4 +15,5 @@ def unit_range(values: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"])
     # The range may be more than a float can hold where both of its ends are not.
     part = torch.where((high - low).isinf() & low.isfinite(), 0.5, 1.0).to(values.dtype)
     span = high * part - low * part
-    return torch.where(known & (span > 0), (values * part - low * part) / span, 0.0)
+    stretched = (values * part).sub_(low * part).div_(span)  # in place: of large pictures each map is much memory
+    return stretched.masked_fill_(~(known & (span > 0)), 0.0)

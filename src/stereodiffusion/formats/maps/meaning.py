@@ -68,7 +68,7 @@ def disparity_from_map(
     """
     divisor = _check_units(raw, kind, nearest_px=nearest_px, scale=scale, rig=rig)
     known = _known(raw, kind, unknown)
-    values = raw.values / divisor
+    values = raw.values if divisor == 1 else raw.values / divisor
     try:
         if rig is not None:
             disparity = Disparity.from_depth(_checked_depth(values, known, rig), rig, known)

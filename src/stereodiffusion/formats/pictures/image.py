@@ -230,9 +230,11 @@ def identify_picture(content: bytes) -> Image.Image:
 
 
 def _declared_outside(picture: Image.Image, content: bytes) -> dict[str, object]:
-    """What Pillow does not tell of the declared colours."""
-    if picture.format == "PNG" and (numbers := png.find_chunk(content, b"cICP")):
-        return {CODE_POINTS: (numbers[0], numbers[1])}
+    """What Pillow does not tell of the declared colours, or only with all pixels, such as the EXIF tags of PNG."""
+    if picture.format == "PNG":
+        numbers, tags = png.find_chunk(content, b"cICP"), png.find_chunk(content, b"eXIf")
+        exif: dict[str, object] = {"exif": b"Exif\0\0" + tags if tags else b""}
+        return exif | ({CODE_POINTS: (numbers[0], numbers[1])} if numbers else {})
     if picture.format == "AVIF":
         from pi_heif import open_heif
 

@@ -24,6 +24,8 @@ Composed: TypeAlias = UInt8[np.ndarray, "rows w channels"] | Float[np.ndarray, "
 
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
+_CELLS = 1 << 18  # of a band, of which there are several copies of up to four channels at a time
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Raster:
@@ -66,7 +68,7 @@ def assembled(
 ) -> Float[Tensor, "1 channels height width"]:
     """A picture from its rows: laid over white where it is transparent, or with alpha as a fourth channel."""
     picture = torch.empty(1, 3, height, width, dtype=torch.float32)
-    for band in bands(height, width):
+    for band in bands(height, width, cells=_CELLS):
         stored = torch.from_numpy(compose(band.rows).transpose(2, 0, 1).copy())
         unit = stored.float() / 255 if stored.dtype == torch.uint8 else stored
         if keeps_alpha and len(unit) == 4:
