@@ -170,3 +170,14 @@ def test_of_eight_bits_pillow_agrees(tmp_path: Path) -> None:
         with Image.open(tmp_path / "scene.tif") as picture:
             expected = torch.from_numpy(np.asarray(picture.convert("RGB")) / np.float32(255))
         assert torch.equal(read_image(tmp_path / "scene.tif")[0].permute(1, 2, 0), expected)
+
+
+def test_of_a_damaged_jpeg_nothing_but_the_refusal_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """libtiff would print a line of its own."""
+    path = tmp_path / "scene.tif"
+    Image.fromarray(levels(SCENE, np.uint8)).save(path, compression="jpeg")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"\xff\xdb", b"\xff\xfe"))  # its quantisation tables are comments now
+    with pytest.raises(FormatError, match="the file is damaged or truncated: Quantization table"):
+        read_image(path)
+    assert capfd.readouterr() == ("", "")

@@ -294,6 +294,7 @@ def _read_tiff(content: bytes, *, keeps_alpha: bool) -> Float[Tensor, "1 channel
     with tiff.only_page(content) as page:
         if not tiff.is_for_libtiff(page):
             return tensor_of_raster(tiff.picture_of(page), keeps_alpha=keeps_alpha)
+        tiff.check_for_libtiff(page)
         with _quiet():
             picture = Image.open(BytesIO(content), formats=("TIFF",))
             picture.seek(page.index)

@@ -71,6 +71,17 @@ def is_for_libtiff(page: TiffPage) -> bool:
     return is_shallow and (page.compression in _FOR_LIBTIFF or page.photometric in _FOR_LIBTIFF_COLOURS)
 
 
+def check_for_libtiff(page: TiffPage) -> None:
+    """Let a page whose JPEG is damaged fail here: libtiff would print of it.
+
+    Raises:
+        Exception: Whatever its decoder raises, see `decoding`.
+    """
+    if page.compression == COMPRESSION.JPEG:
+        for _ in page.segments():
+            pass
+
+
 def picture_of(page: TiffPage) -> Raster:
     """The page as grey, RGB or CMYK of 8 or 16 bits.
 
