@@ -21,7 +21,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
-from training.fast_layers import make_fast
+from training.fast_layers import make_fast, multiplies_bfloat16
 from training.parallel import launch, mean_over_processes, share_gradients
 from training.pictures import HELD_OUT_SEED, WORK, Crops, photographs, scene_pictures, synthetic_pictures
 
@@ -174,7 +174,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
         latent = linear.encode(x)
         strength = options.noise * torch.rand((len(x), 1, 1, 1), generator=generator)
         latent = latent + strength * torch.randn(latent.shape, generator=generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
             output = model.decode(latent.contiguous(memory_format=torch.channels_last)).sample.float()
         loss = loss_of(output, x)
         optimiser.zero_grad(set_to_none=True)

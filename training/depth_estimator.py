@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import GLPNConfig, GLPNForDepthEstimation, GLPNImageProcessor
 
 from stereodiffusion.datasets.scenes import Rig, render_disparity, render_image, sample_scene
+from training.fast_layers import multiplies_bfloat16
 from training.latents import CHUNK, render_seed, renders_path
 from training.pictures import HELD_OUT_SEED, WORK
 
@@ -101,7 +102,8 @@ def train(minutes: float, rate: float, batch: int) -> None:
         x = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
         truth = torch.from_numpy(np.stack(truths))
         # The faster one alone will not do: the network comes to rely on how bfloat16 rounds.
-        with torch.autocast("cpu", torch.bfloat16, enabled=bool(rng.random() < 0.5)):
+        half = multiplies_bfloat16() and rng.random() < 0.5
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
             disparity = disparity_of(model, x)
         loss = (disparity - truth).abs().mean()
         optimiser.zero_grad(set_to_none=True)
