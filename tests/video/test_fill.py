@@ -1,6 +1,6 @@
 """Occlusions filled from the frames around, on a square that moves before a textured wall."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from stereodiffusion.geometry import Disparity
 from stereodiffusion.settings.presets import preset
 from stereodiffusion.video.fill import background_places, filled
 from stereodiffusion.video.motion import Motion
-from stereodiffusion.video.view import Behind, HalfSeen, seen_from_right, to_image
+from stereodiffusion.video.view import HalfSeen, seen_from_right, to_image
 
 HEIGHT, WIDTH, NEAR_PX, STEP_PX = 72, 128, 8, 4
 NOISE = np.random.default_rng(1).uniform(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
@@ -67,10 +67,7 @@ def test_what_other_frames_have_seen_fills_the_hole() -> None:
 def test_what_nobody_has_seen_is_the_mean_of_what_was_invented() -> None:
     here = shot(48)
     behind = here.view.behind
-    others = {
-        away: Behind(picture=behind.picture // 2 + add, known=behind.known, disparity=behind.disparity)
-        for away, add in ((-1, 20), (1, 60))
-    }
+    others = {away: replace(behind, picture=behind.picture // 2 + add) for away, add in ((-1, 20), (1, 60))}
     places = background_places(behind, here.disparity, dict.fromkeys((-1, 1), motion(here, 0)))
     made = filled(behind, others, places)
     mean = np.mean([behind.picture, *(each.picture for each in others.values())], axis=0)
@@ -81,9 +78,39 @@ def test_what_nobody_has_seen_is_the_mean_of_what_was_invented() -> None:
 def test_nothing_is_taken_of_another_surface_nor_from_beyond_the_frame() -> None:
     here = shot(48)
     behind = here.view.behind
-    nearer = Behind(picture=255 - behind.picture, known=behind.known, disparity=behind.disparity + 3)
+    nearer = replace(behind, picture=255 - behind.picture, disparity=behind.disparity + 3)
     places = background_places(behind, here.disparity, {1: motion(here, 0)})
     np.testing.assert_array_equal(filled(behind, {1: nearer}, places), behind.picture)
     gone = background_places(behind, here.disparity, {1: motion(here, 0, 2 * WIDTH)})
-    inverted = Behind(picture=255 - behind.picture, known=behind.known, disparity=behind.disparity)
+    inverted = replace(behind, picture=255 - behind.picture)
     np.testing.assert_array_equal(filled(behind, {1: inverted}, gone), behind.picture)
+
+
+def test_what_a_model_drew_on_a_key_frame_is_carried_the_less_the_farther_away_it_is() -> None:
+    here = shot(48)
+    behind = here.view.behind
+    key = replace(behind, picture=255 - behind.picture, drawn=~behind.known)
+    places = background_places(behind, here.disparity, dict.fromkeys((-3, -2, -1, 1), motion(here, 0)))
+    np.testing.assert_array_equal(filled(key, {}, {}), key.picture)
+    for away in (-1, -2, -3):
+        made = filled(behind, {away: key}, places)
+        share = 32 * (4 + away) / 4
+        expected = (behind.picture + share * key.picture.astype(float)) / (1 + share)
+        assert np.abs(made - expected)[hole(here)].max() <= 1
+    # Two key frames, four frames from one to the next: what is between them is a fade.
+    other = replace(key, picture=behind.picture // 2)
+    made = filled(behind, {-1: key, 1: other}, places)
+    assert np.abs(made - (key.picture * 0.49 + other.picture * 0.49 + behind.picture * 0.02))[hole(here)].max() <= 2
+
+
+def test_what_a_frame_has_seen_goes_before_what_a_model_drew() -> None:
+    here, wall = shot(48), 1
+    there = shot(28, wall)
+    places = background_places(here.view.behind, here.disparity, {1: motion(here, -20, wall)})
+    around = {1: there.view.behind}
+    drawn = replace(here.view.behind, drawn=~here.view.behind.known)
+    at = there.view.behind
+    shown = hole(here) & np.roll(at.known, -wall, axis=1) & np.roll(at.known, -wall - 1, axis=1)
+    assert shown.sum() > 100
+    expected = filled(here.view.behind, around, places)
+    np.testing.assert_array_equal(filled(drawn, around, places)[shown], expected[shown])

@@ -5,6 +5,9 @@ show the same place: some have seen it, where the thing did not hide it, and eac
 background into it on its own. An occlusion becomes the mean of what all of them have there, the seen counting more.
 The window is as wide to either side, and what it averages moves with the background, so nothing lags.
 
+What a diffusion model drew on a key frame is carried in the same way where nobody has seen anything: it outweighs what
+was invented, the less the farther away it is, so that one key frame fades into the next.
+
 The motion in an occlusion is nobody's, either: it is that of the background around it. Optical flow inside would be
 that of the thing before it.
 """
@@ -17,12 +20,14 @@ from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from stereodiffusion.geometry import Disparity
 from stereodiffusion.video.motion import Motion, inside, sampled
+from stereodiffusion.video.request import REACH
 from stereodiffusion.video.view import Behind
 
 Places = Float32[np.ndarray, "n 2"]
 """(x, y) in another frame, for each pixel of a view that is not known, row by row; beyond the frame if not found."""
 
 _SEEN = 4.0  # weight of what was seen to what was invented
+_DRAWN = 32.0  # of what a model drew on this very frame, where nobody has seen anything
 _SAME_DEPTH_PX = 1.5  # what differs more is another surface
 _LEAST_REACH_PX, _REACHES = 12, 24  # how far around an occlusion to look, and the part of a frame's width
 _EVERY = 2  # row and column is enough for a mean
@@ -67,17 +72,28 @@ def filled(view: Behind, around: Mapping[int, Behind], places: Mapping[int, Plac
         places: Where each of them has the view's occlusions, see `background_places`.
     """
     hole = ~view.known
-    total, weight = view.picture[hole].astype(np.float32), np.ones((int(hole.sum()), 1), np.float32)
+    shares = {away: _share(view, other, places[away]) for away, other in around.items()}
+    seen = np.any([share == _SEEN for share in shares.values()] or [np.zeros(int(hole.sum()), bool)], axis=0)
+    weight = np.where(view.drawn[hole] & ~seen, _DRAWN, 1).astype(np.float32)[:, None]
+    total = weight * view.picture[hole]
     for away, other in around.items():
-        at = places[away]
-        same = np.abs(_at(other.disparity, at) - view.disparity[hole]) <= _SAME_DEPTH_PX
-        seen = _at(other.known.astype(np.uint8), at, cv2.INTER_NEAREST) > 0
-        share = np.where(same & inside(at, hole.shape), np.where(seen, _SEEN, 1), 0).astype(np.float32)[:, None]
-        total += share * _at(other.picture, at)
-        weight += share
+        at, share = places[away], shares[away]
+        if other.drawn.any():
+            drawn = (share > 0) & ~seen & (_at(other.drawn.astype(np.uint8), at, cv2.INTER_NEAREST) > 0)
+            share = np.where(drawn, _DRAWN * (1 - abs(away) / (REACH + 1)), share).astype(np.float32)
+        total += share[:, None] * _at(other.picture, at)
+        weight += share[:, None]
     picture = view.picture.copy()
     picture[hole] = np.rint(total / weight).clip(0, 255).astype(np.uint8)
     return picture
+
+
+def _share(view: Behind, other: Behind, at: Places) -> Float32[np.ndarray, " n"]:
+    """What another view counts at each place of a view that is not known: nothing where it shows another surface."""
+    hole = ~view.known
+    same = np.abs(_at(other.disparity, at) - view.disparity[hole]) <= _SAME_DEPTH_PX
+    seen = _at(other.known.astype(np.uint8), at, cv2.INTER_NEAREST) > 0
+    return np.where(same & inside(at, hole.shape), np.where(seen, _SEEN, 1), 0).astype(np.float32)
 
 
 def _background(disparity: Float32[np.ndarray, "h w"], reach: int) -> Bool[np.ndarray, "h w"]:
