@@ -133,3 +133,16 @@ def test_what_a_frame_has_seen_goes_before_what_a_model_drew() -> None:
     assert shown.sum() > 100
     expected = filled(here.view.behind, around, places)
     np.testing.assert_array_equal(filled(drawn, around, places)[shown], expected[shown])
+
+
+def test_ground_that_slopes_is_background_down_to_the_frame() -> None:
+    rows = torch.linspace(0, 24, HEIGHT)[None, None, :, None].expand(1, 1, HEIGHT, WIDTH)
+    disparity = Disparity.from_pixels(rows.contiguous())
+    settings = preset("best", "photo").changed({"warp.fill": "smooth"})
+    behind = seen_from_right(to_image(WALL), disparity, settings).behind
+    flow = np.broadcast_to(np.float32([3, -2]), (HEIGHT, WIDTH, 2))
+    moved = Motion(flow=np.ascontiguousarray(flow), reliable=np.ones((HEIGHT, WIDTH), bool))
+    row, column = np.nonzero(~behind.known)
+    assert (row == HEIGHT - 1).sum() > 20  # beyond the right side of the frame
+    places = background_places(behind, disparity, {1: moved})[1]
+    np.testing.assert_allclose(places, np.stack([column + 3, row - 2], axis=-1), atol=1e-3)

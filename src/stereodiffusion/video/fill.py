@@ -134,11 +134,12 @@ def _softened(view: Behind) -> Float32[np.ndarray, "h w 3"]:
 
 def _background(disparity: Float32[np.ndarray, "h w"], reach: int) -> Bool[np.ndarray, "h w"]:
     """The farther side of every border, without the pixels right beside it; all of what has no border near."""
-    window = np.ones((2 * reach + 1,) * 2, np.uint8)
+    window, small = (np.ones((2 * radius + 1,) * 2, np.uint8) for radius in (reach, _MARGIN_PX))
     far, near = cv2.erode(disparity, window), cv2.dilate(disparity, window)
-    torn = near - far > _TORN_PX
+    jumps = cv2.dilate(disparity, small) - cv2.erode(disparity, small) > _TORN_PX  # ground that slopes is not torn
+    torn = cv2.dilate(jumps.astype(np.uint8), window) > 0
     farther = disparity - far <= near - disparity
-    beside = cv2.dilate((torn & ~farther).astype(np.uint8), np.ones((2 * _MARGIN_PX + 1,) * 2, np.uint8)) > 0
+    beside = cv2.dilate((torn & ~farther).astype(np.uint8), small) > 0
     return ~torn | (farther & ~beside)
 
 
