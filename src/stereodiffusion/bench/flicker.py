@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -13,22 +13,23 @@ import torch
 from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
 
-from stereodiffusion.datasets.scenes import Scene, render
+from stereodiffusion.datasets.scenes import Scene, captions, render
 from stereodiffusion.datasets.scenes.moving import MovingScene, sample_moving_scene
 from stereodiffusion.metrics.flicker import flicker
 from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.request.inputs import PictureFile
 from stereodiffusion.settings import Parallax
+from stereodiffusion.synthesis import load
 from stereodiffusion.types import Image, Map
 from stereodiffusion.video.making import Maker, State
-from stereodiffusion.video.request import VideoRequest
+from stereodiffusion.video.request import KeyFrames, VideoRequest
 from stereodiffusion.video.source import Frame
 from stereodiffusion.video.view import to_levels
 
-Way: TypeAlias = Literal["frame by frame", "held steady"]
+Way: TypeAlias = Literal["frame by frame", "held steady", "with key frames"]
 
-WAYS: Mapping[Way, bool] = MappingProxyType({"frame by frame": False, "held steady": True})
-"""What is compared: `steady` of a request."""
+WAYS: Mapping[Way, bool] = MappingProxyType({"frame by frame": False, "held steady": True, "with key frames": True})
+"""What is compared: `steady` of a request; the last only where there is a model for it."""
 
 REGIONS = ("everywhere", "occlusions", "borders")
 """Of the right eye: all of it; what the left eye does not see; what lies beside a jump of disparity."""
@@ -110,6 +111,7 @@ def measure(
     size: tuple[int, int] = (180, 320),
     estimator: DepthEstimator | None = None,
     tremble: float = 1.0,
+    keys: KeyFrames | None = None,
 ) -> Iterator[Flicker]:
     """The table, line by line.
 
@@ -119,16 +121,23 @@ def measure(
         size: (height, width) of a frame.
         estimator: Of depth; the truth, trembling, if None.
         tremble: How much the truth trembles; 0 is the floor, the flicker of resampled borders and invented places.
+        keys: Of a third way, in which a model draws on key frames; without a prompt it is told what each scene shows.
     """
     scenes = [sample_moving_scene(seed) for seed in seeds]
     videos = [[_truth(scene.at(number), size) for number in range(frames)] for scene in scenes]
     estimator = estimator or _Trembling(videos, tremble)
+    model = None if keys is None else load(keys.model)
     for way, steady in WAYS.items():
+        with_keys = way == "with key frames"
+        if with_keys and model is None:
+            continue
         before = time.process_time()
         made: list[list[UInt8[np.ndarray, "h w 3"]]] = []
-        for video in videos:
-            request = VideoRequest(video=_UNNAMED, steady=steady, parallax=video[0].parallax)
-            made.append(_rights(Maker(request=request, estimator=estimator), video))
+        for scene, video in zip(scenes, videos, strict=True):
+            told = _told(keys, scene.start) if with_keys else None
+            request = VideoRequest(video=_UNNAMED, steady=steady, parallax=video[0].parallax, keys=told)
+            maker = Maker(request=request, estimator=estimator, model=model if with_keys else None)
+            made.append(_rights(maker, video))
         spent = (time.process_time() - before) / (len(videos) * frames)
         yield _line(way, scenes, videos, made, spent)
 
@@ -164,6 +173,11 @@ def _truth(scene: Scene, size: tuple[int, int]) -> _Truth:
         disparity=pair.left.disparity,
         right_disparity=right,
     )
+
+
+def _told(keys: KeyFrames | None, scene: Scene) -> KeyFrames | None:
+    """Key frames with what the scene shows as their prompt, if they have none."""
+    return keys if keys is None or keys.prompt else replace(keys, prompt=captions(scene, 1)[0])
 
 
 def _rights(maker: Maker, video: Sequence[_Truth]) -> list[UInt8[np.ndarray, "h w 3"]]:

@@ -20,6 +20,7 @@ from stereodiffusion.video.request import VideoRequest
 if TYPE_CHECKING:
     from stereodiffusion.cli.progress import Display
     from stereodiffusion.models.estimators import DepthEstimator
+    from stereodiffusion.synthesis import StereoDiffusion
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 """Of videos that are written, see `stereodiffusion.video.joining`."""
@@ -56,6 +57,8 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> None:
     request = from_plain(VideoRequest, plain)
     source = require_file(Path(request.video.path))
     output = _output(typed["output"], source, request, checked_names(typed["names"]))
+    device = usable_device(typed["device"])
+    model = None if request.keys is None else _model(request.keys.model, device)
 
     from stereodiffusion.cli.progress import Display
     from stereodiffusion.video.converting import convert, plan
@@ -64,7 +67,8 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> None:
         planned = plan(request, output)
         for note in planned.notes:
             display.note(note)
-        device = usable_device(typed["device"])
+        if model is not None:
+            display.loading(model.name, lambda: model.backbone)
         estimator = display.loading("a depth estimator", lambda: _estimator(request.estimator, device, display))
 
         def tell(done: int, note: str | None) -> None:
@@ -72,7 +76,7 @@ def _run(offered: Sequence[Offered], typed: Mapping[str, Any]) -> None:
                 display.note(note)
             display.advance("frames", done, max(planned.video.frames, done))
 
-        written = convert(planned, estimator, tell)
+        written = convert(planned, estimator, tell, model)
     typer.echo(written)
 
 
@@ -93,6 +97,12 @@ def _output(asked: Path | None, source: Path, request: VideoRequest, names: str)
         if ending and not path.stem.endswith(ending):
             path = path.with_name(f"{path.stem}{ending}{path.suffix}")
     return path
+
+
+def _model(asked: str, device: str) -> "StereoDiffusion":
+    from stereodiffusion.synthesis import load
+
+    return load(asked, device=device)
 
 
 def _estimator(asked: str, device: str, display: "Display") -> "DepthEstimator":

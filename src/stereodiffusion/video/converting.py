@@ -10,11 +10,12 @@ from stereodiffusion.errors import FormatError
 from stereodiffusion.formats.files import check_targets, replacing
 from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.request.inputs import checked_digest
+from stereodiffusion.synthesis import StereoDiffusion
 from stereodiffusion.video.encoding import Coding, Encoder
 from stereodiffusion.video.joining import Container, container_of, join
 from stereodiffusion.video.layout import frame_size, framed
 from stereodiffusion.video.making import Made, Maker
-from stereodiffusion.video.parts import Parts, parts_of
+from stereodiffusion.video.parts import FORM, Parts, parts_of
 from stereodiffusion.video.request import VideoRequest
 from stereodiffusion.video.source import Described, describe, frames_of
 from stereodiffusion.video.stereo_mode import MODES
@@ -85,23 +86,27 @@ def plan(request: VideoRequest, output: Path) -> Plan:
     return Plan(request=told, video=video, output=output, container=container, coding=coding)
 
 
-def convert(planned: Plan, estimator: DepthEstimator, tell: Tell) -> Path:
+def convert(planned: Plan, estimator: DepthEstimator, tell: Tell, model: StereoDiffusion | None = None) -> Path:
     """Make the video; what an earlier run has done of it is taken over.
 
     Args:
         planned: What to make.
         estimator: What estimates depth.
         tell: Is told how many frames are done.
+        model: What draws on key frames, where the request has some.
 
     Raises:
+        ConfigError: If the request has key frames and there is no model, or the other way round.
         FormatError: If the video is damaged, or a file cannot be written.
         ResultsError: If another run makes the same.
     """
     request = planned.request.plain()
     request["video"] = {"name": Path(planned.request.video.path).name, "sha256": planned.request.video.sha256}
     settings = {"version": __version__, "request": request, "depth_estimator": estimator.name}
-    with parts_of(planned.output, {**settings, "kind": planned.output.suffix.lower()}) as parts:
-        _make(planned, parts, estimator, tell)
+    maker = Maker(request=planned.request, estimator=estimator, model=model)
+    job = {**settings, "kind": planned.output.suffix.lower(), "form": FORM}
+    with parts_of(planned.output, job) as parts:
+        _make(planned, parts, maker, tell)
         with replacing(planned.output) as unfinished:
             join(
                 unfinished,
@@ -116,12 +121,11 @@ def convert(planned: Plan, estimator: DepthEstimator, tell: Tell) -> Path:
     return planned.output
 
 
-def _make(planned: Plan, parts: Parts, estimator: DepthEstimator, tell: Tell) -> None:
+def _make(planned: Plan, parts: Parts, maker: Maker, tell: Tell) -> None:
     """All parts that are missing."""
     state = parts.state()
     if state.done:
         tell(state.done, f"going on behind frame {state.done}, which an earlier run has come to")
-    maker = Maker(request=planned.request, estimator=estimator)
     frames = frames_of(planned.video, after=state.done)
     encoder, begun = Encoder(coding=planned.coding), state.done
     with ThreadPoolExecutor(max_workers=1) as beside:  # one run is coded while the next one is made

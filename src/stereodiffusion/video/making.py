@@ -13,14 +13,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import UInt8
 
+from stereodiffusion.errors import ConfigError
 from stereodiffusion.models.estimators import DepthEstimator
 from stereodiffusion.settings import Settings
+from stereodiffusion.synthesis import StereoDiffusion
 from stereodiffusion.video.cuts import is_cut
 from stereodiffusion.video.fill import Places, background_places, filled
+from stereodiffusion.video.keys import drawn_pair
 from stereodiffusion.video.motion import Motion, between, chained
-from stereodiffusion.video.request import VideoRequest
+from stereodiffusion.video.request import REACH, VideoRequest
 from stereodiffusion.video.source import Frame
-from stereodiffusion.video.steady import REACH, Relief, aligned, smoothed, stretched
+from stereodiffusion.video.steady import Relief, aligned, smoothed, stretched
 from stereodiffusion.video.view import Behind, Depth, HalfSeen, seen_from_right, settle, to_image, with_borders
 
 RUN = 8
@@ -34,7 +37,7 @@ class Moment:
     Attributes:
         frame: The left eye.
         relief: On the scale of its scene.
-        begins: Whether a scene begins with it.
+        number: Its place in its scene, from 0.
         depth: What its scene makes of relief.
         back: The motion to the frame before; None for the first of all.
         on: The motion from the frame before to this one.
@@ -42,10 +45,15 @@ class Moment:
 
     frame: Frame
     relief: Relief
-    begins: bool
+    number: int
     depth: Depth
     back: Motion | None
     on: Motion | None
+
+    @property
+    def begins(self) -> bool:
+        """Whether a scene begins with it."""
+        return not self.number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,13 +95,21 @@ class Maker:
     Attributes:
         request: What is asked for.
         estimator: What estimates depth.
+        model: What draws on key frames, where the request has some.
+
+    Raises:
+        ConfigError: If the request has key frames and there is no model, or the other way round.
     """
 
     request: VideoRequest
     estimator: DepthEstimator
+    model: StereoDiffusion | None = None
     _settings: Settings = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if (self.request.keys is None) != (self.model is None):
+            wanted = "no model" if self.request.keys is None else f"the model {self.request.keys.model}"
+            raise ConfigError(f"expected {wanted}, got {'none' if self.model is None else self.model.name}")
         object.__setattr__(self, "_settings", self.request.settings())
 
     def runs(self, frames: Iterator[Frame], state: State) -> Iterator[Made]:
@@ -137,10 +153,11 @@ class Maker:
                 first = with_borders(own, image, self._settings, has_borders=self.estimator.has_borders)
                 depth, said = settle(first, image, self._settings)
                 notes += said
-                moment = Moment(frame=frame, relief=own, begins=True, depth=depth, back=back, on=on)
+                moment = Moment(frame=frame, relief=own, number=0, depth=depth, back=back, on=on)
             else:
                 relief = aligned(own, before.relief, back) if self.request.steady else own
-                moment = Moment(frame=frame, relief=relief, begins=False, depth=before.depth, back=back, on=on)
+                number = before.number + 1
+                moment = Moment(frame=frame, relief=relief, number=number, depth=before.depth, back=back, on=on)
             yield moment
             before = moment
 
@@ -155,6 +172,9 @@ class Maker:
         )
         disparity = moment.depth.of(bordered)
         view = seen_from_right(image, disparity, self._settings)
+        if self.request.keys is not None and self.model is not None and moment.number % self.request.key_every == 0:
+            pair = drawn_pair(self.model, self.request.keys, image, disparity)
+            view = view.with_drawn(pair.right.cpu(), pair.occlusion.cpu())
         return _Moved(view=view, places=background_places(view.behind, disparity, motions))
 
 

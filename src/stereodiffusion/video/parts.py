@@ -26,6 +26,9 @@ from stereodiffusion.video.motion import between
 from stereodiffusion.video.source import Frame
 from stereodiffusion.video.view import Behind, Depth
 
+FORM = 2
+"""Of what is kept: parts of another form belong to another job."""
+
 _LIST = "parts.jsonl"
 
 
@@ -133,10 +136,11 @@ def _of_state(state: State) -> dict[str, Any]:
             f"relief{number}": moment.relief,
             f"estimated{number}": moment.depth.estimated,
             f"final{number}": moment.depth.final,
-            f"begins{number}": moment.begins,
+            f"number{number}": moment.number,
             f"behind{number}": behind.picture,
             f"known{number}": behind.known,
             f"disparity{number}": behind.disparity,
+            f"drawn{number}": behind.drawn,
         }
     return fields
 
@@ -149,9 +153,10 @@ def _state_of(part: Mapping[str, Any]) -> State:
         frame = Frame(picture=part[f"picture{number}"], pts=pts, duration=duration)
         on, back = between(past[-1].frame.picture, frame.picture) if past else (None, None)
         depth = Depth(estimated=part[f"estimated{number}"], final=part[f"final{number}"])
-        begins = bool(part[f"begins{number}"])
-        moment = Moment(frame=frame, relief=part[f"relief{number}"], begins=begins, depth=depth, back=back, on=on)
-        past.append(moment)
-        picture, known, disparity = (part[f"{name}{number}"] for name in ("behind", "known", "disparity"))
-        behind.append(Behind(picture=picture, known=known, disparity=disparity))
+        relief, place = part[f"relief{number}"], int(part[f"number{number}"])
+        past.append(Moment(frame=frame, relief=relief, number=place, depth=depth, back=back, on=on))
+        picture, known, disparity, drawn = (
+            part[f"{name}{number}"] for name in ("behind", "known", "disparity", "drawn")
+        )
+        behind.append(Behind(picture=picture, known=known, disparity=disparity, drawn=drawn))
     return State(done=int(part["done"]), past=tuple(past), behind=tuple(behind))

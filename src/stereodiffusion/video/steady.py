@@ -19,9 +19,6 @@ from stereodiffusion.video.motion import Motion
 Relief = Float32[np.ndarray, "h w"]
 """How near things are: 0 is the farthest of the scene's first frame, 1 the nearest."""
 
-REACH = 3
-"""Frames on either side that smoothing looks at."""
-
 _LEASH = 0.02  # of the way back to the frame's own range, each frame: half of it in 35 frames
 _ROUNDS = 4
 _OUTLIERS = 3.0  # in median absolute differences

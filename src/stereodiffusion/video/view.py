@@ -5,7 +5,7 @@ map; asked anew for each frame, the screen would tremble and the relief breathe.
 scene, and what becomes of its disparities there becomes of those of the whole scene.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from stereodiffusion.synthesis.borders import refined
 from stereodiffusion.synthesis.compose import border_radius, known_view, over
 from stereodiffusion.synthesis.controls import controlled
 from stereodiffusion.synthesis.parallax import effective
-from stereodiffusion.types import Image
+from stereodiffusion.types import Image, Region
 from stereodiffusion.video.steady import Relief
 
 _KNOTS = 65
@@ -106,11 +106,13 @@ class Behind:
         picture: Occlusions continue the background.
         known: Where it shows the frame's own pixels, none of them mixed with what stands before them.
         disparity: In pixels, dense: occlusions lie as far as the background beside them.
+        drawn: Where a diffusion model drew the picture: nowhere but in occlusions, on key frames.
     """
 
     picture: UInt8[np.ndarray, "h w 3"]
     known: Bool[np.ndarray, "h w"]
     disparity: Float32[np.ndarray, "h w"]
+    drawn: Bool[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,6 +134,19 @@ class HalfSeen:
         layers = over(to_image(self.front), to_image(self.opacity[..., None]), to_image(behind))
         return to_levels(layers.clamp(0, 1))
 
+    def with_drawn(self, right: Image, occlusion: Region) -> "HalfSeen":
+        """The same with the occlusions of a finished picture: what is seen there behind the borders.
+
+        Args:
+            right: The picture, (1, 3, h, w) in [0, 1].
+            occlusion: Where it was drawn; borders are less than half opaque there.
+        """
+        through = 1 - to_image(self.opacity[..., None])
+        behind = to_levels(((right - to_image(self.front)) / through.clamp(min=0.5)).clamp(0, 1))
+        drawn = occlusion[0, 0].numpy()
+        picture = np.where(drawn[..., None], behind, self.behind.picture)
+        return replace(self, behind=replace(self.behind, picture=picture, drawn=drawn))
+
 
 def seen_from_right(picture: Image, disparity: Disparity, settings: Settings) -> HalfSeen:
     """Move a frame to the right eye."""
@@ -143,6 +158,7 @@ def seen_from_right(picture: Image, disparity: Disparity, settings: Settings) ->
             picture=to_levels(view.behind.clamp(0, 1)),
             known=known & ~_mixed(known, dense, border_radius(known.shape[0]) + 1),
             disparity=dense,
+            drawn=np.zeros_like(known),
         ),
         front=to_levels(view.front.clamp(0, 1)),
         opacity=to_levels(view.opacity)[..., 0],
