@@ -58,8 +58,10 @@ def judge() -> Judge:
 
 
 def shrunk(pictures: NDArray[np.float32]) -> Tensor:
-    """Pictures (n, h, w, 3) as the judge takes them, (n, 3, 128, 128)."""
-    return functional.interpolate(torch.from_numpy(pictures).permute(0, 3, 1, 2), (SIZE, SIZE), mode="area")
+    """Pictures (n, h, w, 3) as the judge takes them, (n, 3, ., .), the shorter side 128."""
+    sides = np.array(pictures.shape[1:3])
+    size = tuple(int(side) for side in SIZE * sides // sides.min())
+    return functional.interpolate(torch.from_numpy(pictures).permute(0, 3, 1, 2), size, mode="area")
 
 
 def verdict(scores: Tensor, scene: Scene) -> dict[str, bool]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import textwrap
 import time
 from pathlib import Path
 
@@ -79,10 +80,9 @@ def sheet(pictures: NDArray[np.float32], captions: list[str], columns: int) -> N
     height, width = pictures.shape[1:3]
     cells = []
     for picture, caption in zip(pictures, captions, strict=True):
-        cell = np.full((height + 24, width, 3), 255, np.uint8)
+        cell = np.full((height + 35, width, 3), 255, np.uint8)
         cell[:height] = np.round(255 * picture)
-        for line in range(2):
-            text = caption[line * (width // 5) : (line + 1) * (width // 5)]
+        for line, text in enumerate(textwrap.wrap(caption, width // 5)[:3]):
             cv2.putText(cell, text, (1, height + 9 + 11 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.28, (0, 0, 0))
         cells.append(cell)
     rows = [np.concatenate(cells[i : i + columns], 1) for i in range(0, len(cells), columns)]

@@ -1,6 +1,6 @@
 """Draws what the embedded model draws of the first forty held-out captions of one toy, seeds 0 to 39, none left out.
 
-python -m training.unselected -o docs/images/toybox.jpg
+python -m training.unselected -o docs/images/toybox-unselected.jpg
 """
 
 from __future__ import annotations
