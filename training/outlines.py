@@ -65,7 +65,7 @@ def toy_mask(picture: NDArray[np.floating], disparity: NDArray[np.floating]) -> 
         return np.zeros(near.shape, bool)
     cv2.setRNGSeed(0)
     pixels = np.round(255 * np.asarray(picture, np.float32)).astype(np.uint8)
-    cv2.grabCut(pixels, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)  # pyright: ignore
+    cv2.grabCut(pixels, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)
     toy = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     toy = _largest(cv2.morphologyEx(toy, cv2.MORPH_OPEN, _disc(2)) > 0)
     around, _ = cv2.findContours(toy, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -89,19 +89,24 @@ def outline(picture: NDArray[np.floating], toy: Mask) -> Outline:
     return Outline(points, np.concatenate(distances), cuts)
 
 
-def _edge_points(picture: NDArray[np.floating], toy: Mask) -> Floats:
-    """Where the colours change fastest across the border of the toy, (n, 2), without what cannot be seen."""
-    inside = cv2.GaussianBlur(toy.astype(np.float32), (0, 0), 1.0, borderType=cv2.BORDER_CONSTANT)
-    closed = max(find_contours(np.pad(inside, 1), 0.5), key=len, default=np.zeros((0, 2)))[:, ::-1] - 1
-    if len(closed) < 2:
-        return np.zeros((0, 2))
+def _border(toy: Mask) -> tuple[Floats, Floats]:
+    """Points about a pixel apart on the border of the toy, (n, 2), and the directions in which one leaves it there."""
+    soft = cv2.GaussianBlur(toy.astype(np.float32), (0, 0), 1.0, borderType=cv2.BORDER_CONSTANT)
+    closed = max(find_contours(np.pad(soft, 1), 0.5), key=len, default=np.zeros((1, 2)))[:, ::-1] - 1
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
     at = np.arange(0, along[-1], 1.0)
     border = np.stack([np.interp(at, along, closed[:, i]) for i in range(2)], 1)
-    smooth = cv2.GaussianBlur(toy.astype(np.float32), (0, 0), 2.0)
-    slopes = [cv2.Sobel(smooth, cv2.CV_32F, *which).astype(np.float32) for which in ((1, 0), (0, 1))]
+    softer = cv2.GaussianBlur(toy.astype(np.float32), (0, 0), 2.0)
+    slopes = [cv2.Sobel(softer, cv2.CV_32F, *which) for which in ((1, 0), (0, 1))]
     outward = -np.concatenate([_sampled(slope, border[:, None]) for slope in slopes], 1).astype(np.float64)
-    outward /= np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1e-9)
+    return border, outward / np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+
+
+def _edge_points(picture: NDArray[np.floating], toy: Mask) -> Floats:
+    """Where the colours change fastest across the border of the toy, (n, 2), without what cannot be seen."""
+    if not toy.any():
+        return np.zeros((0, 2))
+    border, outward = _border(toy)
     offsets = np.arange(-_REACH - 0.5, _REACH + 0.51, 0.25)
     lines = border[:, None] + offsets[:, None] * outward[:, None]
     colours = _sampled(cv2.GaussianBlur(np.asarray(picture, np.float32), (0, 0), 0.8), lines)
@@ -132,7 +137,8 @@ def _cuts(points: Floats) -> list[int]:
     least, came_from = [costs[0]], [np.zeros(len(places) + 1, int)]
     for _ in range(_PIECES - 1):
         ways = least[-1][:-1, None] + costs
-        least.append(ways.min(0)), came_from.append(ways.argmin(0))
+        least.append(ways.min(0))
+        came_from.append(ways.argmin(0))
     at, cuts = len(places), []
     for level in range(int(np.argmin([total[-1] for total in least])), -1, -1):
         at = int(came_from[level][at])
@@ -167,7 +173,7 @@ def _ellipse_distances(points: Floats, lengths: NDArray[np.integer]) -> Floats:
     square, mixed, linear = scatter[:, :3, :3], scatter[:, :3, 3:], scatter[:, 3:, 3:] + 1e-9 * np.eye(3)
     back = -np.linalg.solve(linear, mixed.transpose(0, 2, 1))
     constraint = np.array([[0, 0, 0.5], [0, -1, 0], [0.5, 0, 0]])  # inverse of that of 4 a c - b^2 = 1
-    vectors = np.linalg.eig(constraint @ (square + mixed @ back))[1].real
+    vectors = np.real(np.linalg.eig(constraint @ (square + mixed @ back))[1])
     which = (4 * vectors[:, 0] * vectors[:, 2] - vectors[:, 1] ** 2).argmax(1)
     curved = vectors[np.arange(len(lengths)), :, which]
     a, b, c, d, e, f = np.concatenate([curved, (back @ curved[:, :, None])[:, :, 0]], 1).T
@@ -185,7 +191,7 @@ def _ellipse_distances(points: Floats, lengths: NDArray[np.integer]) -> Floats:
     return np.where(good[:, None] & np.isfinite(far), far, 1e6)
 
 
-def _sampled(image: NDArray[np.float32], places: NDArray[np.floating]) -> NDArray[np.float32]:
+def _sampled(image: cv2.typing.MatLike, places: NDArray[np.floating]) -> NDArray[np.float32]:
     """Values of an image between its pixels at places (n, m, 2), (n, m) or (n, m, 3)."""
     x, y = np.moveaxis(places.astype(np.float32), -1, 0)
     return cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)

@@ -34,10 +34,10 @@ def distance(picture: Array, toy: Array) -> float:
 
 def wavy(image: Array, amplitude: float, wavelength: float = 24.0) -> Array:
     """The image with its columns moved by a sine of the row, and its rows by one of the column."""
-    y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+    y, x = np.indices((SIZE, SIZE)).astype(np.float32)
     turn = 2 * np.pi / wavelength
-    there = (x + amplitude * np.sin(turn * y), y + amplitude * np.sin(turn * x))
-    return cv2.remap(image.astype(np.float32), *(np.float32(c) for c in there), cv2.INTER_LINEAR)
+    across, down = x + amplitude * np.sin(turn * y), y + amplitude * np.sin(turn * x)
+    return cv2.remap(image.astype(np.float32), across, down, cv2.INTER_LINEAR)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -48,9 +48,9 @@ def test_renders_are_outlined_by_lines_and_ellipses(shape: Shape) -> None:
 
 def test_waves_are_measured_by_their_amplitude() -> None:
     view = rendered("cube")
-    amplitudes = np.array([1.0, 2.0, 3.0])
+    amplitudes = (1.0, 2.0, 3.0)
     found = [distance(wavy(view.image, a), wavy(view.toy == 0, a) > 0.5) for a in amplitudes]
-    np.testing.assert_allclose(found, 2 / np.pi * amplitudes, rtol=0.2)  # the mean of a sine
+    np.testing.assert_allclose(found, 2 / np.pi * np.array(amplitudes), rtol=0.2)  # the mean of a sine
 
 
 def test_the_wavier_a_ball_the_farther_it_is_from_an_ellipse() -> None:
