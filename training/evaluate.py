@@ -18,12 +18,13 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionMod
 from numpy.typing import NDArray
 from transformers import GLPNForDepthEstimation
 
-from stereodiffusion.datasets.scenes import Scene, caption, render_disparity, sample_scene
+from stereodiffusion.datasets.scenes import Scene, caption, render_disparity, render_image, sample_scene
 from training import depth_estimator
 from training.export import TARGET
 from training.fast_layers import make_fast
 from training.judge import accuracy, judge, shrunk, two_colours, verdict
 from training.latents import cell_disparity
+from training.outlines import outline, toy_mask
 from training.pictures import HELD_OUT_SEED, WORK, scene_pictures
 from training.sampling import sample, sheet
 
@@ -37,6 +38,7 @@ BARS = {
     "two: binding": 0.60,
     "depth obeyed (correlation)": 0.90,
     "depth estimator error (px at 256)": 0.5,
+    "one: outline (px)": 0.8,
 }
 
 
@@ -63,23 +65,47 @@ def square_photographs(folder: Path) -> NDArray[np.uint8]:
     return np.stack(pictures)
 
 
-def obeyed(
+def of_one_toy(count: int) -> list[Scene]:
+    """Scenes of one toy that were not trained on."""
+    return [sample_scene(HELD_OUT_SEED + 20_000 + i, count=1) for i in range(count)]
+
+
+def prompts_of(scenes: list[Scene]) -> list[str]:
+    """A caption of each scene."""
+    return [caption(scene, np.random.default_rng([scene.seed, 4])) for scene in scenes]
+
+
+def drawn_from(
     pipeline: StableDiffusionPipeline, scenes: list[Scene], options: argparse.Namespace, name: str
-) -> dict[str, float]:
-    """How often pictures drawn from the scenes' captions show what was asked for."""
-    prompts = [caption(scene, np.random.default_rng([scene.seed, 4])) for scene in scenes]
-    pictures = []
+) -> NDArray[np.float32]:
+    """Pictures of the scenes' captions from the seeds 0, 1, 2 and so on, (n, h, w, 3) in [0, 1]."""
+    prompts, pictures = prompts_of(scenes), []
     for start in range(0, len(prompts), 20):
         part = prompts[start : start + 20]
-        pictures.append(sample(pipeline, part, size=options.size, steps=options.steps, guidance=options.guidance,
-                               seed=start))  # fmt: skip
+        pictures.append(sample(pipeline, part, size=(options.size, options.size), steps=options.steps,
+                               guidance=options.guidance, seed=start))  # fmt: skip
         print(f"{name}: {start + len(part)} of {len(prompts)}", flush=True)
     drawn = np.concatenate(pictures)
     cv2.imwrite(str(WORK / f"evaluated_{name}.png"), sheet(drawn[:40], prompts[:40], 8)[..., ::-1])
-    with torch.no_grad():
-        scores = judge()(shrunk(drawn))
+    return drawn
+
+
+@torch.no_grad()
+def obeyed(drawn: NDArray[np.float32], scenes: list[Scene], name: str) -> dict[str, float]:
+    """How often pictures drawn from the scenes' captions show what was asked for."""
+    scores = judge()(shrunk(drawn))
     verdicts = [verdict(score, scene) for score, scene in zip(scores, scenes, strict=True)]
     return {f"{name}: {key}": float(np.mean([v[key] for v in verdicts])) for key in verdicts[0]}
+
+
+@torch.no_grad()
+def outline_distances(estimator: GLPNForDepthEstimation, pictures: NDArray[np.float32]) -> list[float]:
+    """Mean distance of the toy's outline from lines and ellipses, pixels, of each picture; NaN where none is seen."""
+    means = []
+    for picture in pictures:
+        disparity = depth_estimator.disparity_of(estimator, torch.from_numpy(picture).permute(2, 0, 1)[None])[0]
+        means.append(float(outline(picture, toy_mask(picture, disparity.numpy())).distances.mean()))
+    return means
 
 
 @torch.no_grad()
@@ -92,12 +118,12 @@ def depth_obeyed(
 ) -> float:
     """Mean correlation of the given disparity with the one estimated from the picture drawn with it."""
     scenes = [sample_scene(HELD_OUT_SEED + 30_000 + i) for i in range(count)]
-    prompts = [caption(scene, np.random.default_rng([scene.seed, 4])) for scene in scenes]
+    prompts = prompts_of(scenes)
     near = torch.from_numpy(np.stack([cell_disparity(scene, options.size // 8) for scene in scenes]))[:, None].float()
     low, high = near.amin((2, 3), keepdim=True), near.amax((2, 3), keepdim=True)
     depth = 2 * (near - low) / (high - low) - 1
-    drawn = sample(pipeline, prompts, size=options.size, steps=options.steps, guidance=options.guidance,
-                   depth_unet=sibling, depth=depth)  # fmt: skip
+    drawn = sample(pipeline, prompts, size=(options.size, options.size), steps=options.steps,
+                   guidance=options.guidance, depth_unet=sibling, depth=depth)  # fmt: skip
     cv2.imwrite(str(WORK / "evaluated_depth.png"), sheet(drawn, prompts, 8)[..., ::-1])
     estimated = depth_estimator.disparity_of(estimator, torch.from_numpy(drawn).permute(0, 3, 1, 2)).numpy()
     given = [render_disparity(scene, (options.size, options.size)) for scene in scenes]
@@ -115,10 +141,13 @@ def evaluate(options: argparse.Namespace) -> dict[str, float]:
         found["autoencoder PSNR, photographs (dB)"] = autoencoder_psnr(pipeline.vae, square_photographs(options.photos))
     found["depth estimator error (px at 256)"] = depth_estimator.measure(estimator, 64)
     make_fast(pipeline.unet)
-    one = [sample_scene(HELD_OUT_SEED + 20_000 + i, count=1) for i in range(options.count)]
-    two = [two_colours(HELD_OUT_SEED + 25_000 + i) for i in range(options.count)]
-    found |= obeyed(pipeline, one, options, "one")
-    found |= obeyed(pipeline, two, options, "two")
+    one, two = of_one_toy(options.count), [two_colours(HELD_OUT_SEED + 25_000 + i) for i in range(options.count)]
+    drawn = drawn_from(pipeline, one, options, "one")
+    found |= obeyed(drawn, one, "one")
+    renders = np.stack([render_image(scene, (options.size, options.size)) for scene in one])
+    found["outline of renders (px)"] = float(np.nanmean(outline_distances(estimator, renders)))
+    found["one: outline (px)"] = float(np.nanmean(outline_distances(estimator, drawn)))
+    found |= obeyed(drawn_from(pipeline, two, options, "two"), two, "two")
     if options.depth_count:
         sibling = UNet2DConditionModel.from_pretrained(folder / "unet_depth", torch_dtype=torch.float32).eval()
         make_fast(sibling)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stereodiffusion.datasets.scenes import COLOURS, PATTERNS, SHAPES, Scene, render_image, sample_scene
+from training.fast_layers import multiplies_bfloat16
 from training.latents import CHUNK, render_seed, renders_path
 from training.pictures import HELD_OUT_SEED, WORK
 
@@ -57,8 +58,10 @@ def judge() -> Judge:
 
 
 def shrunk(pictures: NDArray[np.float32]) -> Tensor:
-    """Pictures (n, h, w, 3) as the judge takes them, (n, 3, 128, 128)."""
-    return functional.interpolate(torch.from_numpy(pictures).permute(0, 3, 1, 2), (SIZE, SIZE), mode="area")
+    """Pictures (n, h, w, 3) as the judge takes them, (n, 3, ., .), the shorter side 128."""
+    sides = np.array(pictures.shape[1:3])
+    size = tuple(int(side) for side in SIZE * sides // sides.min())
+    return functional.interpolate(torch.from_numpy(pictures).permute(0, 3, 1, 2), size, mode="area")
 
 
 def verdict(scores: Tensor, scene: Scene) -> dict[str, bool]:
@@ -121,7 +124,7 @@ def train(epochs: int) -> None:
                 x = x + float(rng.random()) * (soft - x)
             x = x + 0.03 * float(rng.random()) * torch.randn(x.shape)
             x = x.contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
                 scores = model(x).float()
             loss = functional.binary_cross_entropy_with_logits(scores, torch.from_numpy(truth[order]))
             optimiser.zero_grad(set_to_none=True)

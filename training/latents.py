@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stereodiffusion.datasets.scenes import Scene, caption, render_disparity, render_image, sample_scene
 from stereodiffusion.datasets.scenes.raycast import first_hit
-from stereodiffusion.datasets.scenes.rendering import _rays
+from stereodiffusion.datasets.scenes.rendering import rays
 from training.autoencoder import components
 from training.pictures import WORK
 from training.words import LENGTH, build_tokenizer
@@ -56,7 +56,7 @@ def _render(size: int, chunk: int) -> NDArray[np.uint8]:
 def object_cells(scene: Scene, cells: int) -> NDArray[np.float16]:
     """Fraction of every latent cell that shows a toy, (cells, cells)."""
     fine = 4 * cells
-    slope_x, slope_y = _rays(scene.rig, (fine, fine), np.float32)
+    slope_x, slope_y = rays(scene.rig, (fine, fine), np.float32)
     _, toy = first_hit(scene, 0.0, slope_x, slope_y)
     return (toy >= 0).reshape(cells, 4, cells, 4).mean((1, 3)).astype(np.float16)
 
