@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -30,22 +30,33 @@ def side_by_side(function: Callable[[_Part], _Result], parts: Iterable[_Part], *
         parts: All of them are taken at once.
         threads: How many parts to compute at a time; with one, nothing leaves the thread of the caller.
     """
-    if threads == 1:
-        yield from map(function, parts)
-        return
-    inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+    with workers(threads) as each:
+        yield from each(function, parts)
 
-    def as_here(part: _Part) -> _Result:
-        with torch.inference_mode(inference), torch.set_grad_enabled(grad):  # each thread has modes of its own
-            return function(part)
 
-    with _workers(threads) as pool:
-        yield from pool.map(as_here, parts)
+class Each(Protocol):
+    """What a function makes of each part, in order, as `map` has it."""
+
+    def __call__(self, function: Callable[[_Part], _Result], parts: Iterable[_Part], /) -> Iterator[_Result]:
+        """As `side_by_side`."""
+        ...
 
 
 @contextmanager
-def _workers(threads: int) -> Generator[ThreadPoolExecutor]:
-    """Threads in which torch's operators do not divide their work once more."""
+def workers(threads: int) -> Generator[Each]:
+    """Threads for more than one round of parts, see `side_by_side`; in them torch's operators do not divide their work."""
+    if threads == 1:
+        yield map
+        return
+    inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+    def each(function: Callable[[_Part], _Result], parts: Iterable[_Part], /) -> Iterator[_Result]:
+        def as_here(part: _Part) -> _Result:
+            with torch.inference_mode(inference), torch.set_grad_enabled(grad):  # each thread has modes of its own
+                return function(part)
+
+        return pool.map(as_here, parts)
+
     own, begun = torch.get_num_threads(), Barrier(threads + 1)
 
     def begin() -> None:
@@ -58,4 +69,4 @@ def _workers(threads: int) -> Generator[ThreadPoolExecutor]:
             pool.submit(int)  # a pool begins a thread with something to do
         begun.wait()
         torch.set_num_threads(own)  # the number is a thread's own, but also what later ones begin with
-        yield pool
+        yield each

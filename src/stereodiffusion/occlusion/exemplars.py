@@ -28,8 +28,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.bands import bands
+from stereodiffusion.geometry.bands import Band, in_parts
 from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.threads import side_by_side, threads_for
 from stereodiffusion.occlusion.extend import draw_rows
 from stereodiffusion.occlusion.quilting import PATCH, Canvas, Colours, Copy, Mask, quilt
 from stereodiffusion.occlusion.weighted import weighted_mean
@@ -90,12 +91,13 @@ def _lay_texture(onto: Image, filled: Image, behind: Map, distance: Map, *, know
         usable=_shrunk(_as_map(clear), cell)[..., 0] == 1,
         distance=_shrunk(distance, cell)[..., 0] / np.float32(cell),
     )
-    copies = [*quilt(canvas)]
+    copies = [*quilt(canvas, threads=threads_for(filled.device))]
     low = _low_pass(_laid(canvas.colours, canvas.hole, copies)[0], canvas.hole)
     view = filled[0].movedim(0, -1).numpy()
     deep = np.minimum(cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3) / np.float32(_RIM * cell), 1)
     textured = onto[0].movedim(0, -1).numpy()
-    for band in bands(height, width):
+
+    def lay(band: Band) -> None:
         hole = ~known[band.rows]
         difference, trust = _laid(view, ~known, copies, cell, band.rows)
         doubt = 1 - trust
@@ -104,6 +106,10 @@ def _lay_texture(onto: Image, filled: Image, behind: Map, distance: Map, *, know
         room = (deep[band.rows] * _wide(known[band.rows], cell))[..., None]
         texture *= (room + (1 - room) * trust**6) / np.sqrt(1 + strength**2)
         textured[band.rows][hole] = (view[band.rows] + texture)[hole].clip(0, 1)
+
+    cut, threads = in_parts(height, width, filled.device)
+    for _ in side_by_side(lay, cut, threads=threads):
+        pass
 
 
 def _wide(known: Mask, cell: int) -> Float[np.ndarray, "h w"]:
