@@ -209,11 +209,11 @@ def _smooth(
 
 def _mip_map(
     drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], cells: int
-) -> list[Float[Tensor, "b c+1 _h _w"]]:
+) -> list[Float[Tensor, "b _d _h _w"]]:
     """Colours of holes, and how many cells they are of, from the level of 2 x 2 cells to the coarsest."""
     batch, _, height, width = drawn.shape
 
-    def finest(band: Band) -> Float[Tensor, "b c+1 _h _w"]:
+    def finest(band: Band) -> Float[Tensor, "b _d _h _w"]:
         colours, counted = drawn[:, :, band.rows], hole[:, :, band.rows]
         return _halved(torch.cat([colours * counted, counted.to(drawn.dtype)], 1))
 
@@ -224,7 +224,7 @@ def _mip_map(
     return levels
 
 
-def _read(sums: Float[Tensor, "b c+1 h w"], at: _Cells, level: int) -> Float[Tensor, "c n"]:
+def _read(sums: Float[Tensor, "b d h w"], at: _Cells, level: int) -> Float[Tensor, "_c n"]:
     """Mean colours of a level at cells of the picture, interpolated bilinearly."""
     picture, row, column = at
     height, width = sums.shape[2:]
@@ -232,7 +232,7 @@ def _read(sums: Float[Tensor, "b c+1 h w"], at: _Cells, level: int) -> Float[Ten
     above, below, down = _neighbours(row, level, height, sums.dtype)
     left, right, along = _neighbours(column, level, width, sums.dtype)
 
-    def on_row(of: Int[Tensor, " n"]) -> Float[Tensor, "c+1 n"]:
+    def on_row(of: Int[Tensor, " n"]) -> Float[Tensor, "_d n"]:
         start = (picture * height + of) * width
         first, second = planes.index_select(1, start + left), planes.index_select(1, start + right)
         return torch.addcmul(second * along, first, 1 - along)
