@@ -96,7 +96,7 @@ def known_view(
     if warp.fill == "exemplars":
         from stereodiffusion.occlusion.exemplars import texture_from_exemplars  # OpenCV takes its time
 
-        behind = texture_from_exemplars(behind, seen)
+        behind = texture_from_exemplars(behind, seen, in_place=True)
     return KnownView(behind=behind, seen=seen, front=front, opacity=opacity)
 
 
