@@ -44,7 +44,7 @@ class Each(Protocol):
 
 @contextmanager
 def workers(threads: int) -> Generator[Each]:
-    """Threads for more than one round of parts, see `side_by_side`; in them torch's operators do not divide their work."""
+    """Threads for several rounds of parts, see `side_by_side`. In them torch's operators do not divide their work."""
     if threads == 1:
         yield map
         return

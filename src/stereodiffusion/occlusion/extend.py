@@ -32,7 +32,7 @@ _COARSEST = 6  # mip-map levels above the finest
 
 
 def extend_background(
-    view: Float[Tensor, "b c h w"], seen: Disparity, *, cells: int = CELLS_AT_ONCE
+    view: Float[Tensor, "b c h w"], seen: Disparity, *, cells: int = CELLS_AT_ONCE, in_place: bool = False
 ) -> Float[Tensor, "b c h w"]:
     """Fill the cells that show nothing from the background beside them.
 
@@ -40,6 +40,7 @@ def extend_background(
         view: a warped view, any number of channels; what its unknown cells contain does not matter.
         seen: the disparity of that view on its grid, known where the view shows something (see `warp_disparity`).
         cells: how many to compute at once, about; the result does not depend on it.
+        in_place: whether `view` itself may be changed: a large picture has no room for another.
 
     Returns:
         The view with every cell filled; known cells keep their values. A view that shows nothing becomes 0.
@@ -51,7 +52,7 @@ def extend_background(
     check_disparity(seen)
     if (len(view), *view.shape[2:]) != (seen.batch, *seen.size):
         raise GeometryError(f"the view is {tuple(view.shape)}, its disparity {tuple(seen.pixels.shape)}")
-    drawn, distance = _draw_out(view, seen, cells)
+    drawn, distance = _draw_out(view if in_place else view.clone(), seen, cells)
     _smooth(drawn, ~seen.known, distance, cells)
     return drawn
 
@@ -64,7 +65,8 @@ def draw_rows(
     Returns:
         The view, 0 where a row shows nothing, and how far away in its row that side is, 0 where there is no hole.
     """
-    return _draw_rows(view, seen, _edges(seen, cells), cells)
+    drawn = view.clone()
+    return drawn, _draw_rows(drawn, seen, _edges(seen, cells), cells)
 
 
 _Cells = tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]
@@ -82,16 +84,20 @@ def _of(field: Shaped[Tensor, "b c h w"], at: _Cells) -> Shaped[Tensor, "n c"]:
 
 
 def _draw_out(
-    view: Float[Tensor, "b c h w"], seen: Disparity, cells: int
+    drawn: Float[Tensor, "b c h w"], seen: Disparity, cells: int
 ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
-    """Rows and lines continued into holes, and how far away what is known counts as; 0 where there is no hole."""
-    lines, edges = isophotes(view, seen, cells=cells), _edges(seen, cells)
-    drawn, distance = _draw_rows(view, seen, edges, cells)
+    """Rows and lines continued into holes, and how far away what is known counts as; 0 where there is no hole.
+
+    The view is changed; it is also what is returned, unless some of its rows show nothing.
+    """
+    lines, edges = isophotes(drawn, seen, cells=cells), _edges(seen, cells)
+    distance = _draw_rows(drawn, seen, edges, cells)
     _follow_lines(lines, seen, edges, drawn, distance)
     found = seen.known.any(dim=-1, keepdim=True).expand_as(seen.known)
     if not bool(found.all()):  # rows that show nothing at all take from the rows above and below
         above = Disparity(pixels=seen.pixels.mT, known=found.mT)
-        columns, far = _draw_rows(drawn.mT, above, _edges(above, cells), cells)
+        columns = drawn.mT.clone()
+        far = _draw_rows(columns, above, _edges(above, cells), cells)
         drawn, distance = columns.mT.contiguous(), torch.where(found, distance, far.mT)
     return drawn, distance
 
@@ -112,42 +118,37 @@ def _edges_of_rows(
     d_before, d_after = (pixels.gather(-1, edge.clamp(0, width - 1)) for edge in (before, after))
     d_before, d_after = torch.where(before >= 0, d_before, torch.inf), torch.where(after < width, d_after, torch.inf)
     within = (d_before - d_after).abs() <= _SAME_SURFACE_PX
-    return before.int(), after.int(), d_after < d_before, within
+    short = torch.int16 if width < 1 << 15 else torch.int32
+    return before.to(short), after.to(short), d_after < d_before, within
 
 
-def _draw_rows(
-    view: Float[Tensor, "b c h w"], seen: Disparity, edges: Edges, cells: int
-) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
-    """Rows continued from the farther side of every hole, and the distance to that side; 0 where there is none."""
-    fields = view, seen.known, edges.before, edges.after, edges.from_after, edges.within
-    drawn, distance = in_bands(_draw_some_rows, *fields, cells=cells)
-    return drawn, distance
+def _draw_rows(drawn: Float[Tensor, "b c h w"], seen: Disparity, edges: Edges, cells: int) -> Float[Tensor, "b 1 h w"]:
+    """Continues rows from the farther side of every hole; returns the distance to that side, 0 where there is none."""
+    distance = torch.zeros_like(drawn[:, :1])
 
+    def draw(band: Band) -> None:
+        view, known = drawn[:, :, band.rows], seen.known[:, :, band.rows]
+        at = picture, row, column = _cells(~known)
+        before, after, from_after, within = (
+            _of(field[:, :, band.rows], at).squeeze(1)
+            for field in (edges.before, edges.after, edges.from_after, edges.within)
+        )
+        to_before, to_after = (column - before).to(view.dtype), (after - column).to(view.dtype)
+        share = torch.where(within, to_before / (to_before + to_after).clamp(min=1), from_after.to(view.dtype))
+        start, end = (
+            _edge_mean(view, known, (picture, row, edge.long()), outwards)
+            for edge, outwards in ((before, -1), (after, 1))
+        )
+        nearest = torch.where(within, torch.minimum(to_before, to_after), torch.lerp(to_before, to_after, share))
+        nothing = (before < 0) & (after == seen.width)
+        mixed = torch.lerp(start, end, share[:, None].expand_as(start))
+        view.movedim(1, -1)[at] = mixed.masked_fill(nothing[:, None], 0)
+        distance[:, 0, band.rows][at] = nearest.masked_fill(nothing, 0)
 
-def _draw_some_rows(
-    view: Float[Tensor, "b c h w"],
-    known: Region,
-    edge_before: Int[Tensor, "b 1 h w"],
-    edge_after: Int[Tensor, "b 1 h w"],
-    is_from_after: Region,
-    is_within: Region,
-) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
-    at = picture, row, column = _cells(~known)
-    before, after, from_after, within = (
-        _of(field, at).squeeze(1) for field in (edge_before, edge_after, is_from_after, is_within)
-    )
-    to_before, to_after = (column - before).to(view.dtype), (after - column).to(view.dtype)
-    share = torch.where(within, to_before / (to_before + to_after).clamp(min=1), from_after.to(view.dtype))
-    start, end = (
-        _edge_mean(view, known, (picture, row, edge.long()), outwards) for edge, outwards in ((before, -1), (after, 1))
-    )
-    nearest = torch.where(within, torch.minimum(to_before, to_after), torch.lerp(to_before, to_after, share))
-    nothing = (before < 0) & (after == view.shape[-1])
-    drawn, distance = view.clone(), torch.zeros_like(view[:, :1])
-    mixed = torch.lerp(start, end, share[:, None].expand_as(start))
-    drawn.movedim(1, -1)[at] = mixed.masked_fill(nothing[:, None], 0)
-    distance.squeeze(1)[at] = nearest.masked_fill(nothing, 0)
-    return drawn, distance
+    cut, threads = in_parts(seen.height, seen.batch * seen.width, drawn.device, cells=cells)
+    for _ in side_by_side(draw, cut, threads=threads):
+        pass
+    return distance
 
 
 def _follow_lines(lines: Isophotes, seen: Disparity, edges: Edges, drawn: Tensor, distance: Tensor) -> None:
@@ -193,7 +194,7 @@ def _smooth(
         at = _cells(hole, band.rows)
         own = _of(drawn, at).mT
         spread = (_SPREAD * _of(distance, at).squeeze(1)).clamp(min=_LEAST_SPREAD_PX)
-        wanted = (spread * 2).log2().clamp(max=_COARSEST)  # level k, drawn to full size, has a deviation of about 2^k / 2
+        wanted = (spread * 2).log2().clamp(max=_COARSEST)  # level k, at full size, has a deviation of about 2^k / 2
         result = torch.zeros_like(own)
         for level in range(1, _COARSEST + 1):
             here = ((wanted > level - 1) & (wanted <= level)).nonzero().squeeze(1)

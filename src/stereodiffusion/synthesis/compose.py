@@ -92,7 +92,7 @@ def known_view(
         cells=cells,
     )
     seen = Disparity(pixels=pixels, known=known)
-    behind = extend_background(behind, seen, cells=cells)  # and the picture as it was moved is kept no longer
+    behind = extend_background(behind, seen, cells=cells, in_place=True)
     if warp.fill == "exemplars":
         from stereodiffusion.occlusion.exemplars import texture_from_exemplars  # OpenCV takes its time
 
