@@ -65,8 +65,9 @@ def polyline(shift: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"]) ->
     target = -((-start) >> _BITS)  # shifting rounds down, as // does, in a tenth of the time
     pieces = cell - column, column * _ONE, target, lands, end, length
     for _ in range(3):  # a piece of at most 2 1/2 columns covers three centres, nearly all cover one
-        covers = (pieces[2] * _ONE < pieces[4]).nonzero().squeeze(1)
-        row, x, target, lands, end, length = pieces = tuple(part.index_select(0, covers) for part in pieces)
+        row, x, target, lands, end, length = pieces
+        covers = (target * _ONE < end).nonzero().squeeze(1)
+        row, x, target, lands, end, length = (part.index_select(0, covers) for part in pieces)
         beyond = target * _ONE - lands
         frontmost.draw(row, target, x + beyond * _ONE // torch.where(beyond >= 0, length, _ONE))
         pieces = row, x, target + 1, lands, end, length
@@ -75,7 +76,7 @@ def polyline(shift: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"]) ->
     x = frontmost.x.masked_fill(~hit, 0)
     closest = (x + _HALF) >> _BITS
     left = (x >> _BITS).clamp(min=0)
-    on_piece = torch.zeros_like(known).flatten().index_copy(0, cell, joined).view_as(known).gather(-1, left)
+    on_piece = torch.zeros_like(known).flatten().scatter(0, cell, joined).view_as(known).gather(-1, left)
     weight = torch.where(on_piece, x - left * _ONE, 0).clamp(min=0).to(shift.dtype) / _ONE
     return Hits(torch.where(on_piece, left, closest), weight, closest.masked_fill(~hit, -1))
 
@@ -97,6 +98,7 @@ class _Frontmost:
 
     @property
     def x(self) -> Int[Tensor, "b 1 h w"]:
+        """Those positions; `_NOWHERE` where nothing was drawn."""
         return self._x[:-1].view(self._shape)
 
     def draw(self, row: Int[Tensor, " n"], target: Int[Tensor, " n"], x: Int[Tensor, " n"]) -> None:
