@@ -65,8 +65,12 @@ def workers(threads: int) -> Generator[Each]:
         begun.wait()
 
     with ThreadPoolExecutor(threads, initializer=begin) as pool:
-        for _ in range(threads):
-            pool.submit(int)  # a pool begins a thread with something to do
-        begun.wait()
+        try:
+            for _ in range(threads):
+                pool.submit(int)  # a pool begins a thread with something to do
+            begun.wait()
+        except BaseException:
+            begun.abort()  # where one thread too few could be begun, the others wait no longer
+            raise
         torch.set_num_threads(own)  # the number is a thread's own, but also what later ones begin with
         yield each
