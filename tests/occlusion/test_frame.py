@@ -1,6 +1,7 @@
 """What the frame cuts goes on and hides."""
 
 import torch
+from torch.nn.functional import pad
 
 from stereodiffusion.geometry import Disparity, splat
 from stereodiffusion.occlusion import hidden_beyond_frame
@@ -33,3 +34,18 @@ def test_what_lies_behind_the_screen_comes_in_from_the_other_side() -> None:
     far = Disparity.from_pixels(torch.ones((2, 12))).converged_at(4.0)
     hidden = hidden_beyond_frame(far)
     assert torch.equal(hidden[0, 0, 0], torch.arange(12) < 3)
+
+
+def test_of_a_wide_map_only_the_sides_count() -> None:
+    """What the whole map gives, continued on both sides by more columns than anything moves."""
+    steps = torch.randint(-7, 12, (5, 40), generator=torch.Generator().manual_seed(0))
+    pixels = (steps + 0.25).repeat_interleave(6, dim=1)[None, None]
+    further = pad(pixels, (12, 12, 0, 0), mode="replicate")
+    outside = torch.ones_like(further)
+    outside[..., 12:-12] = 0
+    shown = splat(outside, Disparity(pixels=further, known=torch.ones_like(further, dtype=torch.bool)))
+    hidden = hidden_beyond_frame(Disparity(pixels=pixels, known=torch.ones_like(pixels, dtype=torch.bool)))
+    assert torch.equal(hidden, shown.view[..., 12:-12] > 0)
+    assert bool(hidden[..., :12].any())
+    assert bool(hidden[..., -12:].any())
+    assert not bool(hidden[..., 12:-12].any())

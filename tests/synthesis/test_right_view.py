@@ -44,6 +44,19 @@ def test_the_known_view_does_not_depend_on_its_bands(changes: dict[str, Any], po
     assert_same(known_view(left, disparity, warp, position, cells=1), known_view(left, disparity, warp, position))
 
 
+def test_the_known_view_does_not_depend_on_threads() -> None:
+    left, disparity = scene(200)
+    warp = replace(WARP, fill="exemplars")
+    before, views = torch.get_num_threads(), list[KnownView]()
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        try:
+            views.append(known_view(left, disparity, warp, cells=3000))
+        finally:
+            torch.set_num_threads(before)
+    assert_same(*views)
+
+
 def test_rows_that_show_nothing_are_continued_from_rows_far_away() -> None:
     left, disparity = scene()
     pixels = disparity.pixels.clone()

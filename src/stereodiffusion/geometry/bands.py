@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 from stereodiffusion.errors import GeometryError
+from stereodiffusion.geometry.threads import side_by_side, threads_for
 
 CELLS_AT_ONCE = 1 << 20
 """Cells that a band is to have: a band of one channel takes 4 MB."""
@@ -64,19 +66,31 @@ def bands(height: int, width: int, *, halo: int = 0, align: int = 1, cells: int 
         yield Band(rows=slice(start, stop), seen=slice(max(0, start - halo), min(height, stop + halo)))
 
 
+def in_parts(
+    height: int, width: int, device: torch.device, *, halo: int = 0, align: int = 1, cells: int = CELLS_AT_ONCE
+) -> tuple[list[Band], int]:
+    """Bands for `side_by_side`, and the threads to compute them on: one for a picture that is a band of its own."""
+    threads = threads_for(device) if height * width > cells else 1
+    return [*bands(height, width, halo=halo, align=align, cells=-(-cells // threads))], threads
+
+
 def in_bands(function: Callable[..., Fields], *fields: Tensor, halo: int = 0, cells: int = CELLS_AT_ONCE) -> Fields:
-    """What a function makes of fields, computed band by band.
+    """What a function makes of fields, computed band by band, on all threads that torch may use.
 
     Args:
         function: From fields to fields; keeps the number of rows.
         fields: All of one height.
         halo: Rows on either side that a row of the result depends on.
-        cells: How many a band is to have.
+        cells: How many all bands that are computed at a time are to have.
     """
     batch, _, height, width = fields[0].shape
     results: Fields = ()
-    for band in bands(height, batch * width, halo=halo, cells=cells):
-        parts = function(*(field[..., band.seen, :] for field in fields))
+    cut, threads = in_parts(height, batch * width, fields[0].device, halo=halo, cells=cells)
+
+    def computed(band: Band) -> Fields:
+        return function(*(field[..., band.seen, :] for field in fields))
+
+    for band, parts in zip(cut, side_by_side(computed, cut, threads=threads), strict=True):
         if band.rows == slice(0, height):
             return parts
         if not results:

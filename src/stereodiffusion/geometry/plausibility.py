@@ -5,6 +5,7 @@ of all others, a number that stands for "unknown" is drawn, metres are taken for
 the map alone, so it is said and not refused.
 """
 
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -128,6 +129,9 @@ def _outliers(ordered: Float[Tensor, " n"]) -> str | None:
 def _crowd(ordered: Float[Tensor, " n"]) -> str | None:
     """Nearly all of the picture at one depth that is not the farthest, as skies and walls behind are."""
     low, span = float(ordered[0]), float(ordered[-1] - ordered[0])
+    before = ceil(CROWDED_SHARE * len(ordered)) - 1
+    if not bool((ordered[before:] <= ordered[: len(ordered) - before] + CROWDED_RANGE * span).any()):
+        return None
     beyond = torch.searchsorted(ordered, ordered + CROWDED_RANGE * span, right=True)
     count = beyond - torch.arange(len(ordered), device=ordered.device)
     share, first = float(count.max()) / len(ordered), float(ordered[count.argmax()])
@@ -142,9 +146,10 @@ def _crowd(ordered: Float[Tensor, " n"]) -> str | None:
 def _stand_in(ordered: Float[Tensor, " n"]) -> str | None:
     """One value that some cells have, apart from all others: invalid, as zeros or -1 are."""
     for name, value in (("farthest", ordered[0]), ("nearest", ordered[-1])):
-        others = ordered[ordered != value]
+        first, last = (int(torch.searchsorted(ordered, value, right=right)) for right in (False, True))
+        others = ordered[last:] if first == 0 else ordered[:first]
         share = 1 - len(others) / len(ordered)
-        gap, span = float((others - value).abs().min()), float(others[-1] - others[0])
+        gap, span = float((others[[0, -1]] - value).abs().min()), float(others[-1] - others[0])
         if STAND_IN_SHARES[0] <= share <= STAND_IN_SHARES[1] and gap > STAND_IN_GAP * span:
             return (
                 f"{share:.1%} of the map, the {name}, have one value ({float(value):.4g} px), {gap:.3g} px from all "

@@ -41,58 +41,73 @@ class Hits(NamedTuple):
 
 def whole_cells(shift: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"]) -> Hits:
     """Move every known cell left by `shift`, truncated toward zero."""
-    x = torch.arange(shift.shape[-1], device=shift.device).expand(shift.shape)
-    frontmost = _nothing(shift)
-    _draw(x - shift.trunc().long(), x, known, onto=frontmost)
-    source = frontmost[..., :-1].clamp(min=-1)
+    cell, column = _known_cells(known)
+    frontmost = _Frontmost(shift)
+    frontmost.draw(cell - column, column - shift.flatten()[cell].trunc().long(), column)
+    source = frontmost.x.clamp(min=-1)
     return Hits(source.clamp(min=0), torch.zeros_like(shift), source)
 
 
 def polyline(shift: Float[Tensor, "b 1 h w"], known: Bool[Tensor, "b 1 h w"]) -> Hits:
     """Move the surface that passes through the known cells left by `shift`."""
-    column = torch.arange(shift.shape[-1], device=shift.device).expand(shift.shape)
-    s = (shift * _ONE).round().long()
+    cell, column = _known_cells(known)
+    s = (shift.flatten().index_select(0, cell) * _ONE).round().long()
     lands = column * _ONE - s
 
     # Each cell draws from its vertex to the next one on the same surface; free ends reach half a cell further.
     # The jump is at most one column, so no joined piece runs backwards and none is longer than two.
-    joined = torch.zeros_like(known)
-    joined[..., :-1] = known[..., :-1] & known[..., 1:] & (s.diff(dim=-1).abs() <= _ONE + _TOLERANCE)
-    start = torch.where(joined.roll(1, dims=-1), lands, lands - _HALF)
-    end = torch.where(joined, lands.roll(-1, dims=-1), lands + _HALF)
-    first = -((-start) >> _BITS)  # shifting rounds down, as // does, in a tenth of the time
-    frontmost = _nothing(shift)
-    for slot in range(3):  # a piece of at most 2 1/2 columns covers three centres
-        target = first + slot
+    joined = torch.zeros_like(cell, dtype=torch.bool)
+    joined[:-1] = (cell.diff() == 1) & (column[1:] > 0) & (s.diff().abs() <= _ONE + _TOLERANCE)
+    start = torch.where(joined.roll(1), lands, lands - _HALF)
+    end = torch.where(joined, lands.roll(-1), lands + _HALF)
+    length = torch.where(joined, end - lands, _ONE).clamp(min=1)
+    frontmost = _Frontmost(shift)
+    target = -((-start) >> _BITS)  # shifting rounds down, as // does, in a tenth of the time
+    pieces = cell - column, column * _ONE, target, lands, end, length
+    for _ in range(3):  # a piece of at most 2 1/2 columns covers three centres, nearly all cover one
+        row, x, target, lands, end, length = pieces
+        covers = (target * _ONE < end).nonzero().squeeze(1)
+        row, x, target, lands, end, length = (part.index_select(0, covers) for part in pieces)
         beyond = target * _ONE - lands
-        length = torch.where(joined & (beyond >= 0), end - lands, _ONE)
-        x = column * _ONE + beyond * _ONE // length.clamp(min=1)
-        _draw(target, x, known & (target * _ONE < end), onto=frontmost)
+        frontmost.draw(row, target, x + beyond * _ONE // torch.where(beyond >= 0, length, _ONE))
+        pieces = row, x, target + 1, lands, end, length
 
-    x = frontmost[..., :-1]
-    hit = x != _NOWHERE
-    x = x.masked_fill(~hit, 0)
+    hit = frontmost.x != _NOWHERE
+    x = frontmost.x.masked_fill(~hit, 0)
     closest = (x + _HALF) >> _BITS
     left = (x >> _BITS).clamp(min=0)
-    on_piece = joined.gather(-1, left)
+    on_piece = torch.zeros_like(known).flatten().scatter(0, cell, joined).view_as(known).gather(-1, left)
     weight = torch.where(on_piece, x - left * _ONE, 0).clamp(min=0).to(shift.dtype) / _ONE
     return Hits(torch.where(on_piece, left, closest), weight, closest.masked_fill(~hit, -1))
 
 
-def _nothing(like: Float[Tensor, "b 1 h w"]) -> Int[Tensor, "b 1 h w+1"]:
-    """Rows on which nothing is drawn, with a column at the end for what falls out of the frame."""
-    *leading, width = like.shape
-    return torch.full((*leading, width + 1), _NOWHERE, dtype=torch.long, device=like.device)
+def _known_cells(known: Bool[Tensor, "b 1 h w"]) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """Where known cells lie in a flat map, and in which column: work is done for these alone, they may be few."""
+    column = torch.arange(known.shape[-1], device=known.device).expand(known.shape)
+    cell = known.flatten().nonzero().squeeze(1)
+    return cell, column.flatten().index_select(0, cell)
 
 
-def _draw(
-    target: Int[Tensor, "b 1 h w"],
-    x: Int[Tensor, "b 1 h w"],
-    drawn: Bool[Tensor, "b 1 h w"],
-    *,
-    onto: Int[Tensor, "b 1 h w+1"],
-) -> None:
-    """Keep for each target column the largest source position. A maximum does not depend on the order of writing."""
-    width = target.shape[-1]
-    inside = drawn & (target >= 0) & (target < width)
-    onto.scatter_reduce_(-1, torch.where(inside, target, width), x, "amax")
+class _Frontmost:
+    """For each target column the largest source position that was drawn."""
+
+    def __init__(self, like: Float[Tensor, "b 1 h w"]) -> None:
+        self._shape = like.shape
+        # With a cell at the end for what falls out of the frame.
+        self._x = torch.full((like.numel() + 1,), _NOWHERE, dtype=torch.long, device=like.device)
+
+    @property
+    def x(self) -> Int[Tensor, "b 1 h w"]:
+        """Those positions; `_NOWHERE` where nothing was drawn."""
+        return self._x[:-1].view(self._shape)
+
+    def draw(self, row: Int[Tensor, " n"], target: Int[Tensor, " n"], x: Int[Tensor, " n"]) -> None:
+        """Keep the largest of what is there and what comes. A maximum does not depend on the order of writing.
+
+        Args:
+            row: Where the row begins in a flat map.
+            target: Column.
+            x: Source position.
+        """
+        inside = (target >= 0) & (target < self._shape[-1])
+        self._x.scatter_reduce_(0, torch.where(inside, row + target, len(self._x) - 1), x, "amax")

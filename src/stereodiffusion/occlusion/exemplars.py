@@ -28,8 +28,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from stereodiffusion.errors import GeometryError
-from stereodiffusion.geometry.bands import bands
+from stereodiffusion.geometry.bands import Band, in_parts
 from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.threads import side_by_side, threads_for
 from stereodiffusion.occlusion.extend import draw_rows
 from stereodiffusion.occlusion.quilting import PATCH, Canvas, Colours, Copy, Mask, quilt
 from stereodiffusion.occlusion.weighted import weighted_mean
@@ -46,12 +47,15 @@ _FEATHERED = 3  # patches fade in over the first part of so many, and out over t
 _FAINTEST = 1e-4  # weight of the outermost pixels of a patch, so that what only they cover is covered
 
 
-def texture_from_exemplars(filled: Float[Tensor, "b 3 h w"], seen: Disparity) -> Float[Tensor, "b 3 h w"]:
+def texture_from_exemplars(
+    filled: Float[Tensor, "b 3 h w"], seen: Disparity, *, in_place: bool = False
+) -> Float[Tensor, "b 3 h w"]:
     """Give smoothly filled holes the texture that the picture has beside them.
 
     Args:
         filled: a view whose holes were filled by `extend_background`, sRGB in [0, 1].
         seen: the disparity of that view, known where it is no hole.
+        in_place: whether `filled` itself may be changed: a large picture has no room for another.
 
     Returns:
         The view, in [0, 1] in its holes; known cells keep their values, and so does a hole for which the picture has
@@ -66,44 +70,54 @@ def texture_from_exemplars(filled: Float[Tensor, "b 3 h w"], seen: Disparity) ->
         )
     if bool(seen.known.all()):
         return filled
-    behind, distance = draw_rows(seen.pixels, seen)
-    textured = torch.empty_like(filled, dtype=torch.float32, device="cpu").copy_(filled)
-    for number, known in enumerate(seen.known.cpu().numpy()[:, 0]):
+    textured = filled.to("cpu", torch.float32, copy=not in_place)
+    for number in range(seen.batch):
         one = slice(number, number + 1)
-        fields = (field[one].float().cpu() for field in (filled, behind, distance))
-        _lay_texture(textured[one], *fields, known=known)
+        _lay_texture(textured[one], Disparity(pixels=seen.pixels[one], known=seen.known[one]))
     result = textured.to(filled)
-    return torch.where(seen.known, filled, result, out=result)  # a large picture has no room for another
+    return result if textured.dtype == filled.dtype else torch.where(seen.known, filled, result)
 
 
-def _lay_texture(onto: Image, filled: Image, behind: Map, distance: Map, *, known: Mask) -> None:
-    """One picture, (1, 3, h, w), with `behind` the disparity of what is seen or hidden; holes of `onto` are changed."""
-    height, width = known.shape
+def _lay_texture(view: Image, seen: Disparity) -> None:
+    """Changes the holes of one view, (1, 3, h, w)."""
+    height, width = seen.size
     cell = max(1, ceil((height * width) ** 0.5 / _CELLS_ACROSS))
-    if min(height, width) < cell * PATCH or not known.any():
+    if min(height, width) < cell * PATCH or not bool(seen.known.any()):
         return
-    clear = cv2.erode(known.astype(np.uint8), np.ones((2 * _BESIDE_BORDER + 1,) * 2, np.uint8), borderValue=1)
-    canvas = Canvas(
-        colours=_shrunk(filled, cell),
-        disparity=_shrunk(behind, cell)[..., 0] / np.float32(cell),
-        hole=_shrunk(_as_map(known), cell)[..., 0] < 1,
-        usable=_shrunk(_as_map(clear), cell)[..., 0] == 1,
-        distance=_shrunk(distance, cell)[..., 0] / np.float32(cell),
-    )
-    copies = [*quilt(canvas)]
+    canvas = _canvas(view, seen, cell)
+    copies = [*quilt(canvas, threads=threads_for(view.device))]
     low = _low_pass(_laid(canvas.colours, canvas.hole, copies)[0], canvas.hole)
-    view = filled[0].movedim(0, -1).numpy()
-    deep = np.minimum(cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3) / np.float32(_RIM * cell), 1)
-    textured = onto[0].movedim(0, -1).numpy()
-    for band in bands(height, width):
-        hole = ~known[band.rows]
-        difference, trust = _laid(view, ~known, copies, cell, band.rows)
+    colours, hole = view[0].movedim(0, -1).numpy(), ~seen.known.cpu().numpy()[0, 0]
+    deep = np.minimum(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3) / np.float32(_RIM * cell), 1)
+
+    def lay(band: Band) -> None:
+        """Looks at holes of these rows and at what is known of others."""
+        here = hole[band.rows]
+        difference, trust = _laid(colours, hole, copies, cell, band.rows)
         doubt = 1 - trust
         texture = (1 + (_GIVEN_BACK - 1) * doubt) * (difference - doubt * _enlarged(low, cell, band.rows, width))
         strength = np.linalg.norm(texture, axis=-1, keepdims=True) * doubt / np.float32(_STRONG)
-        room = (deep[band.rows] * _wide(known[band.rows], cell))[..., None]
+        room = (deep[band.rows] * _wide(~here, cell))[..., None]
         texture *= (room + (1 - room) * trust**6) / np.sqrt(1 + strength**2)
-        textured[band.rows][hole] = (view[band.rows] + texture)[hole].clip(0, 1)
+        colours[band.rows][here] = (colours[band.rows] + texture)[here].clip(0, 1)
+
+    cut, threads = in_parts(height, width, view.device)
+    for _ in side_by_side(lay, cut, threads=threads):
+        pass
+
+
+def _canvas(view: Image, seen: Disparity, cell: int) -> Canvas:
+    """One view on a grid of coarse cells."""
+    known = seen.known.cpu().numpy()[0, 0]
+    clear = cv2.erode(known.astype(np.uint8), np.ones((2 * _BESIDE_BORDER + 1,) * 2, np.uint8), borderValue=1)
+    behind, distance = draw_rows(seen.pixels, seen)
+    return Canvas(
+        colours=_shrunk(view, cell),
+        disparity=_shrunk(behind.float().cpu(), cell)[..., 0] / np.float32(cell),
+        hole=_shrunk(_as_map(known), cell)[..., 0] < 1,
+        usable=_shrunk(_as_map(clear), cell)[..., 0] == 1,
+        distance=_shrunk(distance.float().cpu(), cell)[..., 0] / np.float32(cell),
+    )
 
 
 def _wide(known: Mask, cell: int) -> Float[np.ndarray, "h w"]:

@@ -5,19 +5,20 @@ drawn out from there, and lines that run into the occlusion go on in their own d
 what is known, the less is known about it: it is read from a coarser level of a mip-map, so that colours spread across
 rows and the streaks of a plain stretch are averaged away; less so on lines.
 
-Holes are few, so what is computed is computed there. A line may come from rows far away, so the picture is drawn as a
-whole; what looks around by a few rows is done in bands.
+Holes are few, so what is computed is computed there. A line may come from rows far away, and a coarse level is of many
+rows, so these look at the whole picture.
 """
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate, pad
+from torch.nn.functional import avg_pool2d, pad
 
 from stereodiffusion.errors import GeometryError
 from stereodiffusion.geometry.accept import check_view
-from stereodiffusion.geometry.bands import CELLS_AT_ONCE, Band, bands, in_bands
+from stereodiffusion.geometry.bands import CELLS_AT_ONCE, Band, in_bands, in_parts
 from stereodiffusion.geometry.disparity import Disparity, check_disparity
+from stereodiffusion.geometry.threads import side_by_side
 from stereodiffusion.occlusion.lines import Edges, Isophotes, isophotes, trace
 from stereodiffusion.types import Region
 
@@ -28,11 +29,10 @@ _OWN_ROW = 0.3  # weight of the row as it was drawn out: nearest neighbours tell
 _LEAST_SPREAD_PX = 1.5
 _SURE = 0.7  # share of the distance that does not count along the surest line
 _COARSEST = 6  # mip-map levels above the finest
-_BLOCK = 1 << _COARSEST  # rows of a cell of the coarsest level; a filled row depends on the blocks beside its own
 
 
 def extend_background(
-    view: Float[Tensor, "b c h w"], seen: Disparity, *, cells: int = CELLS_AT_ONCE
+    view: Float[Tensor, "b c h w"], seen: Disparity, *, cells: int = CELLS_AT_ONCE, in_place: bool = False
 ) -> Float[Tensor, "b c h w"]:
     """Fill the cells that show nothing from the background beside them.
 
@@ -40,6 +40,7 @@ def extend_background(
         view: a warped view, any number of channels; what its unknown cells contain does not matter.
         seen: the disparity of that view on its grid, known where the view shows something (see `warp_disparity`).
         cells: how many to compute at once, about; the result does not depend on it.
+        in_place: whether `view` itself may be changed: a large picture has no room for another.
 
     Returns:
         The view with every cell filled; known cells keep their values. A view that shows nothing becomes 0.
@@ -51,11 +52,8 @@ def extend_background(
     check_disparity(seen)
     if (len(view), *view.shape[2:]) != (seen.batch, *seen.size):
         raise GeometryError(f"the view is {tuple(view.shape)}, its disparity {tuple(seen.pixels.shape)}")
-    drawn, distance = _draw_out(view, seen, cells)
-    cut = bands(seen.height, seen.batch * seen.width, halo=_BLOCK, align=_BLOCK, cells=cells)
-    filled = [_filled(drawn, ~seen.known, distance, band) for band in cut]
-    for at, values in filled:
-        drawn.movedim(1, -1)[at] = values
+    drawn, distance = _draw_out(view if in_place else view.clone(), seen, cells)
+    _smooth(drawn, ~seen.known, distance, cells)
     return drawn
 
 
@@ -67,7 +65,8 @@ def draw_rows(
     Returns:
         The view, 0 where a row shows nothing, and how far away in its row that side is, 0 where there is no hole.
     """
-    return _draw_rows(view, seen, _edges(seen, cells))
+    drawn = view.clone()
+    return drawn, _draw_rows(drawn, seen, _edges(seen, cells), cells)
 
 
 _Cells = tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]
@@ -85,16 +84,20 @@ def _of(field: Shaped[Tensor, "b c h w"], at: _Cells) -> Shaped[Tensor, "n c"]:
 
 
 def _draw_out(
-    view: Float[Tensor, "b c h w"], seen: Disparity, cells: int
+    drawn: Float[Tensor, "b c h w"], seen: Disparity, cells: int
 ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
-    """Rows and lines continued into holes, and how far away what is known counts as; 0 where there is no hole."""
-    lines, edges = isophotes(view, seen, cells=cells), _edges(seen, cells)
-    drawn, distance = _draw_rows(view, seen, edges)
+    """Rows and lines continued into holes, and how far away what is known counts as; 0 where there is no hole.
+
+    The view is changed; it is also what is returned, unless some of its rows show nothing.
+    """
+    lines, edges = isophotes(drawn, seen, cells=cells), _edges(seen, cells)
+    distance = _draw_rows(drawn, seen, edges, cells)
     _follow_lines(lines, seen, edges, drawn, distance)
     found = seen.known.any(dim=-1, keepdim=True).expand_as(seen.known)
     if not bool(found.all()):  # rows that show nothing at all take from the rows above and below
         above = Disparity(pixels=seen.pixels.mT, known=found.mT)
-        columns, far = _draw_rows(drawn.mT, above, _edges(above, cells))
+        columns = drawn.mT.clone()
+        far = _draw_rows(columns, above, _edges(above, cells), cells)
         drawn, distance = columns.mT.contiguous(), torch.where(found, distance, far.mT)
     return drawn, distance
 
@@ -115,30 +118,37 @@ def _edges_of_rows(
     d_before, d_after = (pixels.gather(-1, edge.clamp(0, width - 1)) for edge in (before, after))
     d_before, d_after = torch.where(before >= 0, d_before, torch.inf), torch.where(after < width, d_after, torch.inf)
     within = (d_before - d_after).abs() <= _SAME_SURFACE_PX
-    return before.int(), after.int(), d_after < d_before, within
+    short = torch.int16 if width < 1 << 15 else torch.int32
+    return before.to(short), after.to(short), d_after < d_before, within
 
 
-def _draw_rows(
-    view: Float[Tensor, "b c h w"], seen: Disparity, edges: Edges
-) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
-    """Rows continued from the farther side of every hole, and the distance to that side; 0 where there is none."""
-    at = picture, row, column = _cells(~seen.known)
-    before, after, from_after, within = (
-        _of(field, at).squeeze(1) for field in (edges.before, edges.after, edges.from_after, edges.within)
-    )
-    to_before, to_after = (column - before).to(view.dtype), (after - column).to(view.dtype)
-    share = torch.where(within, to_before / (to_before + to_after).clamp(min=1), from_after.to(view.dtype))
-    start, end = (
-        _edge_mean(view, seen.known, (picture, row, edge.long()), outwards)
-        for edge, outwards in ((before, -1), (after, 1))
-    )
-    nearest = torch.where(within, torch.minimum(to_before, to_after), torch.lerp(to_before, to_after, share))
-    nothing = (before < 0) & (after == seen.width)
-    drawn, distance = view.clone(), torch.zeros_like(view[:, :1])
-    mixed = torch.lerp(start, end, share[:, None].expand_as(start))
-    drawn.movedim(1, -1)[at] = mixed.masked_fill(nothing[:, None], 0)
-    distance.squeeze(1)[at] = nearest.masked_fill(nothing, 0)
-    return drawn, distance
+def _draw_rows(drawn: Float[Tensor, "b c h w"], seen: Disparity, edges: Edges, cells: int) -> Float[Tensor, "b 1 h w"]:
+    """Continues rows from the farther side of every hole; returns the distance to that side, 0 where there is none."""
+    distance = torch.zeros_like(drawn[:, :1])
+
+    def draw(band: Band) -> None:
+        view, known = drawn[:, :, band.rows], seen.known[:, :, band.rows]
+        at = picture, row, column = _cells(~known)
+        before, after, from_after, within = (
+            _of(field[:, :, band.rows], at).squeeze(1)
+            for field in (edges.before, edges.after, edges.from_after, edges.within)
+        )
+        to_before, to_after = (column - before).to(view.dtype), (after - column).to(view.dtype)
+        share = torch.where(within, to_before / (to_before + to_after).clamp(min=1), from_after.to(view.dtype))
+        start, end = (
+            _edge_mean(view, known, (picture, row, edge.long()), outwards)
+            for edge, outwards in ((before, -1), (after, 1))
+        )
+        nearest = torch.where(within, torch.minimum(to_before, to_after), torch.lerp(to_before, to_after, share))
+        nothing = (before < 0) & (after == seen.width)
+        mixed = torch.lerp(start, end, share[:, None].expand_as(start))
+        view.movedim(1, -1)[at] = mixed.masked_fill(nothing[:, None], 0)
+        distance[:, 0, band.rows][at] = nearest.masked_fill(nothing, 0)
+
+    cut, threads = in_parts(seen.height, seen.batch * seen.width, drawn.device, cells=cells)
+    for _ in side_by_side(draw, cut, threads=threads):
+        pass
+    return distance
 
 
 def _follow_lines(lines: Isophotes, seen: Disparity, edges: Edges, drawn: Tensor, distance: Tensor) -> None:
@@ -168,39 +178,77 @@ def _edge_mean(
     return total / count.clamp(min=1)
 
 
-def _filled(
-    drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], distance: Float[Tensor, "b 1 h w"], band: Band
-) -> tuple[_Cells, Float[Tensor, "n c"]]:
-    """The holes of a band, and what is to be seen there."""
-    rows = drawn[:, :, band.seen]
-    picture, row, column = _cells(hole[:, :, band.seen], band.within)
-    smooth = _smooth(rows, hole[:, :, band.seen], distance[:, :, band.seen], (picture, row, column))
-    values = torch.lerp(smooth, _of(rows, (picture, row, column)), _OWN_ROW)
-    return (picture, row + band.seen.start, column), values
-
-
 def _smooth(
-    drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], distance: Float[Tensor, "b 1 h w"], at: _Cells
-) -> Float[Tensor, "n c"]:
-    """Each cell from the mip-map level whose cells are as wide as the spread that its distance asks for.
+    drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], distance: Float[Tensor, "b 1 h w"], cells: int
+) -> None:
+    """Changes what was drawn in holes to what is to be seen there.
 
-    Only holes are averaged: what is known has its say through the rows alone, nearer surfaces through nothing.
+    Each cell is read from the mip-map level whose cells are as wide as the spread that its distance asks for. Only
+    holes are averaged: what is known has its say through the rows alone, nearer surfaces through nothing.
     """
-    height, width = drawn.shape[2:]
-    spread = (_SPREAD * _of(distance, at)).clamp(min=_LEAST_SPREAD_PX)
-    wanted = (spread * 2).log2().clamp(max=_COARSEST)  # level k, drawn to full size, has a deviation of about 2^k / 2
-    sums = torch.cat([drawn * hole, hole.to(drawn.dtype)], 1)  # colours, and how many cells they are of
-    finer = _of(drawn, at)
-    result = torch.zeros_like(finer)
-    for level in range(1, _COARSEST + 1):
-        sums = _halved(sums)
-        coarse = _of(interpolate(sums, scale_factor=2**level, mode="bilinear")[..., :height, :width], at)
-        coarser = coarse[:, :-1] / coarse[:, -1:].clamp(min=torch.finfo(drawn.dtype).tiny)
-        share = (wanted - (level - 1)).clamp(0, 1)
-        inside = (wanted > level - 1) & (wanted <= level)
-        result = torch.where(inside, torch.lerp(finer, coarser, share.expand_as(finer)), result)
-        finer = coarser
-    return result
+    batch, _, height, width = drawn.shape
+    levels = _mip_map(drawn, hole, cells)
+    cut, threads = in_parts(height, batch * width, drawn.device, cells=cells)
+
+    def smooth(band: Band) -> None:
+        at = _cells(hole, band.rows)
+        own = _of(drawn, at).mT
+        spread = (_SPREAD * _of(distance, at).squeeze(1)).clamp(min=_LEAST_SPREAD_PX)
+        wanted = (spread * 2).log2().clamp(max=_COARSEST)  # level k, at full size, has a deviation of about 2^k / 2
+        result = torch.zeros_like(own)
+        for level in range(1, _COARSEST + 1):
+            here = ((wanted > level - 1) & (wanted <= level)).nonzero().squeeze(1)
+            there = tuple(index[here] for index in at)
+            finer = own[:, here] if level == 1 else _read(levels[level - 2], there, level - 1)
+            share = (wanted[here] - (level - 1)).expand_as(finer)
+            result[:, here] = torch.lerp(finer, _read(levels[level - 1], there, level), share)
+        drawn.movedim(1, -1)[at] = torch.lerp(result, own, _OWN_ROW).mT
+
+    for _ in side_by_side(smooth, cut, threads=threads):
+        pass
+
+
+def _mip_map(
+    drawn: Float[Tensor, "b c h w"], hole: Bool[Tensor, "b 1 h w"], cells: int
+) -> list[Float[Tensor, "b _d _h _w"]]:
+    """Colours of holes, and how many cells they are of, from the level of 2 x 2 cells to the coarsest."""
+    batch, _, height, width = drawn.shape
+
+    def finest(band: Band) -> Float[Tensor, "b _d _h _w"]:
+        colours, counted = drawn[:, :, band.rows], hole[:, :, band.rows]
+        return _halved(torch.cat([colours * counted, counted.to(drawn.dtype)], 1))
+
+    cut, threads = in_parts(height, batch * width, drawn.device, align=2, cells=cells)
+    levels = [torch.cat([*side_by_side(finest, cut, threads=threads)], dim=2)]
+    while len(levels) < _COARSEST:
+        levels.append(_halved(levels[-1]))
+    return levels
+
+
+def _read(sums: Float[Tensor, "b d h w"], at: _Cells, level: int) -> Float[Tensor, "_c n"]:
+    """Mean colours of a level at cells of the picture, interpolated bilinearly."""
+    picture, row, column = at
+    height, width = sums.shape[2:]
+    planes = sums.transpose(0, 1).flatten(1)
+    above, below, down = _neighbours(row, level, height, sums.dtype)
+    left, right, along = _neighbours(column, level, width, sums.dtype)
+
+    def on_row(of: Int[Tensor, " n"]) -> Float[Tensor, "_d n"]:
+        start = (picture * height + of) * width
+        first, second = planes.index_select(1, start + left), planes.index_select(1, start + right)
+        return torch.addcmul(second * along, first, 1 - along)
+
+    mixed = torch.addcmul(on_row(below) * down, on_row(above), 1 - down)
+    return mixed[:-1] / mixed[-1:].clamp(min=torch.finfo(sums.dtype).tiny)
+
+
+def _neighbours(
+    at: Int[Tensor, " n"], level: int, length: int, dtype: torch.dtype
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Float[Tensor, " n"]]:
+    """The two cells of a level between whose centres a cell of the picture lies, and how far towards the second."""
+    place = ((at.to(dtype) + 0.5) / 2**level - 0.5).clamp(min=0)
+    first = place.long()
+    return first, (first + 1).clamp(max=length - 1), place - first
 
 
 def _halved(field: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:

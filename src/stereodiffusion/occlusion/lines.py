@@ -12,8 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from stereodiffusion.geometry.bands import CELLS_AT_ONCE, in_bands
+from stereodiffusion.geometry.bands import CELLS_AT_ONCE, Band, in_bands, in_parts
 from stereodiffusion.geometry.disparity import Disparity
+from stereodiffusion.geometry.threads import side_by_side
 from stereodiffusion.occlusion.weighted import weighted_mean
 from stereodiffusion.types import Map, Region
 
@@ -135,9 +136,32 @@ def trace(lines: Isophotes, seen: Disparity, edges: Edges, holes: Region) -> Tra
         edges: From where its cells are filled.
         holes: The cells to ask for.
     """
+    cut, threads = in_parts(seen.height, seen.batch * seen.width, seen.pixels.device)
+
+    def followed(band: Band) -> Traced:
+        picture, _, row, column = holes[:, :, band.rows].nonzero(as_tuple=True)
+        return _followed(lines, seen, edges, (picture, row + band.rows.start, column))
+
+    parts = [*side_by_side(followed, cut, threads=threads)]
+    picture, row, column = (torch.cat(index) for index in zip(*(part.cells for part in parts), strict=True))
+    return Traced(
+        cells=(picture, row, column),
+        leaves_at=torch.cat([part.leaves_at for part in parts]),
+        coherence=torch.cat([part.coherence for part in parts]),
+    )
+
+
+def _followed(
+    lines: Isophotes, seen: Disparity, edges: Edges, at: tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]
+) -> Traced:
+    """Lines through some cells."""
     height, width = seen.size
-    picture, _, row, column = holes.nonzero(as_tuple=True)
+    picture, row, column = at
     from_after = edges.from_after[picture, 0, row, column]
+    first = torch.where(from_after, edges.after[picture, 0, row, column], edges.before[picture, 0, row, column])
+    # A cell in whose own row nothing is to be told would stay there, and not be kept.
+    told = lines.coherence[picture, 0, row, first.long().clamp(0, width - 1)] > 0
+    picture, row, column, from_after = (index[told] for index in (picture, row, column, from_after))
 
     def edge(at: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
         there = torch.where(from_after, edges.after[picture, 0, at, column], edges.before[picture, 0, at, column])

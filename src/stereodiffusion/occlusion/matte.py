@@ -6,13 +6,15 @@ the cells at a depth edge are taken apart. F and B are the colours of the two su
 between the two the cell's own colour lies, and each part moves with its own surface.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import TypeAlias
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from stereodiffusion.geometry.disparity import Disparity, check_dense
 from stereodiffusion.occlusion.weighted import weighted_mean
@@ -23,6 +25,7 @@ _STEP_PX = 1.0  # and so is what differs less from cell to cell, however steep: 
 _CONTRAST = 0.06  # surfaces whose colours are closer (Euclidean, sRGB in [0, 1]) tell nothing about a mixture
 _THIRD_COLOUR = 0.4  # of the distance between both colours; what lies farther off the line between them is a third
 _LEAST_THIRD_COLOUR = 0.1
+_CELLS_AT_ONCE = 1 << 14  # of edges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,9 +64,9 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
     near, far = _largest(pixels, radius), -_largest(-pixels, radius)
     edge = (near - far > _JUMP_PX) & (_largest(_steps(pixels), radius) > _STEP_PX)
     at = edge.squeeze(1).nonzero(as_tuple=True)
-    near_px, front, far_px, behind, found = _surfaces_beside(picture, pixels, edge, at, reach=radius + 1)
+    nearer, farther, found = _surfaces_beside(picture, pixels, edge, at, reach=radius + 1)
     at = tuple(index[found] for index in at)
-    near_px, front, far_px, behind = near_px[found], front[found], far_px[found], behind[found]
+    (near_px, front), (far_px, behind) = (surface[found].split([1, 3], dim=1) for surface in (nearer, farther))
 
     own = picture.movedim(1, -1)[at]
     alpha = _mixture(own, front, behind, pixels.squeeze(1)[at], near_px, far_px)
@@ -74,8 +77,8 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
     # The nearer surface beside the edge is in front as well, so that it and the border move as one piece.
     split = torch.zeros_like(edge).index_put((at[0], at[0] * 0, at[1], at[2]), torch.ones_like(at[0], dtype=torch.bool))
     near, far = _largest(pixels, 2 * radius + 1), -_largest(-pixels, 2 * radius + 1)
-    nearer = (near - far > _JUMP_PX) & (pixels - far > near - pixels)
-    beside = (_largest(split.to(pixels), radius + 1) > 0) & ~split & nearer
+    in_front = (near - far > _JUMP_PX) & (pixels - far > near - pixels)
+    beside = (_largest(split.to(pixels), radius + 1) > 0) & ~split & in_front
     opacity = _put(beside.to(pixels), at, alpha)
     return Layers(
         behind=_put(picture, at, of_behind),
@@ -94,74 +97,87 @@ def rows_around_borders(radius: int) -> int:
 _Cells = tuple[Tensor, ...]
 """Cells of a batch of maps: picture, row, column, n of each."""
 
+_Values: TypeAlias = Float[Tensor, "5 n"]
+"""Of n cells: disparity, three colours, and 1 if the cell is no edge, else 0."""
+
+_Weights: TypeAlias = Callable[[_Values], tuple[Float[Tensor, " n"], ...]]
+"""How much cells count for each of several surfaces."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Around:
+    """What lies around cells: at each step of a square of side 2 reach + 1.
+
+    Attributes:
+        planes: Of all cells, `reach` more on each side, which repeat the outermost.
+        place: Of the n cells, in a plane.
+        width: Of a row of a plane.
+        reach: Of the square.
+    """
+
+    planes: Float[Tensor, "5 cells"]
+    place: Int[Tensor, " n"]
+    width: int
+    reach: int
+
+    @classmethod
+    def of(cls, fields: Float[Tensor, "b 5 h w"], at: _Cells, reach: int) -> "_Around":
+        """What lies around cells of a batch of maps."""
+        padded = pad(fields, (reach, reach, reach, reach), mode="replicate")
+        number, row, column = at
+        place = (number * padded.shape[2] + row + reach) * padded.shape[3] + column + reach
+        return cls(planes=padded.transpose(0, 1).flatten(1), place=place, width=padded.shape[3], reach=reach)
+
+    def only(self, where: Bool[Tensor, " n"]) -> "_Around":
+        """Around some of the cells."""
+        return replace(self, place=self.place[where])
+
+    def means(self, weights: _Weights) -> list[tuple[Float[Tensor, "4 n"], Bool[Tensor, " n"]]]:
+        """Mean disparity and colour of each surface, those close by counting more, and where there is anything."""
+        sums: dict[int, Tensor] = {}
+        steps = range(-self.reach, self.reach + 1)
+        for dy, dx in product(steps, steps):
+            values = self.planes.index_select(1, self.place + (dy * self.width + dx))
+            for surface, weight in enumerate(weights(values)):
+                share = weight / (1 + dy * dy + dx * dx)
+                total = sums.setdefault(surface, torch.zeros_like(values))
+                total[0] += share
+                total[1:] += share * values[:4]
+        found = [weighted_mean(total[1:], total[:1]) for total in sums.values()]
+        return [(mean, there.squeeze(0)) for mean, there in found]
+
 
 def _surfaces_beside(
     picture: Image, pixels: Map, edge: Bool[Tensor, "b 1 h w"], at: _Cells, *, reach: int
-) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 3"], Float[Tensor, "n 1"], Float[Tensor, "n 3"], Bool[Tensor, " n"]]:
-    """Disparity and colour of the nearer and of the farther surface around cells of edges, and where both are found.
+) -> tuple[Float[Tensor, "n 4"], Float[Tensor, "n 4"], Bool[Tensor, " n"]]:
+    """Disparity and colour of the nearer and of the farther surface around cells of edges, and where both are found."""
+    around = _Around.of(torch.cat([pixels, picture, (~edge).to(pixels)], 1), at, reach)
+    middle = ((_largest(pixels, reach) - _largest(-pixels, reach)) / 2).squeeze(1)[at]
+    # Some at a time: what all of them see at once would not stay in a processor's cache.
+    parts = zip(around.place.split(_CELLS_AT_ONCE), middle.split(_CELLS_AT_ONCE), strict=True)
+    found = [_two_surfaces(replace(around, place=place), level) for place, level in parts]
+    near, far, both = zip(*found, strict=True)
+    return torch.cat(near, 1).mT, torch.cat(far, 1).mT, torch.cat(both)
+
+
+def _two_surfaces(
+    around: _Around, middle: Float[Tensor, " n"]
+) -> tuple[Float[Tensor, "4 n"], Float[Tensor, "4 n"], Bool[Tensor, " n"]]:
+    """What lies around above the middle, and what does not.
 
     Means over the cells around that are no edge themselves. Of what is so thin that it is all edges (a hair, a gap)
     over those; the less they look like the other surface, the less of it is mixed in, and the more they count.
     """
-    field = torch.cat([pixels, picture, (~edge).to(pixels)], 1).movedim(1, -1)
-    highest = lowest = pixels.squeeze(1)[at]
-    for _, cells in _around(at, field, reach):
-        disparity = pixels.squeeze(1)[cells]
-        highest, lowest = torch.maximum(highest, disparity), torch.minimum(lowest, disparity)
-    middle = (highest + lowest) / 2
-
-    near, is_near = _mean(field, at, reach, lambda cells: cells[:, 4] * (cells[:, 0] > middle))
-    far, is_far = _mean(field, at, reach, lambda cells: cells[:, 4] * (cells[:, 0] <= middle))
+    (near, is_near), (far, is_far) = around.means(lambda of: (of[4] * (of[0] > middle), of[4] * (of[0] <= middle)))
     hair, gap = ~is_near & is_far, is_near & ~is_far
-    near[hair], is_near[hair] = _thin(field, at, hair, reach, far, lambda px: px > middle[hair])
-    far[gap], is_far[gap] = _thin(field, at, gap, reach, near, lambda px: px <= middle[gap])
-    return near[:, :1], near[:, 1:4], far[:, :1], far[:, 1:4], is_near & is_far
 
+    def unlike(of: _Values, other: Float[Tensor, "4 m"]) -> Float[Tensor, " m"]:
+        return (of[1:4] - other[1:]).square().sum(0)
 
-def _thin(
-    field: Float[Tensor, "b h w c"],
-    at: _Cells,
-    where: Bool[Tensor, " n"],
-    reach: int,
-    other: Float[Tensor, "n c"],
-    belongs: Callable[[Float[Tensor, " m"]], Bool[Tensor, " m"]],
-) -> tuple[Float[Tensor, "m c"], Bool[Tensor, " m"]]:
-    """A surface that is all edges, around the m of the cells `where` it is: what belongs to it by its disparity.
-
-    Weighted by how far it is from the colour of the `other` surface.
-    """
-    beyond = other[where, 1:4]
-
-    def weight(cells: Float[Tensor, "m c"]) -> Float[Tensor, " m"]:
-        return belongs(cells[:, 0]) * (cells[:, 1:4] - beyond).square().sum(1)
-
-    return _mean(field, tuple(index[where] for index in at), reach, weight)
-
-
-def _mean(
-    field: Float[Tensor, "b h w c"],
-    at: _Cells,
-    reach: int,
-    weight: Callable[[Float[Tensor, "n c"]], Float[Tensor, " n"]],
-) -> tuple[Float[Tensor, "n c"], Bool[Tensor, " n"]]:
-    """Weighted mean of what lies around cells, those close by counting more, and where there is anything."""
-    total = field.new_zeros((len(at[0]), 1 + field.shape[-1]))
-    # One step at a time: what all steps see at once would be most of the memory of a large picture.
-    for squared, cells in _around(at, field, reach):
-        values = field[cells]
-        share = (weight(values) / (1 + squared))[:, None]
-        total += torch.cat([share, share * values], 1)
-    mean, found = weighted_mean(total[:, 1:], total[:, :1])
-    return mean, found.squeeze(1)
-
-
-def _around(at: _Cells, field: Float[Tensor, "b h w c"], reach: int) -> Iterator[tuple[int, _Cells]]:
-    """The cells at each place of a square around the given ones, and how far, squared, that place is away."""
-    number, row, column = at
-    height, width = field.shape[1:3]
-    steps = range(-reach, reach + 1)
-    for dy, dx in product(steps, steps):
-        yield dy * dy + dx * dx, (number, (row + dy).clamp(0, height - 1), (column + dx).clamp(0, width - 1))
+    beyond, before, of_hair, of_gap = far[:, hair], near[:, gap], middle[hair], middle[gap]
+    ((near[:, hair], is_near[hair]),) = around.only(hair).means(lambda of: ((of[0] > of_hair) * unlike(of, beyond),))
+    ((far[:, gap], is_far[gap]),) = around.only(gap).means(lambda of: ((of[0] <= of_gap) * unlike(of, before),))
+    return near, far, is_near & is_far
 
 
 def _mixture(

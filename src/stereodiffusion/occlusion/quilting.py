@@ -9,13 +9,15 @@ what lies nearer than the hidden surface.
 All this happens on a grid of coarse cells, as many for a large picture as for a small one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 from numpy.typing import NDArray
+
+from stereodiffusion.geometry.threads import workers
 
 PATCH = 8
 """Edge of a patch, in cells."""
@@ -75,31 +77,62 @@ class Copy:
     likeness: float
 
 
-def quilt(canvas: Canvas) -> Iterator[Copy]:
-    """Find an exemplar for every patch over a hole, from the edges inwards; none where nothing may be copied."""
-    height, width = canvas.hole.shape
+def quilt(canvas: Canvas, *, threads: int = 1) -> Iterator[Copy]:
+    """Find an exemplar for every patch over a hole, from the edges inwards; none where nothing may be copied.
+
+    Args:
+        canvas: The picture.
+        threads: How many exemplars to look for at a time; the copies do not depend on it.
+    """
     low = np.asarray(cv2.GaussianBlur(canvas.colours, (0, 0), _BLURRED), np.float32)
     laid, trust = canvas.colours.copy(), (~canvas.hole).astype(np.float32)
     open_ = canvas.hole.copy()
-    for row, column in _patches(canvas):
-        here = _patch(row, column)
-        if not open_[here].any():
-            continue
-        top, start = max(0, row - _REACH[0]), max(0, column - _REACH[1])
-        window = np.s_[top : min(height, row + PATCH + _REACH[0]), start : min(width, column + PATCH + _REACH[1])]
-        cost = _differences(canvas, low, laid, open_, here, window)
-        best = np.unravel_index(int(cost.argmin()), cost.shape)
-        if not np.isfinite(cost[best]):
-            continue
-        down, right = top + int(best[0]) - row, start + int(best[1]) - column
-        there = _patch(row + down, column + right)
-        new = open_[here].copy()
-        agreed = _agreement(canvas.colours[there], low[there], laid[here], trust[here], ~new)
-        unlike = ((low[there] - low[here])[canvas.hole[here]] ** 2).sum(1).mean() / _LIKE**2
-        laid[here][new], trust[here][new], open_[here] = canvas.colours[there][new], agreed, False
-        yield Copy(
-            row=row, column=column, down=down, right=right, trust=agreed, likeness=float(max(agreed, 1 / (1 + unlike)))
-        )
+
+    def found(patch: _Place) -> _Place | None:
+        return _exemplar(canvas, low, laid, open_, patch)
+
+    with workers(threads) as each:
+        for patches in _apart(_patches(canvas), threads):
+            for (row, column), exemplar in zip(patches, each(found, patches), strict=True):
+                if exemplar is None:
+                    continue
+                here, there = _patch(row, column), _patch(*exemplar)
+                new = open_[here].copy()
+                agreed = _agreement(canvas.colours[there], low[there], laid[here], trust[here], ~new)
+                unlike = ((low[there] - low[here])[canvas.hole[here]] ** 2).sum(1).mean() / _LIKE**2
+                laid[here][new], trust[here][new], open_[here] = canvas.colours[there][new], agreed, False
+                likeness = float(max(agreed, 1 / (1 + unlike)))
+                down, right = exemplar[0] - row, exemplar[1] - column
+                yield Copy(row=row, column=column, down=down, right=right, trust=agreed, likeness=likeness)
+
+
+_Place = tuple[int, int]
+"""Row and column of the first cell of a patch."""
+
+
+def _apart(patches: Sequence[_Place], at_most: int) -> Iterator[list[_Place]]:
+    """The same patches in the same order, those together that follow each other and do not overlap."""
+    group: list[_Place] = []
+    for row, column in patches:
+        touches = any(abs(row - r) < PATCH and abs(column - c) < PATCH for r, c in group)
+        if touches or len(group) == at_most:
+            yield group
+            group = []
+        group.append((row, column))
+    if group:
+        yield group
+
+
+def _exemplar(canvas: Canvas, low: Colours, laid: Colours, open_: Mask, patch: _Place) -> _Place | None:
+    """What suits a patch best; None if it is laid already, or nothing may be copied there."""
+    here, (row, column), (height, width) = _patch(*patch), patch, canvas.hole.shape
+    if not open_[here].any():
+        return None
+    top, start = max(0, row - _REACH[0]), max(0, column - _REACH[1])
+    window = np.s_[top : min(height, row + PATCH + _REACH[0]), start : min(width, column + PATCH + _REACH[1])]
+    cost = _differences(canvas, low, laid, open_, here, window)
+    best = np.unravel_index(int(cost.argmin()), cost.shape)
+    return (top + int(best[0]), start + int(best[1])) if np.isfinite(cost[best]) else None
 
 
 _Cut = tuple[slice, slice]
@@ -109,7 +142,7 @@ def _patch(row: int, column: int) -> _Cut:
     return np.s_[row : row + PATCH, column : column + PATCH]
 
 
-def _patches(canvas: Canvas) -> list[tuple[int, int]]:
+def _patches(canvas: Canvas) -> list[_Place]:
     """Patches that cover the holes, those at their edges first."""
     height, width = canvas.hole.shape
     found: list[tuple[float, int, int]] = []
@@ -138,14 +171,15 @@ def _differences(
     apart = _squares(canvas.disparity[window], canvas.disparity[here], hole)
     cost += np.minimum(_OTHER_DEPTH * apart / _SAME_DEPTH**2, _FARTHEST)
     rows, columns = (at.start - there.start for at, there in zip(here, window, strict=True))
-    down, right = np.ogrid[-rows : cost.shape[0] - rows, -columns : cost.shape[1] - columns]
-    cost += np.float32(_AWAY) * np.hypot(down, right)
+    first, left = _REACH[0] - rows, _REACH[1] - columns
+    cost += _COST_OF_WAY[first : first + cost.shape[0], left : left + cost.shape[1]]
     nearer = canvas.disparity[window] > canvas.disparity[here][hole].max() + _SAME_DEPTH
-    barred = cv2.matchTemplate((nearer | ~canvas.usable[window]).astype(np.float32), _EVERYWHERE, cv2.TM_CCORR)
-    return np.where(barred > 0.5, np.float32(np.inf), cost)
+    barred = cv2.dilate((nearer | ~canvas.usable[window]).astype(np.uint8), _EVERYWHERE, anchor=(0, 0))
+    return np.where(barred[: cost.shape[0], : cost.shape[1]] > 0, np.float32(np.inf), cost)
 
 
-_EVERYWHERE = np.ones((PATCH, PATCH), np.float32)
+_EVERYWHERE = np.ones((PATCH, PATCH), np.uint8)
+_COST_OF_WAY = np.float32(_AWAY) * np.hypot(*np.ogrid[-_REACH[0] : _REACH[0] + 1, -_REACH[1] : _REACH[1] + 1])
 
 
 def _squares(picture: NDArray[np.float32], patch: NDArray[np.float32], where: Mask) -> NDArray[np.float32]:

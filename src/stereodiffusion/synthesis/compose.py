@@ -83,7 +83,7 @@ def known_view(
         return known_view(picture.flip(-1), disparity.mirrored(), warp, -position, cells=cells).mirrored()
     disparity = disparity.scaled(position)
     radius = border_radius(picture.shape[2])
-    moved, pixels, known, front, opacity = in_bands(
+    behind, pixels, known, front, opacity = in_bands(
         partial(_moved, warp=warp, radius=radius),
         picture,
         disparity.pixels,
@@ -92,11 +92,11 @@ def known_view(
         cells=cells,
     )
     seen = Disparity(pixels=pixels, known=known)
-    behind = extend_background(moved, seen, cells=cells)
+    behind = extend_background(behind, seen, cells=cells, in_place=True)
     if warp.fill == "exemplars":
         from stereodiffusion.occlusion.exemplars import texture_from_exemplars  # OpenCV takes its time
 
-        behind = texture_from_exemplars(behind, seen)
+        behind = texture_from_exemplars(behind, seen, in_place=True)
     return KnownView(behind=behind, seen=seen, front=front, opacity=opacity)
 
 
