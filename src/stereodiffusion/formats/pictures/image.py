@@ -38,7 +38,7 @@ from stereodiffusion.formats.pictures.containers import is_heif, is_png, is_tiff
 from stereodiffusion.formats.pictures.declared import CODE_POINTS, NCLX, declared_profile
 from stereodiffusion.formats.pictures.orientation import upright
 from stereodiffusion.formats.pictures.raster import Composed, Raster, assembled, deep_grey, over_white, tensor_of_raster
-from stereodiffusion.geometry import CELLS_AT_ONCE, bands
+from stereodiffusion.geometry import bands
 from stereodiffusion.geometry.accept import RANGE_SLACK, check_picture
 from stereodiffusion.types import Image as ImageTensor
 
@@ -52,7 +52,8 @@ NO_SETTINGS: Mapping[str, object] = MappingProxyType({})
 _BY_PILLOW = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 _READABLE = (*_BY_PILLOW, "HEIC")
 _SAVE_OPTIONS: Mapping[str, Mapping[str, object]] = {
-    "PNG": {"compress_level": png.LEVEL, "compress_type": zlib.Z_DEFAULT_STRATEGY},
+    # A third of the time of what is usual (level 6, filtered), and of a photograph 8 % larger.
+    "PNG": {"compress_level": 4, "compress_type": zlib.Z_DEFAULT_STRATEGY},
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},
     "WEBP": {"lossless": True},
     "TIFF": {"compression": "tiff_deflate"},
@@ -190,10 +191,6 @@ def encode_pil(
         case _:
             options["exif"] = metadata.exif(settings, exif)
     file = BytesIO()
-    if kind == "PNG" and picture.mode in {"L", "RGB", "RGBA"} and picture.width * picture.height > CELLS_AT_ONCE:
-        picture.crop((0, 0, 1, 1)).save(file, kind, **options)
-        levels = np.asarray(picture)
-        return png.with_pixels(file.getvalue(), levels.reshape(*levels.shape[:2], -1))
     picture.save(file, kind, **options)
     return file.getvalue()
 
