@@ -140,7 +140,7 @@ def test_ground_that_slopes_is_background_down_to_the_frame() -> None:
     disparity = Disparity.from_pixels(rows.contiguous())
     settings = preset("best", "photo").changed({"warp.fill": "smooth"})
     behind = seen_from_right(to_image(WALL), disparity, settings).behind
-    flow = np.broadcast_to(np.float32([3, -2]), (HEIGHT, WIDTH, 2))
+    flow = np.broadcast_to(np.array([3, -2], np.float32), (HEIGHT, WIDTH, 2))
     moved = Motion(flow=np.ascontiguousarray(flow), reliable=np.ones((HEIGHT, WIDTH), bool))
     row, column = np.nonzero(~behind.known)
     assert (row == HEIGHT - 1).sum() > 20  # beyond the right side of the frame

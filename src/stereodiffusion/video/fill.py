@@ -106,9 +106,10 @@ def _beside(view: Behind) -> Places:
     background = view.known & (view.disparity - cv2.erode(view.disparity, window) <= _SAME_DEPTH_PX)
     if not background.any():
         return np.full((int((~view.known).sum()), 2), _NOWHERE, np.float32)
-    _, labels = cv2.distanceTransformWithLabels(
+    _, found = cv2.distanceTransformWithLabels(
         (~background).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    labels = np.asarray(found, np.intp)
     row, column = np.nonzero(background)
     at = np.zeros((int(labels.max()) + 1, 2), np.float32)
     at[labels[row, column]] = np.stack([column, row], axis=-1)
