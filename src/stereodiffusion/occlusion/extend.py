@@ -191,14 +191,14 @@ def _smooth(
     cut, threads = in_parts(height, batch * width, drawn.device, cells=cells)
 
     def smooth(band: Band) -> None:
-        at = _cells(hole, band.rows)
+        at = picture, row, column = _cells(hole, band.rows)
         own = _of(drawn, at).mT
         spread = (_SPREAD * _of(distance, at).squeeze(1)).clamp(min=_LEAST_SPREAD_PX)
         wanted = (spread * 2).log2().clamp(max=_COARSEST)  # level k, at full size, has a deviation of about 2^k / 2
         result = torch.zeros_like(own)
         for level in range(1, _COARSEST + 1):
             here = ((wanted > level - 1) & (wanted <= level)).nonzero().squeeze(1)
-            there = tuple(index[here] for index in at)
+            there = picture[here], row[here], column[here]
             finer = own[:, here] if level == 1 else _read(levels[level - 2], there, level - 1)
             share = (wanted[here] - (level - 1)).expand_as(finer)
             result[:, here] = torch.lerp(finer, _read(levels[level - 1], there, level), share)
