@@ -15,6 +15,8 @@ from stereodiffusion.batch.making import IN_HAND, Maker, Staged
 from stereodiffusion.batch.timeline import Span, Watch, chrome_trace, overlap
 from stereodiffusion.synthesis import StereoDiffusion
 
+pytestmark = pytest.mark.long
+
 
 def span(began: float, ended: float, *, networks: bool = False, hand: int = 0) -> Span:
     return Span(stage="a", networks=networks, began=began, ended=ended, worker="w", hand=hand)

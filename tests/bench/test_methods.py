@@ -21,6 +21,8 @@ from stereodiffusion.settings.presets import preset
 from stereodiffusion.synthesis.compose import known_view
 from stereodiffusion.types import Image
 
+pytestmark = pytest.mark.long
+
 CLASSICAL = [name for name, method in METHODS.items() if not method.needs_model]
 # The published walk of RePaint is the short one at 17 times the cost; `tests/baselines` holds it against its source.
 WITH_MODEL = [name for name, method in METHODS.items() if method.needs_model and name != "repaint"]

@@ -36,6 +36,8 @@ from stereodiffusion.synthesis.photo import photo_source
 from stereodiffusion.synthesis.run import Run
 from stereodiffusion.synthesis.stereo import pair_beside
 
+pytestmark = pytest.mark.long
+
 METRIC = CaseKind(protocol="metric", disparity="truth")
 
 

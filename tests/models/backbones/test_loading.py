@@ -23,6 +23,8 @@ from stereodiffusion.models import cards, origin
 from stereodiffusion.models.backbones import StableDiffusion, StableDiffusionXL, precision
 from stereodiffusion.models.backbones.streamlining import MatrixConv2d, streamline
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
