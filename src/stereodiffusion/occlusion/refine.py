@@ -20,7 +20,7 @@ _LIKE = 25.0  # deviation of the weight of colours, in 255ths
 _ONE_SURFACE_PX = 1.0  # the closer the median is, the more of a cell's own disparity is kept: slopes and fractions
 _STEP_PX = 2.0  # what differs more within reach of a border cell is two surfaces
 _STEP_REACH = 2  # half the width of what is left of a ramp
-_GRAIN = 3  # edge of the plain median that takes single cells away
+_GRAIN = 3  # edge of the plain medians that take single cells away
 _LEVEL_PX = 0.25  # tiles that vary less are left alone
 _TILE = 256
 _ONE_AT_A_TIME = Lock()  # OpenCV's filter keeps what it works with in variables that all threads share
@@ -62,8 +62,10 @@ def _snapped(
             snapped[inner] = moved[rows, columns]
     window = np.ones((2 * _STEP_REACH + 1,) * 2, np.uint8)
     high, low = cv2.dilate(snapped, window), cv2.erode(snapped, window)
-    # Cells whose colours are mixed are still half-way; they go to the closer surface (Kramer & Bruckner 1975).
-    return np.where(high - low > _STEP_PX, np.where(high - snapped < snapped - low, high, low), snapped)
+    # Cells whose colours are mixed are still half-way; they go to the closer surface (Kramer & Bruckner 1975). Where
+    # there are more than two, neighbours go to different ones: moved, single cells would be specks.
+    closer = np.where(high - snapped < snapped - low, high, low)
+    return cv2.medianBlur(np.where(high - low > _STEP_PX, closer, snapped), _GRAIN)
 
 
 def _tiles(size: tuple[int, ...], margin: int) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
