@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from stereodiffusion.batch.cluster import Cluster, Share, init
+from stereodiffusion.batch.cluster import Cluster, Share, connected, init
 from stereodiffusion.errors import ConfigError, ResultsError
 
 pytestmark = pytest.mark.long
@@ -60,3 +60,24 @@ def test_ray_that_does_not_start_in_time_is_started_again_on_this_machine_alone(
         with pytest.raises(Exception, match="timed out"):
             init(slow, address, {})
         assert (slow.starts, slow.ended) == (starts, starts)
+
+
+class _Refusing(_Slow):
+    """What Ray does where a cluster asks for a token and gets none."""
+
+    def init(self, address: str, **options: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379\nand more")
+
+
+@pytest.mark.parametrize(
+    ("address", "mode", "hinted"), [("auto", "", True), ("auto", "token", False), ("local", "", False)]
+)
+def test_a_cluster_that_refuses_gives_one_line_with_what_may_help(
+    monkeypatch: pytest.MonkeyPatch, address: str, mode: str, hinted: bool
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", _Refusing(0))
+    monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    hint = "; if it asks for a token, set RAY_AUTH_MODE=token" if hinted else ""
+    line = f"{address}: expected a Ray cluster there: Failed to connect to Ray cluster at 10.0.0.1:6379{hint}"
+    with pytest.raises(ResultsError, match=f"^{line}$"), connected(address):
+        pass

@@ -116,7 +116,7 @@ def in_cluster(
         Exception: Whatever the work raises.
     """
     cluster.check_there()
-    with _connected(cluster.address) as ray:
+    with connected(cluster.address) as ray:
         yield from _Crew(ray, make, items, cluster, share).results(lost)
 
 
@@ -242,13 +242,14 @@ def _peak_bytes() -> int:
 
 
 @contextmanager
-def _connected(address: str) -> Generator[Any]:
+def connected(address: str) -> Generator[Any]:
     """Ray itself, connected; it says nothing, reports to nobody, and leaves signals to us.
 
     Raises:
         ResultsError: If there is no such cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     import ray
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -258,7 +259,9 @@ def _connected(address: str) -> Generator[Any]:
     try:
         init(ray, address, quiet)
     except Exception as refused:  # Ray has no kind of its own for it
-        raise ResultsError(f"{address}: expected a Ray cluster there: {first_line(refused)}") from refused
+        unauthorised = address != "local" and os.environ.get("RAY_AUTH_MODE") != "token"
+        hint = "; if it asks for a token, set RAY_AUTH_MODE=token" if unauthorised else ""
+        raise ResultsError(f"{address}: expected a Ray cluster there: {first_line(refused)}{hint}") from refused
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
