@@ -21,6 +21,11 @@ def test_a_machine_holds_as_many_workers_as_its_scarcest_resource() -> None:
     assert Share(threads=1, gpus=1.0).fitting({"CPU": 9.0}, 0) == 0
 
 
+def test_what_a_machine_must_have_is_said_in_words() -> None:
+    assert str(Share(threads=2)) == "2 free processors"
+    assert str(Share(threads=2, gpus=0.5)) == "1 free processor and 0.5 of a graphics card"
+
+
 @pytest.mark.skipif(find_spec("ray") is None, reason="left out: needs the extra batch")
 def test_what_cannot_be_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:

@@ -87,6 +87,11 @@ class Share:
         """How many are its own."""
         return 1 if self.gpus else self.threads
 
+    def __str__(self) -> str:
+        """What a machine must have."""
+        cards = f" and {self.gpus:g} of a graphics card" if self.gpus else ""
+        return f"{self.processors} free processor{'s' if self.processors > 1 else ''}{cards}"
+
     def fitting(self, resources: dict[str, float], memory: int) -> int:
         """How many workers with so many bytes there is room for on a machine."""
         wanted = {"CPU": self.processors, "GPU": self.gpus, "memory": memory}
@@ -156,7 +161,7 @@ class _Crew(Generic[Item, Result]):
         if not self._waiting:
             return
         if not self._room():
-            raise ResultsError(f"expected a machine with {self._share}, the cluster has none")
+            raise ResultsError(f"expected a machine with {self._share}, the cluster has none; --threads asks for fewer")
         self._start(1)
         while self._waiting or any(item is not None for _, item in self._held.values()):
             done, _ = self._ray.wait(list(self._held), num_returns=1, timeout=_PATIENCE_S) if self._held else ([], [])
@@ -249,7 +254,6 @@ def connected(address: str) -> Generator[Any]:
         ResultsError: If there is no such cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     import ray
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
