@@ -161,7 +161,9 @@ class _Crew(Generic[Item, Result]):
         if not self._waiting:
             return
         if not self._room():
-            raise ResultsError(f"expected a machine with {self._share}, the cluster has none; OMP_NUM_THREADS=1 asks for one")
+            raise ResultsError(
+                f"expected a machine with {self._share}, the cluster has none; OMP_NUM_THREADS=1 asks for one"
+            )
         self._start(1)
         while self._waiting or any(item is not None for _, item in self._held.values()):
             done, _ = self._ray.wait(list(self._held), num_returns=1, timeout=_PATIENCE_S) if self._held else ([], [])
