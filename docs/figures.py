@@ -16,6 +16,7 @@ from stereodiffusion.bench.drawing import EDGE, Cell, grid
 from stereodiffusion.datasets.scenes import render, sample_scene
 from stereodiffusion.formats import to_pil
 from stereodiffusion.geometry import Disparity
+from stereodiffusion.models.estimators import load_depth_estimator
 from stereodiffusion.occlusion import snap_to_edges
 from stereodiffusion.occlusion.strands import attach_strands
 from stereodiffusion.settings.presets import PresetName, preset
@@ -132,7 +133,8 @@ def main() -> None:
 
     where = WHERE["snapping"]
     sample = scene(where[0])
-    raw = Disparity.from_relative(model.estimator(sample.left), BEST.parallax.max_disparity * sample.left.shape[3])
+    near = load_depth_estimator("toybox-depth")(sample.left)
+    raw = Disparity.from_relative(near, BEST.parallax.max_disparity * sample.left.shape[3])
     snapped = snap_to_edges(raw, sample.left)
     maps = [each.pixels / raw.pixels.max() for each in (raw, snapped)]
     views = [sample.left, *maps, *(known_view(sample.left, each, BEST.warp).view for each in (raw, snapped))]

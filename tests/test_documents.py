@@ -41,6 +41,9 @@ DOCUMENTS = [
     "docs/tables/kitti.md",
     "docs/tables/middlebury.md",
     "docs/tables/scenes.md",
+    "docs/tables/regions/kitti.md",
+    "docs/tables/regions/middlebury.md",
+    "docs/tables/regions/scenes.md",
     "training/README.md",
 ]
 
