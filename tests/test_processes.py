@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from stereodiffusion.errors import ModelError, WorkerError
 from stereodiffusion.processes import in_processes
@@ -112,6 +113,21 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     while any(_alive(pid) for pid in workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def counting(item: int) -> Iterator[int]:
+    yield from tqdm([item], disable=True)
+
+
+def count() -> Callable[[int], Iterator[int]]:
+    return counting
+
+
+def test_progress_bars_of_libraries_leave_nothing_to_complain_of() -> None:
+    program = "from tests import test_processes as t; print(*t.in_processes(t.count, range(3), 2))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert sorted(ended.stdout.split()) == ["0", "1", "2"]
+    assert ended.stderr == ""
 
 
 def _alive(pid: int) -> bool:

@@ -181,8 +181,10 @@ def _serve(pickled: bytes, link: Link, threads: int) -> None:
     try:
         make: Callable[[], Callable[[Any], Iterable[Any]]] = pickle.loads(pickled)
         import torch
+        from tqdm import tqdm
 
         torch.set_num_threads(threads)
+        tqdm.set_lock(threading.RLock())  # its own is one between processes, and reported as lost by who ends this one
         work = make()
         while True:
             for result in work(_heard(link)):
