@@ -180,3 +180,9 @@ def test_views_may_have_any_channels_but_are_batches_of_numbers(wrong: Any) -> N
 def test_occlusions_are_sets_of_cells(wrong: Any) -> None:
     with pytest.raises(GeometryError, match=r"occlusion must be a \(b, 1, h, w\) bool tensor, got (ndarray|Tensor)"):
         StereoPair(**PAIR | {"occlusion": wrong})
+
+
+@pytest.mark.parametrize("nothing", [None, "map.pfm", [[1.0]]])
+def test_disparity_is_made_of_tensors(nothing: Any) -> None:
+    with pytest.raises(GeometryError, match=f"disparity must be a tensor .* got {type(nothing).__name__}"):
+        Disparity.from_pixels(nothing)

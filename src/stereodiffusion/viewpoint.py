@@ -7,8 +7,9 @@ are made beside. Half a baseline away everything moves half as far.
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import isfinite
+from numbers import Real
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from stereodiffusion.errors import ConfigError
 
@@ -43,10 +44,14 @@ def checked_positions(positions: Sequence[float]) -> tuple[float, ...]:
     """The positions of a row of views.
 
     Raises:
-        ConfigError: If there are none, or they are not finite and in order from left to right.
+        ConfigError: If there are none, or they are not finite numbers in order from left to right.
     """
+    expected = "expected the positions of views from left to right, in baselines, got"
+    given: object = positions
+    if not isinstance(given, Sequence) or not all(isinstance(each, Real) for each in cast(Sequence[object], given)):
+        raise ConfigError(f"{expected} {given!r}")
     ordered = all(one < other for one, other in pairwise(positions))
     if not positions or not ordered or not all(map(isfinite, positions)):
         got = ", ".join(f"{position:g}" for position in positions) or "none"
-        raise ConfigError(f"expected the positions of views from left to right, in baselines, got {got}")
+        raise ConfigError(f"{expected} {got}")
     return tuple(positions)

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.cli.conftest import Run
 from tests.cli.test_documented import command_lines
 
-from stereodiffusion.formats import read_image, read_metadata, write_image, write_map
+from stereodiffusion.formats import read_image, read_map, read_metadata, write_image, write_map
 from stereodiffusion.geometry import Disparity
 
 FEW = ("--steps", "4", "--quiet")
@@ -58,6 +58,15 @@ def test_the_map_beside_a_pair_and_the_map_of_its_request_say_the_same(run: Run,
     assert percentiles == [1, 5, 50, 95, 99]
     (here / "cat.pfm").unlink()
     assert checked(run, "pair.png", "--for", "tv")["disparity"] == "matched"
+
+
+def test_a_map_that_was_fitted_to_what_was_drawn_from_it_is_told_again(run: Run, model: Path, here: Path) -> None:
+    line = ("depth", "cat.pfm", "a red ball", "--model", model, *FEW, "-o", "drawn.png", "--also", "disparity")
+    assert run(*line).exit_code == 0
+    assert not torch.equal(read_map(here / "drawn-disparity.pfm").values, read_map(here / "cat.pfm").values)
+    beside = checked(run, "drawn.png", "--for", "tv")
+    (here / "drawn-disparity.pfm").unlink()
+    assert checked(run, "drawn.png", "--for", "tv")["reports"] == beside["reports"]
 
 
 def test_what_is_suggested_mends_it(run: Run, photo: Any) -> None:

@@ -99,13 +99,15 @@ def test_half_precision_draws_the_same_picture(tmp_path: Path) -> None:
 
 
 def test_depth(tmp_path: Path, inputs: Path) -> None:
-    map_path = inputs / "disparity.pfm"
-    pair = run(tmp_path, "depth", str(map_path), "a green ball on grass, blue sky", *FEW, "--output", "d.png")
+    given = str(inputs / "disparity.pfm")
+    line = ("depth", given, "a green ball on grass, blue sky", *FEW, "--output", "d.png", "--also", "disparity")
+    pair = run(tmp_path, *line)
     against_stored(pair, "depth")
     left, right = read_image(pair).chunk(2, dim=3)
-    moved = splat(left, Disparity.from_pixels(read_map(map_path).values))
+    fitted = Disparity.from_pixels(read_map(pair.with_name("d-disparity.pfm")).values)
+    moved = splat(left, fitted)
     seen = moved.visible.expand_as(right)
-    # What the left eye sees of it is where the map says, and not where the left eye has it.
+    # What the left eye sees of it is where the map says, once it fits the picture, and not where the left eye has it.
     assert psnr(right[seen], moved.view[seen]) > max(35, psnr(right[seen], left[seen]) + 5)
 
 

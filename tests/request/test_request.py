@@ -3,9 +3,10 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -182,12 +183,54 @@ def test_what_makes_no_sense_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"prompt": 3}, "prompt must be text, or a list of texts, got 3"),
+        ({"prompt": ["a ball", None]}, "prompt must be text, or a list of texts, got"),
+        ({"prompt": b"a ball"}, "prompt must be text"),
+        ({"seed": "1"}, "seed must be a whole number, got '1'"),
+        ({"seed": 1.5}, "seed must be a whole number, got 1.5"),
+        ({"seed": True}, "seed must be a whole number, got True"),
+        ({"negative": None}, "negative must be text, got None"),
+        ({"preset": 1}, "preset must be text, got 1"),
+        ({"model": Path("toybox")}, "model must be text, got PosixPath"),
+        ({"estimator": None}, "estimator must be text, got None"),
+        ({"size": 256}, r"size must be \(height, width\) in whole pixels, or None, got 256"),
+        ({"size": (256.0, 256)}, r"size must be \(height, width\)"),
+        ({"changes": ["shift.at"]}, "changes must be settings by their names"),
+        ({"changes": {1: 2}}, "changes must be settings by their names"),
+        ({"wanted": "views"}, "wanted must be a Pair or Views, got 'views'"),
+    ],
+)
+def test_what_python_hands_in_is_of_the_fields_kind(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TextRequest(**cast(Any, {"prompt": "a ball", **given}))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert TextRequest(prompt="a ball", seed=np.int64(3), size=(np.int32(64), 64)).plain() == {  # type: ignore[arg-type]
+        "version": 1, "mode": "text", "prompt": "a ball", "seed": 3, "size": [64, 64]
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("positions", [3, None, ["left"], [0, None]])
+def test_positions_are_numbers(positions: Any) -> None:
+    with pytest.raises(ConfigError, match="expected the positions of views from left to right, in baselines, got"):
+        Views(positions=positions)
+
+
+def test_a_photos_prompts_may_be_a_list() -> None:
+    listed, fixed = (PhotoRequest(photo=PictureFile(path="a.png"), prompt=each) for each in (["a", "b"], ("a", "b")))  # type: ignore[arg-type]
+    assert listed == fixed
+
+
+@pytest.mark.parametrize(
     ("mode", "preset", "changes"),
     [
         ("text", "best", {"picture.crops": 3}),
         ("text", "best", {"view_depth": "same"}),
         ("text", "paper", {"views.inversion": "null-text"}),
-        ("depth", "best", {"map.refine": "all"}),
+        ("depth", "paper", {"map.refine": "all"}),
         ("text", "best", {"shift.deblur": True}),
         ("photo", "fast", {"warp.borders": "soft"}),
         ("text", "fast", {"sampling.spacing": "trailing", "sampling.offset": 0}),

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from tests import tiny
-from tests.making import depth_pair, photo_pair, text_pair
+from tests.making import depth_pair, photo_pair, text_pair, two_step_pair
 from torch import Tensor
 
 from stereodiffusion.diffusion.schedule import Level
@@ -12,7 +12,10 @@ from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity, splat
 from stereodiffusion.models.backbones import StableDiffusion
 from stereodiffusion.models.estimators import MonocularDepth
+from stereodiffusion.pair import StereoPair
+from stereodiffusion.settings import Settings
 from stereodiffusion.settings.presets import preset
+from stereodiffusion.synthesis.borders import refined
 from stereodiffusion.synthesis.compose import KnownView, compose, known_view
 from stereodiffusion.synthesis.run import Run
 
@@ -93,6 +96,31 @@ def test_text_and_depth_show_the_pixels_of_the_left_that_was_drawn(
     ):
         warped = splat(pair.left, pair.disparity)
         assert torch.equal(pair.right.masked_select(warped.visible), warped.view.masked_select(warped.visible))
+
+
+@pytest.mark.parametrize("two_step", [False, True])
+def test_a_map_is_fitted_to_what_was_drawn_from_it(
+    text_backbone: StableDiffusion, depth_backbone: StableDiffusion, two_step: bool
+) -> None:
+    pixels = torch.zeros(64, 64)
+    pixels[16:48, 16:48] = 6
+    relief, prompts = Disparity.from_pixels(pixels), ["a red ball"]
+
+    def drawn(settings: Settings) -> StereoPair:
+        photo = settings.changed({"guidance.scale": 1.0})
+        if two_step:
+            pairs = two_step_pair(
+                depth_backbone, text_backbone, relief, prompts, settings=settings, photo_settings=photo
+            )
+            return Run(pairs).result
+        return Run(depth_pair(depth_backbone, relief, prompts, settings=settings)).result
+
+    fitting = preset("best", "depth").changed({"sampling.steps": 4})
+    fitted, as_given = drawn(fitting), drawn(fitting.changed({"map.refine": "off"}))
+    assert torch.equal(fitted.left, as_given.left)
+    assert torch.equal(as_given.disparity.pixels, relief.pixels)
+    assert torch.equal(fitted.disparity.pixels, refined(relief, fitted.left, fitting.map).pixels)
+    assert not torch.equal(fitted.disparity.pixels, relief.pixels)
 
 
 def hidden_wall() -> KnownView:

@@ -66,5 +66,5 @@ def _by_mode(settings: Settings, mode: Mode) -> Iterator[tuple[str, str]]:
     if mode != "photo":
         yield "picture.crops", "crops are made of photos alone"
         yield "views.inversion", "photos alone are inverted"
-    if mode == "depth":
-        yield "map", "a map that the picture is drawn from has no borders to be moved"
+    if mode == "depth" and settings.together:
+        yield "map", "views together are drawn with their picture, and a map is fitted to one that is there"

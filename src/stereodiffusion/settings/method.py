@@ -91,8 +91,8 @@ class MapFitting:
     """How a disparity map is fitted to its picture.
 
     Attributes:
-        refine: Snap the borders in `estimated` disparity to the picture's edges. Maps that are given stay as they are,
-            but for those of photos with `all`.
+        refine: Snap the borders in `estimated` disparity to the picture's edges, and those in maps that a picture was
+            drawn from, since it follows them about and not exactly. Maps of photos stay as they are, but with `all`.
         hair: Let hair and thin things move with what they hang on, where borders are snapped.
     """
 
@@ -100,8 +100,8 @@ class MapFitting:
         "off",
         "--refine",
         panel=_METHOD,
-        help="Which maps have their borders moved to the picture's, hair included; all is for a --disparity that was "
-        "estimated elsewhere and is soft or a little off.",
+        help="Which maps have their borders moved to the picture's, hair included: estimated ones and those that a "
+        "picture is drawn from, or also a --disparity that was estimated elsewhere and is soft or a little off (all).",
     )
     hair: bool = True
 

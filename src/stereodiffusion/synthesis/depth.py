@@ -10,6 +10,7 @@ from stereodiffusion.errors import ConfigError, ModelError
 from stereodiffusion.geometry import Disparity, heading, splat
 from stereodiffusion.geometry.disparity import check_disparity
 from stereodiffusion.settings import Settings
+from stereodiffusion.synthesis.borders import refined
 from stereodiffusion.synthesis.conditioning import Prompted, condition, depth_condition, over_steps
 from stereodiffusion.synthesis.controls import controlled
 from stereodiffusion.synthesis.drawing import draw
@@ -50,8 +51,21 @@ def depth_source(
     depth = depth_condition(disparity if settings.parallax.scale == "normalized" else sized, grid_of(start))
     prompted = condition(backbone, asked, settings.guidance.scale, depth=depth)
     given = over_steps(prompted, settings)
+
+    # 2. The picture, its way recorded, unless both views are drawn together
+    added = added_noise(backbone, asked.seed, count, size, settings.sampling)
+    record = recorder(backbone, settings, rows=prompted.branches * count, grid=grid_of(start))
+    picture = None
+    if settings.together:
+        record.latents[0] = start
+    else:
+        picture = yield from draw(backbone, start, given, settings.sampling, record, added, edit)
+
+    # 3. The map as the picture has it, and as a view sees it
+    if picture is not None and settings.map.refine != "off":  # what was drawn follows the map about, not exactly
+        disparity = sized = refined(sized, picture, settings.map)
     curved = not settings.parallax.straight
-    ready = yield from controlled(disparity, None, settings)
+    ready = yield from controlled(disparity, picture, settings)
     disparity, settings = ready.disparity, ready.settings
     seen = effective(disparity.resize(*size), settings.parallax)
     relief = sized if curved else seen  # a curve is of the parallax alone: what is drawn has the depth of the map
@@ -64,16 +78,7 @@ def depth_source(
         moved = Disparity(pixels=warped.view, known=warped.visible).filled()
         return over_steps(replace(prompted, depth=depth_condition(moved, grid_of(start), like=relief)), settings)
 
-    # 2. The picture, its way recorded, unless both views are drawn together
-    added = added_noise(backbone, asked.seed, count, size, settings.sampling)
-    record = recorder(backbone, settings, rows=prompted.branches * count, grid=grid_of(start))
-    picture = None
-    if settings.together:
-        record.latents[0] = start
-    else:
-        picture = yield from draw(backbone, start, given, settings.sampling, record, added, edit)
-
-    # 3. All that views are made from
+    # 4. All that views are made from
     source = Source(
         backbone=backbone,
         schedule=backbone.schedule(settings.sampling, grid_of(start)),
@@ -122,6 +127,8 @@ def two_step_source(
     alone = Recorder(layers=(), indices=())
     given = over_steps(prompted, settings)
     picture = yield from draw(depth_backbone, start, given, settings.sampling, alone, added)
+    if photo_settings.map.refine != "off":
+        disparity = refined(disparity, picture, photo_settings.map)
     unsaid = Prompted(prompts=[""] * count, seed=asked.seed)
     recorded = yield from photo_source(photo_backbone, picture, disparity, unsaid, photo_settings)
     return replace(recorded, facts={**asked.facts(), "drawn_with": settings.plain()})

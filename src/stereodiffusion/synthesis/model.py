@@ -166,7 +166,7 @@ class StereoDiffusion:
         return self._pair(
             TextRequest(
                 model=self.name,
-                prompt=prompt if isinstance(prompt, str) else tuple(prompt),
+                prompt=cast(str, prompt),
                 negative=negative,
                 preset=preset,
                 changes=changes or {},
@@ -193,7 +193,7 @@ class StereoDiffusion:
             DepthRequest(
                 model=self.name,
                 map=cast(MapFile, disparity),
-                prompt=prompt if isinstance(prompt, str) else tuple(prompt),
+                prompt=cast(str, prompt),
                 negative=negative,
                 preset=preset,
                 changes=changes or {},
@@ -220,7 +220,7 @@ class StereoDiffusion:
                 model=self.name,
                 photo=cast(PictureFile, photo),
                 map=cast(MapFile | None, disparity),
-                prompt=prompt if isinstance(prompt, str) else tuple(prompt),
+                prompt=cast(str, prompt),
                 preset=preset,
                 changes=changes or {},
                 seed=seed,
