@@ -98,7 +98,7 @@ def _best(mode: Mode) -> Settings:
         sampling=fast.sampling,
         guidance=fast.guidance,
         parallax=fast.parallax,
-        map=MapFitting(refine="estimated"),
+        map=MapFitting(refine="estimated", hair=mode != "depth"),  # a map says what is drawn: there is no hair to add
         shift=Shift(at=0.8, splat="subpixel"),
         views=AfterSource(
             every=0.06,  # as above

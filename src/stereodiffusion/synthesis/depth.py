@@ -127,8 +127,8 @@ def two_step_source(
     alone = Recorder(layers=(), indices=())
     given = over_steps(prompted, settings)
     picture = yield from draw(depth_backbone, start, given, settings.sampling, alone, added)
-    if photo_settings.map.refine != "off":
-        disparity = refined(disparity, picture, photo_settings.map)
+    if settings.map.refine != "off":
+        disparity = refined(disparity, picture, settings.map)
     unsaid = Prompted(prompts=[""] * count, seed=asked.seed)
     recorded = yield from photo_source(photo_backbone, picture, disparity, unsaid, photo_settings)
     return replace(recorded, facts={**asked.facts(), "drawn_with": settings.plain()})

@@ -55,13 +55,13 @@ def _shown(request: DepthRequest | PhotoRequest, left: Image) -> Disparity | Non
     found = disparity_of(request, [])
     if found is None:
         return None
-    size, settings = (left.shape[2], left.shape[3]), _settings_of(request)
+    size, settings, fitting = (left.shape[2], left.shape[3]), _settings_of(request), request.settings().map
     is_photo = isinstance(request, PhotoRequest)
-    moved = settings.map.refine == "all" or (settings.map.refine == "estimated" and not is_photo)
+    moved = fitting.refine == "all" or (fitting.refine == "estimated" and not is_photo)
     dense = found.resize(*size).filled() if is_photo else found.filled()
     picture = left if is_photo or not settings.together else None
     if moved and picture is not None:
-        dense = refined(dense.resize(*size), picture, settings.map)
+        dense = refined(dense.resize(*size), picture, fitting)
     ready = _result(controlled(dense, picture, settings))
     return effective(ready.disparity.resize(*size), ready.settings.parallax)
 
