@@ -81,7 +81,7 @@ def test_a_colour_profile_that_is_passed_over_is_told(here: Path, run: Run, tiny
 def test_depth(here: Path, run: Run, model: Path) -> None:
     ramp = torch.linspace(0, 4, 64).expand(64, 64)
     write_map(here / "room.pfm", Disparity.from_pixels(ramp))
-    line = ("depth", "room.pfm", "a green cone", "--model", model, "--steps", "2")
+    line = ("depth", "room.pfm", "a green cone", "--model", model, "--steps", "2", "--refine", "off")
     result = run(*line, "-o", "room.png", "--also", "disparity")
     assert result.exit_code == 0
     assert result.stderr == "room.pfm: read as disparity in pixels; --map-kind says otherwise\n"
