@@ -60,9 +60,12 @@ def test_the_map_beside_a_pair_and_the_map_of_its_request_say_the_same(run: Run,
     assert checked(run, "pair.png", "--for", "tv")["disparity"] == "matched"
 
 
-def test_a_map_that_was_fitted_to_what_was_drawn_from_it_is_told_again(run: Run, model: Path, here: Path) -> None:
+@pytest.mark.parametrize("way", [(), ("--two-step",), ("--two-step", "--refine", "all")], ids=len)
+def test_a_map_that_was_fitted_to_what_was_drawn_from_it_is_told_again(
+    run: Run, model: Path, here: Path, way: tuple[str, ...]
+) -> None:
     line = ("depth", "cat.pfm", "a red ball", "--model", model, *FEW, "-o", "drawn.png", "--also", "disparity")
-    assert run(*line).exit_code == 0
+    assert run(*line, *way).exit_code == 0
     assert not torch.equal(read_map(here / "drawn-disparity.pfm").values, read_map(here / "cat.pfm").values)
     beside = checked(run, "drawn.png", "--for", "tv")
     (here / "drawn-disparity.pfm").unlink()

@@ -59,8 +59,9 @@ def _is_batch(given: object) -> TypeGuard[Tensor]:
 
 def as_maps(values: Shaped[Tensor, "..."], known: Shaped[Tensor, "..."] | None, *, name: str) -> tuple[Map, Region]:
     """Give user input the shape (b, 1, h, w); half precision becomes float32, which can hold columns of a picture."""
-    for part, given in ((name, values), ("known", known)):
-        if not isinstance(given, Tensor) and not (part == "known" and given is None):
+    handed: list[tuple[str, object]] = [(name, values), *([] if known is None else [("known", known)])]
+    for part, given in handed:
+        if not isinstance(given, Tensor):
             raise GeometryError(f"{part} must be a tensor (h, w), (b, h, w) or (b, 1, h, w), got {described(given)}")
     if not values.is_floating_point():
         raise GeometryError(f"{name} must be floating point, got {values.dtype}; decode it to its unit first")

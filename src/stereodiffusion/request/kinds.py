@@ -6,25 +6,27 @@ from numbers import Integral
 from typing import Any, cast
 
 from stereodiffusion.errors import ConfigError
+from stereodiffusion.settings.plain import short
 
 
-def check_kinds(request: Any) -> None:
-    """Refuse what is of another kind than its field, before anything is done with it.
+def settle_kinds(request: Any) -> None:
+    """Refuse what is of another kind than its field, and store several prompts and numbers of numpy as plain values.
 
     Raises:
-        ConfigError: If something is; the line names the field.
+        ConfigError: If something is of another kind; the line names the field.
     """
-    for name in (each.name for each in fields(request)):
-        if name in _KINDS:
-            said, suits = _KINDS[name]
-            value = getattr(request, name)
-            if not suits(value):
-                raise ConfigError(f"{name} must be {said}, got {_short(value)}")
+    for name in (each.name for each in fields(request) if each.name in _KINDS):
+        said, suits = _KINDS[name]
+        value = getattr(request, name)
+        if not suits(value):
+            raise ConfigError(f"{name} must be {said}, got {short(value)}")
+        object.__setattr__(request, name, _plain(value))
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, cast(Sequence[object], value)))
+    return int(value) if _is_whole(value) else value
 
 
 def _is_text(value: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias, cast
 from stereodiffusion.errors import ConfigError, ModelError, PromptError
 from stereodiffusion.models.cards import AUTO, Kind, find_card, names_of, preset_for
 from stereodiffusion.request.inputs import InMemory, MapFile, PictureFile, as_map, as_picture, checked_digest
-from stereodiffusion.request.kinds import check_kinds
+from stereodiffusion.request.kinds import settle_kinds
 from stereodiffusion.request.usage import check_used
 from stereodiffusion.settings import Mode, Settings
 from stereodiffusion.settings.options import option
@@ -97,7 +97,6 @@ class _Common:
         if isinstance(self.wanted, Pair) and self.wanted.source not in EYES:
             raise ConfigError(f"source must be one of {', '.join(EYES)}, got {self.wanted.source!r}")
         object.__setattr__(self, "changes", dict(self.changes))
-        object.__setattr__(self, "seed", int(self.seed))
         settings = self.settings()
         check_used(self.changes, [settings], self.mode)
         if settings.looks_at_map and len(prompts_of(getattr(self, "prompt", ""))) > 1:
@@ -184,9 +183,7 @@ class TextRequest(_Common):
     )
 
     def __post_init__(self) -> None:
-        check_kinds(self)
-        if self.size is not None:
-            object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
+        settle_kinds(self)
         _check_prompt(self)
         check_model(self.model, "text")
         check_estimator(self.estimator)
@@ -222,7 +219,7 @@ class DepthRequest(_Common):
     )
 
     def __post_init__(self) -> None:
-        check_kinds(self)
+        settle_kinds(self)
         object.__setattr__(self, "map", as_map(self.map))
         _check_prompt(self)
         check_model(self.model, "depth")
@@ -271,11 +268,9 @@ class PhotoRequest(_Common):
     )
 
     def __post_init__(self) -> None:
-        check_kinds(self)
+        settle_kinds(self)
         object.__setattr__(self, "photo", as_picture(self.photo))
         object.__setattr__(self, "map", None if self.map is None else as_map(self.map))
-        if not isinstance(self.prompt, str):
-            object.__setattr__(self, "prompt", tuple(self.prompt))
         check_model(self.model, "text")
         check_estimator(self.estimator)
         if self.map is not None and self.estimator != AUTO:
@@ -380,8 +375,6 @@ def _check_prompt(request: TextRequest | DepthRequest) -> None:
     prompts = prompts_of(request.prompt)
     if not prompts or not all(prompt.strip() for prompt in prompts):
         raise PromptError("the prompt is empty: say what the picture shows")
-    if not isinstance(request.prompt, str):
-        object.__setattr__(request, "prompt", tuple(prompts))
 
 
 def prompts_of(prompt: str | Sequence[str]) -> list[str]:

@@ -84,18 +84,19 @@ def _first_line(kind: type, error: Mapping[str, Any]) -> str:
             holder, _, name = where.rpartition(".")
             return f"there is no {name!r} in {holder or kind.__name__}; there are {', '.join(names_in(kind, holder))}"
         case "missing" if isinstance(error["loc"][-1], int):
-            return f"{where} must have more values, got {_short(got)}"
+            return f"{where} must have more values, got {short(got)}"
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
             return f"{where} is missing"
         case "literal_error" | "enum":
             choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-            return f"{where} must be one of {choices}, got {_short(got)}"
+            return f"{where} must be one of {choices}, got {short(got)}"
         case _:
             message = str(error["msg"])
-            return f"{where}: {message[0].lower()}{message[1:]}, got {_short(got)}"
+            return f"{where}: {message[0].lower()}{message[1:]}, got {short(got)}"
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value as it stands in a message."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

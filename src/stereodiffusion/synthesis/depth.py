@@ -44,7 +44,7 @@ def depth_source(
     yield Turn(stage="source", networks=True)
     disparity, size = _prepared(backbone, disparity, count)
 
-    # 1. The map at the model's size: of the source, and as a view sees it
+    # 1. The map at the model's size
     start, fresh = seeded_noise(backbone, asked.seed, count, size)
     sized = disparity.resize(*size)
     # What is normalised as the authors do comes to the latents' grid at once, as theirs does.
@@ -127,7 +127,7 @@ def two_step_source(
     alone = Recorder(layers=(), indices=())
     given = over_steps(prompted, settings)
     picture = yield from draw(depth_backbone, start, given, settings.sampling, alone, added)
-    if settings.map.refine != "off":
+    if settings.map.refine == "estimated":  # all is of photo mode, which sees to it
         disparity = refined(disparity, picture, settings.map)
     unsaid = Prompted(prompts=[""] * count, seed=asked.seed)
     recorded = yield from photo_source(photo_backbone, picture, disparity, unsaid, photo_settings)

@@ -55,7 +55,8 @@ def _shown(request: DepthRequest | PhotoRequest, left: Image) -> Disparity | Non
     found = disparity_of(request, [])
     if found is None:
         return None
-    size, settings, fitting = (left.shape[2], left.shape[3]), _settings_of(request), request.settings().map
+    size, settings = (left.shape[2], left.shape[3]), _settings_of(request)
+    fitting = (settings if settings.map.refine == "all" else request.settings()).map
     is_photo = isinstance(request, PhotoRequest)
     moved = fitting.refine == "all" or (fitting.refine == "estimated" and not is_photo)
     dense = found.resize(*size).filled() if is_photo else found.filled()
