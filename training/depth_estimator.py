@@ -19,7 +19,7 @@ from transformers import GLPNConfig, GLPNForDepthEstimation, GLPNImageProcessor
 
 from stereodiffusion.datasets.scenes import Rig, render_disparity, render_image, sample_scene
 from training.fast_layers import multiplies_bfloat16
-from training.latents import CHUNK, render_seed, renders_path
+from training.latents import CHUNK, renders_path, stored_scene
 from training.pictures import HELD_OUT_SEED, WORK
 
 CHECKPOINT = WORK / "depth_estimator.pt"
@@ -95,7 +95,7 @@ def train(minutes: float, rate: float, batch: int) -> None:
         for _ in range(batch):
             chunk, i = list(pictures)[rng.integers(len(pictures))], int(rng.integers(CHUNK))
             image = pictures[chunk][i].astype(np.float32) / 255
-            truth = render_disparity(sample_scene(render_seed(SIZE, chunk) + i), (SIZE, SIZE))
+            truth = render_disparity(stored_scene(SIZE, chunk, i), (SIZE, SIZE))
             if rng.random() < 0.5:
                 image, truth = image[:, ::-1], truth[:, ::-1]
             images.append(_blemished(image, rng)), truths.append(truth)

@@ -21,6 +21,7 @@ from stereodiffusion.datasets.scenes.raycast import first_hit
 from stereodiffusion.datasets.scenes.rendering import rays
 from training.autoencoder import components
 from training.pictures import WORK
+from training.views import sample_view
 from training.words import LENGTH, build_tokenizer
 
 CHUNK = 1000
@@ -43,13 +44,19 @@ def render_seed(size: int, chunk: int) -> int:
     return _FIRST_SEED[size] + chunk * CHUNK
 
 
+def stored_scene(size: int, chunk: int, index: int) -> Scene:
+    """The scene of one picture; at 128 px, where shapes are learnt and judged, all toys are whole."""
+    seed = render_seed(size, chunk) + index
+    return sample_view(seed) if size == 256 else sample_scene(seed)
+
+
 def _render(size: int, chunk: int) -> NDArray[np.uint8]:
     path = renders_path(size, chunk)
     if path.exists():
         return np.load(path)
     pictures = np.empty((CHUNK, size, size, 3), np.uint8)
     for i in range(CHUNK):
-        pictures[i] = np.round(255 * render_image(sample_scene(render_seed(size, chunk) + i), (size, size)))
+        pictures[i] = np.round(255 * render_image(stored_scene(size, chunk, i), (size, size)))
     return pictures
 
 
@@ -83,7 +90,7 @@ def make_chunk(size: int, chunk: int) -> None:
     objects = np.empty((CHUNK, cells, cells), np.float16)
     disparity = np.empty((CHUNK, cells, cells), np.float16)
     for i in range(CHUNK):
-        scene = sample_scene(render_seed(size, chunk) + i)
+        scene = stored_scene(size, chunk, i)
         rng = np.random.default_rng([scene.seed, 3])
         for side, seen in enumerate((scene, scene.mirrored())):
             said = [caption(seen, rng) for _ in range(CAPTIONS)]
