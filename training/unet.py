@@ -6,8 +6,11 @@
 Resumes by itself from .training/unet.pt; what was learnt at 128 pixels carries over to 256.  v-prediction with Stable
 Diffusion's betas, min-SNR weights, stratified time steps; cells that show a toy count more.
 
-One network of nine input channels becomes both models.  For a third of the pictures the ninth channel holds the inverse
-depth in [-1, 1], for the others zero: without that channel it is the text UNet, with it the depth-conditioned sibling.
+One network of eighteen input channels becomes three models.  For a third of the pictures the ninth channel holds the
+inverse depth in [-1, 1], for the others zero; for another share the last nine hold where the picture has holes, as another
+eye would leave them, and the latents of the picture with these holes grey, as inpainting UNets of diffusers take them.
+Without those channels it is the text UNet, with the ninth the depth-conditioned sibling, with the last nine the
+inpainting one.
 """
 
 from __future__ import annotations
@@ -33,15 +36,23 @@ CHANNELS = 8
 _GAMMA = 5.0  # min-SNR
 _CAPTION_DROP = 0.1
 _DEPTH_GIVEN = 0.35  # fraction of the pictures whose depth the UNet is told
+_HOLES_GIVEN = 0.35  # fraction of those that it sees but for their holes
+_WHOLE = 0.1  # fraction of these that have no holes
 _TOY_WEIGHT = 1.5  # added to the loss weight of a cell full of toy
+_HOLE_WEIGHT = 4.0  # added to that of a cell in a hole, where what is around it is told
+TOLD = {"text": [], "depth": [CHANNELS], "inpainting": [*range(CHANNELS + 1, 2 * CHANNELS + 2)]}
+"""Which input channels of the network in training, beside the noisy latents, each model has."""
 BATCH = {128: 32, 256: 12}  # per process
 
 
-def build_unet(*, depth: bool = False) -> UNet2DConditionModel:
-    """The untrained UNet: 16.5 M parameters, self-attention at half and a quarter of the latent size."""
+def build_unet(told: int = 0) -> UNet2DConditionModel:
+    """The untrained UNet: 16.5 M parameters, self-attention at half and a quarter of the latent size.
+
+    It takes ``told`` channels beside the noisy latents.
+    """
     return UNet2DConditionModel(
         sample_size=32,
-        in_channels=CHANNELS + depth,
+        in_channels=CHANNELS + told,
         out_channels=CHANNELS,
         block_out_channels=(64, 128, 256),
         layers_per_block=1,
@@ -71,12 +82,18 @@ CHECKPOINT = WORK / "unet.pt"
 
 
 class Batch(NamedTuple):
-    """Latents (b, 8, h, w), token ids (b, 32), cell weights and inverse depth in [-1, 1], both (b, 1, h, w)."""
+    """What the network learns from.
+
+    Latents and those of the picture but for its holes (b, 8, h, w), token ids (b, 32), cell weights, inverse depth in
+    [-1, 1], and where the holes are, 0 or 1, all (b, 1, h, w).
+    """
 
     latent: Tensor
     words: Tensor
     weight: Tensor
     depth: Tensor
+    holes: Tensor
+    known: Tensor
 
 
 class Latents:
@@ -91,6 +108,8 @@ class Latents:
         self.words: NDArray[np.int16] = np.concatenate([c["words"] for c in chunks])
         self.objects: NDArray[np.float16] = np.concatenate([c["objects"] for c in chunks])
         self.disparity: NDArray[np.float16] = np.concatenate([c["disparity"] for c in chunks])
+        self.known: NDArray[np.float16] = np.concatenate([c["known"] for c in chunks])
+        self.holes: NDArray[np.bool_] = np.concatenate([c["holes"] for c in chunks])
         self.empty = np.asarray(empty, np.int16)
 
     def batches(self, count: int, rng: np.random.Generator) -> Iterator[Batch]:
@@ -102,13 +121,16 @@ class Latents:
                 scene, side = np.divmod(order[start : start + count], 2)
                 words = self.words[scene, side, rng.integers(self.words.shape[2], size=count)]
                 words[rng.random(count) < _CAPTION_DROP] = self.empty
-                objects, near = (_mirrored(a[scene].astype(np.float32), side) for a in (self.objects, self.disparity))
+                maps = self.objects, self.disparity, self.holes
+                objects, near, holes = (_mirrored(a[scene].astype(np.float32), side) for a in maps)
                 low, high = near.min((1, 2), keepdims=True), near.max((1, 2), keepdims=True)
                 yield Batch(
                     torch.from_numpy(self.latents[scene, side].astype(np.float32)),
                     torch.from_numpy(words.astype(np.int64)),
                     torch.from_numpy(1 + _TOY_WEIGHT * objects)[:, None],
                     torch.from_numpy(2 * (near - low) / (high - low) - 1)[:, None],
+                    torch.from_numpy(holes)[:, None],
+                    torch.from_numpy(self.known[scene, side].astype(np.float32)),
                 )
 
 
@@ -128,9 +150,14 @@ def loss_of(
     x_t = alpha.sqrt() * batch.latent + (1 - alpha).sqrt() * noise
     v = alpha.sqrt() * noise - (1 - alpha).sqrt() * batch.latent
     snr = alpha / (1 - alpha)
-    importance = snr.clamp(max=_GAMMA) / (snr + 1) * batch.weight / batch.weight.mean()
-    told = torch.rand((count, 1, 1, 1), generator=generator) < _DEPTH_GIVEN
-    given = torch.cat([x_t, batch.depth * told], 1).contiguous(memory_format=torch.channels_last)
+    depth, seen, whole = torch.rand((3, count, 1, 1, 1), generator=generator)
+    seen, whole = seen < _HOLES_GIVEN, whole < _WHOLE
+    holes = batch.holes * (seen & ~whole)
+    known = torch.where(whole, batch.latent, batch.known) * seen
+    given = torch.cat([x_t, batch.depth * (depth < _DEPTH_GIVEN), holes, known], 1)
+    given = given.contiguous(memory_format=torch.channels_last)
+    weight = batch.weight + _HOLE_WEIGHT * holes
+    importance = snr.clamp(max=_GAMMA) / (snr + 1) * weight / weight.mean()
     with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
         states = encoder(batch.words).last_hidden_state
         predicted = unet(given, t, encoder_hidden_states=states).sample.float()
@@ -142,7 +169,7 @@ def start_models() -> tuple[UNet2DConditionModel, CLIPTextModel, list[int]]:
     tokenizer = build_tokenizer(WORK / "tokenizer" / str(torch.distributed.get_rank()))
     torch.manual_seed(0)
     empty = tokenizer("", padding="max_length", max_length=LENGTH).input_ids
-    return build_unet(depth=True), build_text_encoder(tokenizer), empty
+    return build_unet(CHANNELS + 2), build_text_encoder(tokenizer), empty
 
 
 def train(rank: int, options: argparse.Namespace) -> None:
@@ -216,15 +243,17 @@ def _save(
     CHECKPOINT.with_suffix(".new").replace(CHECKPOINT)
 
 
-def averaged() -> tuple[UNet2DConditionModel, UNet2DConditionModel, dict[str, Tensor]]:
-    """The averaged text UNet, its depth-conditioned sibling, and the averaged text encoder's weights."""
+def averaged() -> tuple[dict[str, UNet2DConditionModel], dict[str, Tensor]]:
+    """The averaged models by name (`TOLD`), and the averaged text encoder's weights."""
     weights = torch.load(CHECKPOINT, weights_only=True)["average"]
     weights = {name: value.contiguous() for name, value in weights.items()}
-    sibling, text = build_unet(depth=True).eval(), build_unet().eval()
     of_unet = {k.removeprefix("unet."): v for k, v in weights.items() if k.startswith("unet.")}
-    sibling.load_state_dict(of_unet)
-    text.load_state_dict(of_unet | {"conv_in.weight": of_unet["conv_in.weight"][:, :CHANNELS].contiguous()})
-    return text, sibling, {k.removeprefix("encoder."): v for k, v in weights.items() if k.startswith("encoder.")}
+    models = {}
+    for name, told in TOLD.items():
+        models[name] = build_unet(len(told)).eval()
+        read = of_unet["conv_in.weight"][:, [*range(CHANNELS), *told]].contiguous()
+        models[name].load_state_dict(of_unet | {"conv_in.weight": read})
+    return models, {k.removeprefix("encoder."): v for k, v in weights.items() if k.startswith("encoder.")}
 
 
 def main() -> None:
