@@ -1,8 +1,8 @@
 """Tiny real models: Stable Diffusion's classes and topology with random, seeded weights.
 
-`pipeline("epsilon")`, `pipeline("v_prediction")` and `pipeline("depth")` are whole diffusers pipelines of under
-half a megabyte; `save` writes one to a folder in diffusers' layout. Latents are 4 x 8 x 8 at the native 64 x 64
-pixels. Four self-attention layers: one down, one mid, two up.
+`pipeline("epsilon")`, `pipeline("v_prediction")`, `pipeline("depth")` and `pipeline("inpainting")` are whole diffusers
+pipelines of under half a megabyte; `save` writes one to a folder in diffusers' layout. Latents are 4 x 8 x 8 at the
+native 64 x 64 pixels. Four self-attention layers: one down, one mid, two up.
 
 `xl_pipeline()` has SDXL's topology: two text encoders of different widths, a pooled vector, sizes, no attention at the
 first level and deeper transformers below. Latents are 4 x 16 x 16 at the native 128 x 128 pixels. Eleven
@@ -22,6 +22,7 @@ from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
     StableDiffusionDepth2ImgPipeline,
+    StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
@@ -54,8 +55,9 @@ def cells(disparity: Disparity, config: Settings) -> CellMap:
     return cell_map(disparity, config, (disparity.height // 8, disparity.width // 8))
 
 
-Kind: TypeAlias = Literal["epsilon", "v_prediction", "depth"]
-"""The network predicts the noise, the velocity, or the noise given a depth map as its fifth channel."""
+Kind: TypeAlias = Literal["epsilon", "v_prediction", "depth", "inpainting"]
+"""The network predicts the noise, the velocity, or the noise given a depth map as its fifth channel, or given holes and
+what is around them as its last five."""
 
 # fmt: off
 WORDS = [
@@ -160,7 +162,7 @@ def autoencoder(*, seed: int = 0) -> AutoencoderKL:
 
 
 def unet(*, in_channels: int = 4, seed: int = 0) -> UNet2DConditionModel:
-    """A conditional U-Net of two levels; `in_channels=5` takes a depth map as well."""
+    """A conditional U-Net of two levels; `in_channels=5` takes a depth map as well, 9 holes and what is around them."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return cast(Any, UNet2DConditionModel)(
@@ -216,23 +218,22 @@ def scheduler(prediction: Literal["epsilon", "v_prediction"] = "epsilon") -> DDI
 
 def pipeline(
     kind: Kind = "epsilon", *, closed: bool = False, seed: int = 0
-) -> StableDiffusionPipeline | StableDiffusionDepth2ImgPipeline:
+) -> StableDiffusionPipeline | StableDiffusionDepth2ImgPipeline | StableDiffusionInpaintPipeline:
     """A whole pipeline of the given kind."""
     words = tokenizer(closed=closed)
     parts: dict[str, Any] = {
         "vae": autoencoder(seed=seed),
         "text_encoder": text_encoder(words, seed=seed),
         "tokenizer": words,
-        "unet": unet(in_channels=5 if kind == "depth" else 4, seed=seed),
+        "unet": unet(in_channels={"depth": 5, "inpainting": 9}.get(kind, 4), seed=seed),
         "scheduler": scheduler("v_prediction" if kind == "v_prediction" else "epsilon"),
     }
     if kind == "depth":
         return cast(Any, StableDiffusionDepth2ImgPipeline)(
             **parts, depth_estimator=depth_estimator(seed=seed), feature_extractor=DPTImageProcessorPil()
         )
-    return cast(Any, StableDiffusionPipeline)(
-        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-    )
+    of_text: Any = StableDiffusionInpaintPipeline if kind == "inpainting" else StableDiffusionPipeline
+    return of_text(**parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
 
 
 def xl_pipeline(*, zeros: bool = True, seed: int = 0) -> StableDiffusionXLPipeline:

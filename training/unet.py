@@ -7,10 +7,10 @@ Resumes by itself from .training/unet.pt; what was learnt at 128 pixels carries 
 Diffusion's betas, min-SNR weights, stratified time steps; cells that show a toy count more.
 
 One network of eighteen input channels becomes three models.  For a third of the pictures the ninth channel holds the
-inverse depth in [-1, 1], for the others zero; for another share the last nine hold where the picture has holes, as another
-eye would leave them, and the latents of the picture with these holes grey, as inpainting UNets of diffusers take them.
-Without those channels it is the text UNet, with the ninth the depth-conditioned sibling, with the last nine the
-inpainting one.
+inverse depth in [-1, 1], for the others zero; for another share the last nine hold where the picture has holes, as
+another eye would leave them, and the latents of the picture with these holes grey, as inpainting UNets of diffusers
+take them.  Without those channels it is the text UNet, with the ninth the depth-conditioned sibling, with the last nine
+the inpainting one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the UNets learn from: scenes as either eye sees them, and from so far aside that toys are cut off or half hidden."""
+"""What the UNets learn from: scenes as either eye sees them, and from aside, where toys are cut off or half hidden."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def seen_from(scene: Scene, x_m: float) -> Scene:
 
 
 def shown(scene: Scene) -> list[float]:
-    """Which fraction of every toy the left eye sees, of what it would see of it alone in a frame three times as wide."""
+    """Which fraction of each toy the left eye sees, of what it would see of it alone in a frame three times as wide."""
     slope_x, slope_y = rays(scene.rig, (_RAYS, _RAYS), np.float32)
     _, seen = first_hit(scene, 0.0, slope_x, slope_y)
     frames = [slope_x + turn / scene.rig.focal for turn in (-1, 0, 1)]

@@ -40,7 +40,7 @@ def prompted(backbone: StableDiffusion, guidance: float, count: int = 2, depth: 
         embedding=backbone.embed(["a red ball", "a blue cube"][:count]),
         unconditional=backbone.embed([""] * count) if guidance > 1 else None,
         guidance=guidance,
-        depth=depth,
+        concat=depth,
     )
 
 

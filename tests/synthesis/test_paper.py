@@ -100,4 +100,4 @@ def test_a_map_of_another_size_comes_to_the_latents_at_once(joint: dict[str, Any
     assert torch.equal(joint["cells"].source, expected)
     direct = interpolate(relief[None, None], size=grid, mode="bicubic", align_corners=False)
     unit = (direct - direct.min()) / (direct.max() - direct.min())
-    torch.testing.assert_close(joint["given"][0].depth[:1], 2 * unit - 1, atol=1e-5, rtol=0)
+    torch.testing.assert_close(joint["given"][0].concat[:1], 2 * unit - 1, atol=1e-5, rtol=0)

@@ -196,7 +196,7 @@ def test_the_depth_condition_is_of_the_view(depth_backbone: StableDiffusion, box
 
     def condition(given: Disparity, position: float) -> Tensor:
         recorded: Recorded = result(depth_source(depth_backbone, given, BALL, config))
-        depth = recorded.given_at(position)[0].depth
+        depth = recorded.given_at(position)[0].concat
         assert depth is not None
         return depth
 
@@ -216,7 +216,7 @@ def test_views_agree_on_what_depth_a_value_is(depth_backbone: StableDiffusion) -
     recorded: Recorded = result(
         depth_source(depth_backbone, Disparity.from_pixels(pixels), Prompted(prompts=["a red ball"]), settings)
     )
-    own, moved = (recorded.given_at(position)[0].depth for position in (0.0, 1.0))
+    own, moved = (recorded.given_at(position)[0].concat for position in (0.0, 1.0))
     assert own is not None
     assert moved is not None
     box = 2 * (8 - 2) / (24 - 2) - 1

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from training.views import sample_view, seen_from, shown
 
 from stereodiffusion.datasets.scenes import render_image, sample_scene
-from training.views import sample_view, seen_from, shown
 
 
 def test_the_right_eye_sees_what_is_rendered_for_it() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from stereodiffusion.bench.cost import Seconds
-from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.backbone import Backbone, empty_concat
 
 _EDGES = (1024, 2048, 4096)
 _SECONDS = 0.5
@@ -45,9 +45,8 @@ def evaluation_flops(backbone: Backbone) -> int:
     """Floating-point operations of one evaluation at the model's own size: convolutions, products and attention."""
     height, width = (length // backbone.pixels_per_latent for length in backbone.native_size)
     latents = torch.zeros(1, backbone.latent_channels, height, width, device=backbone.device)
-    depth = torch.zeros(1, 1, height, width, device=backbone.device) if backbone.depth_conditioned else None
     embedding = backbone.embed([""])
     counter = FlopCounterMode(display=False, custom_mapping={_FUSED_ON_THE_PROCESSOR: _attention_flops})
     with counter:
-        backbone.predict(latents, 500, embedding, depth)
+        backbone.predict(latents, 500, embedding, empty_concat(backbone, height, width))
     return counter.get_total_flops()

@@ -16,7 +16,7 @@ from stereodiffusion.bench.ceiling import evaluation_flops, matmul_ceiling
 from stereodiffusion.bench.cost import Seconds, measured
 from stereodiffusion.bench.tools import CountingBackbone
 from stereodiffusion.datasets.scenes import render, sample_scene
-from stereodiffusion.diffusion.backbone import Backbone, Embedding
+from stereodiffusion.diffusion.backbone import Backbone, Concat, Embedding
 from stereodiffusion.diffusion.inversion import AUTHORS_NULL_TEXT, NullTextSettings
 from stereodiffusion.diffusion.trajectory import recorder
 from stereodiffusion.geometry import Disparity
@@ -30,7 +30,7 @@ from stereodiffusion.synthesis.retrace import retrace
 from stereodiffusion.synthesis.run import Run, Stage, Synthesis
 from stereodiffusion.synthesis.stereo import pair_beside
 from stereodiffusion.synthesis.text import text_source
-from stereodiffusion.types import Image, Latent, Map
+from stereodiffusion.types import Image, Latent
 
 SpeedModel: TypeAlias = Literal["toybox", "sd1"]
 """The embedded model, or networks of Stable Diffusion's size with random weights."""
@@ -92,10 +92,10 @@ class _Watched(CountingBackbone):
         self.network, self.network_rows = _NONE, 0
         self.plain, self.once = _NONE, _NONE
 
-    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, depth: Map | None = None) -> Latent:
+    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, concat: Concat | None = None) -> Latent:
         """As the model does, timed."""
         begun = Seconds.now(self.device)
-        output = super().predict(x_t, timestep, embedding, depth)
+        output = super().predict(x_t, timestep, embedding, concat)
         taken = Seconds.now(self.device) - begun
         self.network += taken
         self.plain += _NONE if output.requires_grad else taken

@@ -12,11 +12,12 @@ from stereodiffusion.diffusion.backbone import (
     AttentionPlace,
     AttentionTap,
     Backbone,
+    Concat,
     Embedding,
 )
 from stereodiffusion.diffusion.schedule import Prediction, Schedule
 from stereodiffusion.settings import PrecisionChoice, Sampling
-from stereodiffusion.types import Image, Latent, Map
+from stereodiffusion.types import Image, Latent
 
 
 class CountingBackbone:
@@ -67,6 +68,11 @@ class CountingBackbone:
         return self._backbone.depth_conditioned
 
     @property
+    def inpainting(self) -> bool:
+        """Whether `predict` needs to be told where holes are and what is around them."""
+        return self._backbone.inpainting
+
+    @property
     def guidance_built_in(self) -> bool:
         """Whether the network is told the guidance scale."""
         return self._backbone.guidance_built_in
@@ -106,9 +112,9 @@ class CountingBackbone:
         """As the model does."""
         return self._backbone.embed(prompts, unconditional=unconditional)
 
-    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, depth: Map | None = None) -> Latent:
+    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, concat: Concat | None = None) -> Latent:
         """As the model does, counted."""
-        output = self._backbone.predict(x_t, timestep, embedding, depth)
+        output = self._backbone.predict(x_t, timestep, embedding, concat)
         self.evaluations += len(x_t) * (2 if output.requires_grad else 1)
         return output
 

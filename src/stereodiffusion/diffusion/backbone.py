@@ -15,11 +15,16 @@ from torch import Tensor
 
 from stereodiffusion.diffusion.schedule import Prediction, Schedule
 from stereodiffusion.settings import Sampling
-from stereodiffusion.types import Image, Latent, Map
+from stereodiffusion.types import Image, Latent
 
 AttentionPlace: TypeAlias = Literal["down", "mid", "up"]
 """Where in the U-Net a self-attention layer sits: the contracting half, the bottleneck, the expanding half. In a
 transformer, which has no such halves: in the first, the middle, the last third of its layers."""
+
+Concat: TypeAlias = Float[Tensor, "_rows _channels _lh _lw"]
+"""What some networks read of each cell beside its noisy latent, as further input channels. Depth-conditioned ones: the
+relative inverse depth in [-1, 1], near is +1, one channel. Inpainting ones: 1 where a cell is in a hole and 0
+elsewhere, then the latents of the picture whose holes are grey."""
 
 Tokens: TypeAlias = Float[Tensor, "_rows _tokens _features"]
 """Token sequences: what self-attention reads, or prompts after the text encoder."""
@@ -43,6 +48,14 @@ class Embedding:
     tokens: Tokens
     pooled: Float[Tensor, "_rows _features"] | None = None
     guidance: float | None = None
+
+
+def empty_concat(backbone: "Backbone", height: int, width: int) -> Concat | None:
+    """Zeros in place of what a model reads beside one latent of `height` x `width` cells; None if that is nothing."""
+    if not (backbone.depth_conditioned or backbone.inpainting):
+        return None
+    channels = 1 if backbone.depth_conditioned else backbone.latent_channels + 1
+    return torch.zeros(1, channels, height, width, device=backbone.device)
 
 
 def stack_rows(*embeddings: Embedding) -> Embedding:
@@ -98,6 +111,11 @@ class Backbone(Protocol):
         ...
 
     @property
+    def inpainting(self) -> bool:
+        """Whether `predict` needs to be told where holes are and what is around them."""
+        ...
+
+    @property
     def guidance_built_in(self) -> bool:
         """Whether the network is told the guidance scale and needs no unconditional prompt (LCM, FLUX)."""
         ...
@@ -146,18 +164,18 @@ class Backbone(Protocol):
         """
         ...
 
-    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, depth: Map | None = None) -> Latent:
+    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, concat: Concat | None = None) -> Latent:
         """One evaluation of the network for each latent of the batch, in the sense of `prediction`.
 
         Args:
             x_t: Noisy latents, (b, c, h, w).
             timestep: What the schedule says of their level: the training step t; of a flow σ in such steps.
             embedding: Of the prompts, b rows.
-            depth: Relative inverse depth on the latent grid in [-1, 1], near is +1, (b, 1, h, w); required
-                when `depth_conditioned`, refused otherwise.
+            concat: What a `depth_conditioned` or `inpainting` network reads beside the latents, on their grid; required
+                by these, refused by others.
 
         Raises:
-            ModelError: If `depth` is missing or not wanted, or the guidance that a network has built in is missing.
+            ModelError: If `concat` is missing or not wanted, or the guidance that a network has built in is missing.
         """
         ...
 

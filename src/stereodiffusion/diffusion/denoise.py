@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 import torch
 
-from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Embedding, stack_rows
+from stereodiffusion.diffusion.backbone import AttentionTap, Backbone, Concat, Embedding, stack_rows
 from stereodiffusion.diffusion.schedule import Schedule
 from stereodiffusion.diffusion.solver import History, Solver, State, ddim
 from stereodiffusion.errors import ConfigError
-from stereodiffusion.types import Latent, Map
+from stereodiffusion.types import Latent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +27,13 @@ class Conditioning:
         embedding: Of the prompts, one row per latent.
         unconditional: Of the negative prompt; None evaluates the prompt alone (w = 1).
         guidance: Scale w of classifier-free guidance.
-        depth: Relative inverse depth on the latent grid in [-1, 1], for depth-conditioned models.
+        concat: What the network reads of each cell beside its noisy latent (`Concat`), (b, k, h, w).
     """
 
     embedding: Embedding
     unconditional: Embedding | None = None
     guidance: float = 1.0
-    depth: Map | None = None
+    concat: Concat | None = None
 
     @property
     def branches(self) -> int:
@@ -98,11 +98,11 @@ def predict(
         timestep = schedule.timesteps[index]
     with nullcontext() if tap is None else backbone.attending(tap):
         if given.unconditional is None:
-            output = backbone.predict(x_t, timestep, given.embedding, given.depth)
+            output = backbone.predict(x_t, timestep, given.embedding, given.concat)
         else:
-            depth = None if given.depth is None else torch.cat([given.depth, given.depth])
+            concat = None if given.concat is None else torch.cat([given.concat, given.concat])
             both = stack_rows(given.unconditional, given.embedding)
-            without, with_prompt = backbone.predict(torch.cat([x_t, x_t]), timestep, both, depth).chunk(2)
+            without, with_prompt = backbone.predict(torch.cat([x_t, x_t]), timestep, both, concat).chunk(2)
             output = without + given.guidance * (with_prompt - without)
     return schedule.predicted(output, x_t, index, backbone.prediction)
 

@@ -126,7 +126,7 @@ def null_text(
             adam = torch.optim.Adam([tokens], lr=rate)
             evaluations = 1
             for _ in range(settings.iterations):
-                output = backbone.predict(z_t, timestep, unconditional, given.depth)
+                output = backbone.predict(z_t, timestep, unconditional, given.concat)
                 without = schedule.predicted(output, z_t, index, backbone.prediction)
                 predicted = without + given.guidance * (with_prompt - without)
                 loss = mse_loss(schedule.moved(z_t, predicted, index, index + 1), pivot[index + 1])  # Eq. 10

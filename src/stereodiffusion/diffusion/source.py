@@ -49,7 +49,7 @@ class Target:
 
     Attributes:
         cells: Where the source's cells go.
-        given: One conditioning per step; embeddings and guidance as the source's, depth of its own.
+        given: One conditioning per step; embeddings and guidance as the source's, `concat` of its own.
         known: What is known of it, for settings that re-synchronise from pixels.
     """
 

@@ -235,7 +235,7 @@ def _paired(own: Conditioning, view: Conditioning) -> Conditioning:
     """One conditioning for rows (view, picture)."""
     if (own.branches, own.guidance) != (view.branches, view.guidance):
         raise ConfigError("both views must be denoised with the same guidance")
-    depth = None if own.depth is None or view.depth is None else torch.cat([own.depth, view.depth])
+    concat = None if own.concat is None or view.concat is None else torch.cat([own.concat, view.concat])
     unconditional = (
         None
         if own.unconditional is None or view.unconditional is None
@@ -245,7 +245,7 @@ def _paired(own: Conditioning, view: Conditioning) -> Conditioning:
         embedding=stack_rows(own.embedding, view.embedding),
         unconditional=unconditional,
         guidance=own.guidance,
-        depth=depth,
+        concat=concat,
     )
 
 

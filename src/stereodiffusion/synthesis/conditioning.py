@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn.functional import interpolate
 
-from stereodiffusion.diffusion.backbone import Backbone
+from stereodiffusion.diffusion.backbone import Backbone, Concat
 from stereodiffusion.diffusion.denoise import Conditioning
 from stereodiffusion.errors import ConfigError
 from stereodiffusion.geometry import Disparity
@@ -35,7 +35,7 @@ class Prompted:
         return {"prompt": list(self.prompts), "negative": self.negative, "seed": self.seed}
 
 
-def condition(backbone: Backbone, asked: Prompted, guidance: float, *, depth: Map | None = None) -> Conditioning:
+def condition(backbone: Backbone, asked: Prompted, guidance: float, *, concat: Concat | None = None) -> Conditioning:
     """Embed prompts. Guidance towards the negative prompt itself, or with w = 1, has no effect and is left out.
 
     Raises:
@@ -49,13 +49,13 @@ def condition(backbone: Backbone, asked: Prompted, guidance: float, *, depth: Ma
             raise ConfigError(
                 f"{backbone.name} has its guidance built in and takes no negative prompt: got {negative!r}"
             )
-        return Conditioning(embedding=replace(embedding, guidance=guidance), depth=depth)
+        return Conditioning(embedding=replace(embedding, guidance=guidance), concat=concat)
     if guidance == 1:
-        return Conditioning(embedding=embedding, depth=depth)
+        return Conditioning(embedding=embedding, concat=concat)
     unconditional = backbone.embed([negative] * len(prompts), unconditional=True)
     if torch.equal(unconditional.tokens, embedding.tokens):
-        return Conditioning(embedding=embedding, depth=depth)
-    return Conditioning(embedding=embedding, unconditional=unconditional, guidance=guidance, depth=depth)
+        return Conditioning(embedding=embedding, concat=concat)
+    return Conditioning(embedding=embedding, unconditional=unconditional, guidance=guidance, concat=concat)
 
 
 def over_steps(given: Conditioning, settings: Settings) -> list[Conditioning]:

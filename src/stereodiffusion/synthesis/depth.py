@@ -49,7 +49,7 @@ def depth_source(
     sized = disparity.resize(*size)
     # What is normalised as the authors do comes to the latents' grid at once, as theirs does.
     depth = depth_condition(disparity if settings.parallax.scale == "normalized" else sized, grid_of(start))
-    prompted = condition(backbone, asked, settings.guidance.scale, depth=depth)
+    prompted = condition(backbone, asked, settings.guidance.scale, concat=depth)
     given = over_steps(prompted, settings)
 
     # 2. The picture, its way recorded, unless both views are drawn together
@@ -76,7 +76,7 @@ def depth_source(
         to, fraction = heading(position)
         warped = splat(relief.pixels, seen, to=to, fraction=fraction)
         moved = Disparity(pixels=warped.view, known=warped.visible).filled()
-        return over_steps(replace(prompted, depth=depth_condition(moved, grid_of(start), like=relief)), settings)
+        return over_steps(replace(prompted, concat=depth_condition(moved, grid_of(start), like=relief)), settings)
 
     # 4. All that views are made from
     source = Source(
@@ -121,7 +121,7 @@ def two_step_source(
     disparity = disparity.resize(*size)
     start, _ = seeded_noise(depth_backbone, asked.seed, count, size)
     prompted = condition(
-        depth_backbone, asked, settings.guidance.scale, depth=depth_condition(disparity, grid_of(start))
+        depth_backbone, asked, settings.guidance.scale, concat=depth_condition(disparity, grid_of(start))
     )
     added = added_noise(depth_backbone, asked.seed, count, size, settings.sampling)
     alone = Recorder(layers=(), indices=())

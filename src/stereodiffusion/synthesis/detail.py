@@ -24,6 +24,7 @@ from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.compose import change_at
 from stereodiffusion.synthesis.crops import Window, blending, plan_crops
 from stereodiffusion.synthesis.drawing import advance
+from stereodiffusion.synthesis.holes import around_holes, told
 from stereodiffusion.synthesis.noise import seeded_noise
 from stereodiffusion.synthesis.run import Progress
 from stereodiffusion.synthesis.sizes import grid_of
@@ -83,10 +84,15 @@ class CloserLook:
         remaining = cut.converged_at((beside.left - window.left) / position).resize(*size)
         as_it_is = replace(self.settings.parallax, scale="metric", convergence=0.0)  # both have been taken account of
         settings = replace(self.settings, parallax=as_it_is)
-        hole = adaptive_max_pool2d(window.of(pair.occlusion).float(), grid_of(fresh))
-        known = KnownLatents(clean=backbone.encode(resize_image(window.of(pair.right), *size)), cells=hole == 0)
+        unseen = window.of(pair.occlusion).float()
+        hole = adaptive_max_pool2d(unseen, grid_of(fresh))
+        seen = resize_image(window.of(pair.right), *size)
+        known = KnownLatents(clean=backbone.encode(seen), cells=hole == 0)
+        given = source.given
+        if backbone.inpainting:
+            given = told(given, around_holes(backbone, seen, adaptive_max_pool2d(unseen, size) > 0))
         cells = cell_map(remaining, settings, grid_of(fresh), position)
-        steps = view_beside(source, Target(cells=cells, given=source.given, known=known))
+        steps = view_beside(source, Target(cells=cells, given=given, known=known))
         view_0 = yield from advance(steps, "view", 1 + len(settings.view_indices))
         return change_at(window.height, window.width, backbone.decode(view_0), backbone.decode(known.clean))
 

@@ -20,6 +20,7 @@ from stereodiffusion.synthesis.conditioning import Prompted, condition, over_ste
 from stereodiffusion.synthesis.controls import controlled
 from stereodiffusion.synthesis.detail import CloserLook
 from stereodiffusion.synthesis.drawing import advance
+from stereodiffusion.synthesis.holes import all_known
 from stereodiffusion.synthesis.noise import seeded_noise
 from stereodiffusion.synthesis.parallax import estimating
 from stereodiffusion.synthesis.recorded import Recorded, Recording
@@ -135,6 +136,11 @@ def _check(
             f"null-text inversion optimises an unconditional prompt, and {backbone.name} has its guidance built in and "
             "takes none: expected preset fast or best, or views.inversion ddim"
         )
+    if settings.null_text and backbone.inpainting:
+        raise ConfigError(
+            f"null-text inversion is for networks that read noise and prompt alone, and {backbone.name} is one for "
+            "inpainting: expected preset fast or best, or views.inversion ddim"
+        )
     if len(asked.prompts) != len(photo):
         raise ConfigError(f"expected one prompt per photo ({len(photo)}), got {len(asked.prompts)}")
     height, width = photo.shape[2:]
@@ -151,6 +157,8 @@ def _inverted(
     """The source is the pivot trajectory itself: nothing is optimised, nothing drifts."""
     schedule = backbone.schedule(settings.sampling, grid_of(z_0))
     unguided = given.branches == 1
+    if backbone.inpainting:
+        given = replace(given, concat=all_known(z_0))
 
     def recorder_for() -> Recorder:
         return recorder(backbone, settings, rows=given.branches * len(z_0), grid=grid_of(z_0))

@@ -17,6 +17,7 @@ from stereodiffusion.pair import StereoPair
 from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.compose import change_at, compose, encode_known, known_view
 from stereodiffusion.synthesis.drawing import advance
+from stereodiffusion.synthesis.holes import around_holes, told
 from stereodiffusion.synthesis.parallax import effective
 from stereodiffusion.synthesis.recorded import Recorded, Recording
 from stereodiffusion.synthesis.run import Note, Progress, Stage, Synthesis, Turn, ViewSynthesis
@@ -160,13 +161,16 @@ def _picture_at(
     given = made.disparity if settings.parallax.scale == "normalized" else maps.working
     cells = cell_map(given, settings, grid_of(made.source.fresh), position)
     moved = None
-    if in_pixels or settings.own_pixels:
+    if in_pixels or settings.own_pixels or (backbone.inpainting and made.picture is not None):
         picture = resize_image(_drawn(made), *maps.working.size)
         moved = known_view(picture, effective(maps.working, settings.parallax), settings.warp, position)
 
     yield Turn(stage="view", networks=True)
     known = None if moved is None else encode_known(backbone, moved)
-    target = Target(cells=cells, given=made.given_at(position), known=known if in_pixels else None)
+    given_there = made.given_at(position)
+    if moved is not None and backbone.inpainting:
+        given_there = told(given_there, around_holes(backbone, moved.view, ~moved.visible))
+    target = Target(cells=cells, given=given_there, known=known if in_pixels else None)
     source_0, view_0 = yield from _both_latents(made, target, number, count)
     generated = backbone.decode(view_0)
     if known is not None and settings.own_pixels:

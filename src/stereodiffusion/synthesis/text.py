@@ -10,6 +10,7 @@ from stereodiffusion.settings import Settings
 from stereodiffusion.synthesis.conditioning import Prompted, condition, over_steps
 from stereodiffusion.synthesis.controls import controlled
 from stereodiffusion.synthesis.drawing import draw
+from stereodiffusion.synthesis.holes import all_hole
 from stereodiffusion.synthesis.noise import added_noise, seeded_noise
 from stereodiffusion.synthesis.parallax import estimating
 from stereodiffusion.synthesis.recorded import Recorded, Recording
@@ -50,7 +51,8 @@ def text_source(
     yield Turn(stage="source", networks=True)
     count = len(asked.prompts)
     start, fresh = seeded_noise(backbone, asked.seed, count, size)
-    prompted = condition(backbone, asked, settings.guidance.scale)
+    nothing_yet = all_hole(backbone, count, size) if backbone.inpainting else None
+    prompted = condition(backbone, asked, settings.guidance.scale, concat=nothing_yet)
     given = over_steps(prompted, settings)
 
     # 1. The picture, its way recorded

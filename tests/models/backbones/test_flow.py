@@ -250,7 +250,7 @@ def test_what_makes_no_sense_is_one_line(pipe: Any, tmp_path: Path) -> None:
         model.predict(torch.zeros(2, 16, 3, 4), 500.0, given)
     with pytest.raises(GeometryError, match="multiples of 16, got 24 x 32"):
         model.encode(torch.zeros(1, 3, 24, 32))
-    with pytest.raises(ModelError, match="expected no depth map"):
+    with pytest.raises(ModelError, match="expected nothing beside the latents, got 1 more"):
         model.predict(torch.zeros(2, 16, 4, 4), 500.0, given, torch.zeros(2, 1, 4, 4))
     folder = tiny_flow.save(tmp_path / "model", pipe)
     next((folder / "transformer").glob("*.safetensors")).unlink()

@@ -153,4 +153,14 @@ def _checked(size: tuple[int, int]) -> tuple[int, int]:
     return size
 
 
-__all__ = ["BACKGROUND", "Eye", "RenderedPair", "RenderedView", "rays", "render", "render_disparity", "render_hidden", "render_image"]
+__all__ = [
+    "BACKGROUND",
+    "Eye",
+    "RenderedPair",
+    "RenderedView",
+    "rays",
+    "render",
+    "render_disparity",
+    "render_hidden",
+    "render_image",
+]

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import CLIPTokenizer, T5Tokenizer
 
-from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Embedding
+from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Concat, Embedding
 from stereodiffusion.diffusion.schedule import Prediction, Schedule
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.backbones.flow_levels import check_levels, flow_schedule
@@ -84,6 +84,11 @@ class FlowTransformer(LatentModel):
         return False
 
     @property
+    def inpainting(self) -> bool:
+        """None of these is told of holes."""
+        return False
+
+    @property
     def attention_places(self) -> Sequence[AttentionPlace]:
         """The layers of joint attention in network order: the first, the middle and the last third of them."""
         return self._attention.places
@@ -108,9 +113,7 @@ class FlowTransformer(LatentModel):
         tokens = (grid[0] // self.patch) * (grid[1] // self.patch)
         return flow_schedule(self._scheduler, sampling, tokens, even=self.evenly_spaced)
 
-    def predict(
-        self, x_t: Latent, timestep: float, embedding: Embedding, depth: Float[Tensor, "b 1 dh dw"] | None = None
-    ) -> Latent:
+    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, concat: Concat | None = None) -> Latent:
         """The velocity ε - x_0 for each latent of the batch.
 
         Gradients flow through it (null-text inversion needs them); callers that want none switch them off.
@@ -119,14 +122,14 @@ class FlowTransformer(LatentModel):
             x_t: Noisy latents, whole patches.
             timestep: Of the schedule.
             embedding: Of the prompts, one row for each latent.
-            depth: Is refused.
+            concat: Is refused.
 
         Raises:
-            ModelError: If there is a depth map, or the embedding lacks what the network is told.
+            ModelError: If there is a `concat`, or the embedding lacks what the network is told.
             GeometryError: If the latents are not whole patches.
         """
-        if depth is not None:
-            raise ModelError(f"{self.name} expected no depth map, got one")
+        if concat is not None:
+            raise ModelError(f"{self.name} expected nothing beside the latents, got {concat.shape[1]} more channels")
         if embedding.pooled is None:
             raise ModelError(f"{self.name} expected an embedding with a pooled vector for each prompt, got one without")
         if x_t.shape[2] % self.patch or x_t.shape[3] % self.patch:

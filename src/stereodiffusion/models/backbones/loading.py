@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from stereodiffusion.devices import check_device
+from stereodiffusion.diffusion.backbone import empty_concat
 from stereodiffusion.errors import ModelError, StereoDiffusionError, first_line
 from stereodiffusion.models.alone import LOADING
 from stereodiffusion.models.backbones.families import family_of
@@ -109,9 +110,8 @@ def _try_out(backbone: LatentModel) -> None:
         embedding = replace(embedding, guidance=1.0)
     side = backbone.least_cells
     latents = torch.zeros(1, backbone.latent_channels, side, side)
-    depth = torch.zeros(1, 1, side, side) if backbone.depth_conditioned else None
     halfway = backbone.schedule(Sampling(steps=2), (side, side)).timesteps[0]
-    predicted = backbone.predict(latents, halfway, embedding, depth)
+    predicted = backbone.predict(latents, halfway, embedding, empty_concat(backbone, side, side))
     if not (embedding.tokens.isfinite().all() and predicted.isfinite().all()):
         raise ModelError(f"{backbone.name} predicts values that are not finite in {backbone.dtype}")
     backbone.encode(backbone.decode(latents))

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Embedding
+from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Concat, Embedding
 from stereodiffusion.diffusion.schedule import Prediction, Schedule, preserving_schedule
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.backbones.attention import SelfAttention
@@ -30,7 +30,8 @@ class StableDiffusion(LatentModel):
 
     Args:
         vae: Autoencoder.
-        unet: Noise predictor; one input channel more than the latent has means that it takes a depth map.
+        unet: Noise predictor; one input channel more than the latent has means that it takes a depth map, one more than
+            twice as many that it is for inpainting.
         text_encoder: Prompt tokens to states.
         tokenizer: Prompts to tokens.
         scheduler: Any diffusers scheduler of the model; only its noise schedule and prediction type are read.
@@ -78,7 +79,6 @@ class StableDiffusion(LatentModel):
         self._rewrite_prompt = rewrite_prompt
         self._prediction: Prediction = _prediction_of(scheduler, name)
         self._alphas = _alphas_of(scheduler, name)
-        self._depth_conditioned = unet.config["in_channels"] == vae.config["latent_channels"] + 1
         self._self_attention = SelfAttention(unet)
 
     @classmethod
@@ -131,7 +131,17 @@ class StableDiffusion(LatentModel):
     @property
     def depth_conditioned(self) -> bool:
         """Whether `predict` needs a depth map."""
-        return self._depth_conditioned
+        return self._beside == 1
+
+    @property
+    def inpainting(self) -> bool:
+        """Whether `predict` needs to be told where holes are and what is around them."""
+        return self._beside == self.latent_channels + 1
+
+    @property
+    def _beside(self) -> int:
+        """Input channels beside the noisy latents."""
+        return self.unet.config["in_channels"] - self.latent_channels
 
     @property
     def guidance_built_in(self) -> bool:
@@ -173,9 +183,7 @@ class StableDiffusion(LatentModel):
         mask = attended.to(self.device) if getattr(text_encoder.config, "use_attention_mask", False) else None
         return text_encoder(tokens.to(self.device), attention_mask=mask, output_hidden_states=True)
 
-    def predict(
-        self, x_t: Latent, timestep: float, embedding: Embedding, depth: Float[Tensor, "b 1 dh dw"] | None = None
-    ) -> Latent:
+    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, concat: Concat | None = None) -> Latent:
         """One evaluation of the network for each latent of the batch, in the sense of `prediction`.
 
         Gradients flow through it (null-text inversion needs them); callers that want none switch them off.
@@ -184,21 +192,22 @@ class StableDiffusion(LatentModel):
             x_t: Noisy latents.
             timestep: Training step t.
             embedding: Of the prompts, one row for each latent.
-            depth: Relative inverse depth on the latent grid in [-1, 1], near is +1.
+            concat: What the network reads beside the latents, if it does.
 
         Raises:
-            ModelError: If `depth` is missing or not wanted, or the guidance that the network has built in is missing.
-            GeometryError: If `depth` is not on the latent grid.
+            ModelError: If `concat` is missing or not wanted, or the guidance that the network has built in is missing.
+            GeometryError: If `concat` is not on the latent grid.
         """
-        if (depth is not None) != self.depth_conditioned:
-            wanted, given = ("a", "none") if self.depth_conditioned else ("no", "one")
-            raise ModelError(f"{self.name} expected {wanted} depth map, got {given}")
+        given = 0 if concat is None else concat.shape[1]
+        if given != self._beside:
+            got = f"{given} more channels" if given else "nothing"
+            raise ModelError(f"{self.name} expected {_what(self)} beside the latents, got {got}")
         sample = x_t
-        if depth is not None:
-            if depth.shape[-2:] != x_t.shape[-2:]:
-                grid, size = tuple(x_t.shape[-2:]), tuple(depth.shape[-2:])
-                raise GeometryError(f"the depth map must be on the latent grid of {grid}, got {size}")
-            sample = torch.cat([x_t, depth.to(x_t)], dim=1)
+        if concat is not None:
+            if concat.shape[-2:] != x_t.shape[-2:]:
+                grid, size = tuple(x_t.shape[-2:]), tuple(concat.shape[-2:])
+                raise GeometryError(f"what is beside the latents must be on their grid of {grid}, got {size}")
+            sample = torch.cat([x_t, concat.to(x_t)], dim=1)
         device, dtype = self.device, self.dtype
         prediction = self.unet(
             sample.to(device, dtype),
@@ -246,8 +255,8 @@ class StableDiffusion(LatentModel):
                     "`pipe.unload_ip_adapter()`)",
                 )
             )
-        if channels not in (latent, latent + 1):
-            kind = {2 * latent + 1: " for inpainting", 2 * latent: " for editing pictures"}.get(channels, "")
+        if channels not in (latent, latent + 1, 2 * latent + 1):
+            kind = " for editing pictures" if channels == 2 * latent else ""
             raise ModelError(wrong(self.name, f"a U-Net{kind} with {channels} input channels"))
         if network["cross_attention_dim"] != self._token_channels:
             raise ModelError(
@@ -258,6 +267,13 @@ class StableDiffusion(LatentModel):
     @property
     def _token_channels(self) -> int:
         return self.text_encoder.config.hidden_size
+
+
+def _what(model: StableDiffusion) -> str:
+    """What a network reads beside the noisy latents, in words."""
+    if model.depth_conditioned:
+        return "a depth map"
+    return f"{model.latent_channels + 1} channels (holes, and what is around them)" if model.inpainting else "nothing"
 
 
 def guidance_embedding(guidance: float, channels: int) -> Float[Tensor, "channels"]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5Tokenizer
 
-from stereodiffusion.diffusion.backbone import Embedding
+from stereodiffusion.diffusion.backbone import Concat, Embedding
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.backbones.flow_transformer import FlowTransformer
 from stereodiffusion.models.backbones.joint_attention import JointLayer
@@ -119,9 +119,7 @@ class StableDiffusion3(FlowTransformer):
             return torch.zeros(len(prompts), _T5_TOKENS, channels, device=self.device, dtype=torch.float32)
         return self._read_t5(prompts, self.tokenizer_3, self.text_encoder_3, _T5_TOKENS)
 
-    def predict(
-        self, x_t: Latent, timestep: float, embedding: Embedding, depth: Float[Tensor, "b 1 dh dw"] | None = None
-    ) -> Latent:
+    def predict(self, x_t: Latent, timestep: float, embedding: Embedding, concat: Concat | None = None) -> Latent:
         """As for `FlowTransformer`.
 
         Raises:
@@ -134,7 +132,7 @@ class StableDiffusion3(FlowTransformer):
                 f"{self.name} has positions for sides of up to {most} pixels, got "
                 f"{x_t.shape[2] * self.pixels_per_latent} x {x_t.shape[3] * self.pixels_per_latent}"
             )
-        return super().predict(x_t, timestep, embedding, depth)
+        return super().predict(x_t, timestep, embedding, concat)
 
     def _output(self, x_t: Latent, told: Float[Tensor, " b"], embedding: Embedding) -> Latent:
         return self.transformer(
