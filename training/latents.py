@@ -1,4 +1,4 @@
-"""Stage 2: renders scenes once, encodes them, and stores latents, captions, inverse depth and holes for the UNets.
+"""Stage 2: renders scenes once, encodes them, and stores latents, captions and inverse depth for the UNets.
 
     python -m training.latents --size 128 --chunks 40      # 40 x 1000 scenes, each also mirrored
     python -m training.latents --size 256 --chunks 20
@@ -10,26 +10,22 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from stereodiffusion.datasets.scenes import Scene, caption, render_disparity, render_image, sample_scene
 from stereodiffusion.datasets.scenes.raycast import first_hit
-from stereodiffusion.datasets.scenes.rendering import rays, render_hidden
+from stereodiffusion.datasets.scenes.rendering import rays
 from training.autoencoder import components
 from training.pictures import WORK
-from training.views import sample_view, seen_from
+from training.views import sample_view
 from training.words import LENGTH, build_tokenizer
 
 CHUNK = 1000
 CAPTIONS = 10  # wordings stored per scene and orientation
-_EYES_APART = 0.5, 4.0  # baselines, between a picture and the one that would be moved to its place
-_WIDEST_RIM = 2  # pixels
 _FIRST_SEED = {128: 10_000_000, 256: 20_000_000}
 
 
@@ -78,19 +74,6 @@ def cell_disparity(scene: Scene, cells: int) -> NDArray[np.float32]:
     return fine.reshape(cells, 2, cells, 2).mean((1, 3))
 
 
-def hidden_pixels(scene: Scene, size: int) -> NDArray[np.bool_]:
-    """What another eye to the left of the picture's does not see of it: the holes of a moved picture, (size, size).
-
-    The other eye is half a baseline to four away, and holes are up to two pixels wider than they have to be.
-    """
-    rng = np.random.default_rng([scene.seed, 5])
-    apart = float(rng.uniform(*_EYES_APART)) * scene.rig.baseline_m
-    there = seen_from(scene, -apart)
-    pair = render_hidden(replace(there, rig=replace(there.rig, baseline_m=apart)), (size, size), eye="right")
-    wider = int(rng.integers(_WIDEST_RIM + 1))
-    return cv2.dilate(pair.astype(np.uint8), np.ones((1 + 2 * wider,) * 2, np.uint8)) > 0
-
-
 @torch.no_grad()
 def make_chunk(size: int, chunk: int) -> None:
     """Render (unless done), encode and store one chunk."""
@@ -99,15 +82,10 @@ def make_chunk(size: int, chunk: int) -> None:
     linear = components()  # what the encoder computes, as one convolution
     cells = size // 8
     latents = np.empty((CHUNK, 2, 8, cells, cells), np.float16)
-    known, holes = np.empty_like(latents), np.empty((CHUNK, cells, cells), np.bool_)
     for start in range(0, CHUNK, 20):
-        now = slice(start, start + 20)
-        batch = torch.from_numpy(pictures[now]).permute(0, 3, 1, 2).float() / 127.5 - 1
-        hidden = np.stack([hidden_pixels(stored_scene(size, chunk, i), size) for i in range(start, start + 20)])
-        masked = torch.where(torch.from_numpy(hidden)[:, None], 0.0, batch)
-        for side, (x, seen) in enumerate(((batch, masked), (batch.flip(-1), masked.flip(-1)))):
-            latents[now, side], known[now, side] = linear.encode(x).numpy(), linear.encode(seen).numpy()
-        holes[now] = hidden.reshape(-1, cells, 8, cells, 8).any((2, 4))
+        batch = torch.from_numpy(pictures[start : start + 20]).permute(0, 3, 1, 2).float() / 127.5 - 1
+        for side, x in enumerate((batch, batch.flip(-1))):
+            latents[start : start + 20, side] = linear.encode(x).numpy()
     words = np.empty((CHUNK, 2, CAPTIONS, LENGTH), np.int16)
     objects = np.empty((CHUNK, cells, cells), np.float16)
     disparity = np.empty((CHUNK, cells, cells), np.float16)
@@ -120,8 +98,7 @@ def make_chunk(size: int, chunk: int) -> None:
         objects[i], disparity[i] = object_cells(scene, cells), cell_disparity(scene, cells)
     path = chunk_path(size, chunk)
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"words": words, "objects": objects, "disparity": disparity, "known": known, "holes": holes}
-    np.savez(path.with_suffix(".new.npz"), latents=latents, **told)
+    np.savez(path.with_suffix(".new.npz"), latents=latents, words=words, objects=objects, disparity=disparity)
     path.with_suffix(".new.npz").replace(path)
 
 

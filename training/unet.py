@@ -7,10 +7,9 @@ Resumes by itself from .training/unet.pt; what was learnt at 128 pixels carries 
 Diffusion's betas, min-SNR weights, stratified time steps; cells that show a toy count more.
 
 One network of eighteen input channels becomes three models.  For a third of the pictures the ninth channel holds the
-inverse depth in [-1, 1], for the others zero; for another share the last nine hold where the picture has holes, as
-another eye would leave them, and the latents of the picture with these holes grey, as inpainting UNets of diffusers
-take them.  Without those channels it is the text UNet, with the ninth the depth-conditioned sibling, with the last nine
-the inpainting one.
+inverse depth in [-1, 1], for the others zero.  Half of each batch are windows of large views with holes (windows.py):
+the last nine channels hold where, and the latents of the window with its holes filled.  Without those channels it is
+the text UNet, with the ninth the depth-conditioned sibling, with the last nine the inpainting one.
 """
 
 from __future__ import annotations
@@ -36,13 +35,12 @@ CHANNELS = 8
 _GAMMA = 5.0  # min-SNR
 _CAPTION_DROP = 0.1
 _DEPTH_GIVEN = 0.35  # fraction of the pictures whose depth the UNet is told
-_HOLES_GIVEN = 0.35  # fraction of those that it sees but for their holes
-_WHOLE = 0.1  # fraction of these that have no holes
+_ALL_KNOWN = 0.05  # fraction of the windows without holes, such as a photo that is there
 _TOY_WEIGHT = 1.5  # added to the loss weight of a cell full of toy
-_HOLE_WEIGHT = 4.0  # added to that of a cell in a hole, where what is around it is told
+_HOLE_WEIGHT = 8.0  # added to that of a cell in a hole
 TOLD = {"text": [], "depth": [CHANNELS], "inpainting": [*range(CHANNELS + 1, 2 * CHANNELS + 2)]}
 """Which input channels of the network in training, beside the noisy latents, each model has."""
-BATCH = {128: 32, 256: 12}  # per process
+BATCH = {128: 32, 256: 12}  # per process, windows among them
 
 
 def build_unet(told: int = 0) -> UNet2DConditionModel:
@@ -84,8 +82,8 @@ CHECKPOINT = WORK / "unet.pt"
 class Batch(NamedTuple):
     """What the network learns from.
 
-    Latents and those of the picture but for its holes (b, 8, h, w), token ids (b, 32), cell weights, inverse depth in
-    [-1, 1], and where the holes are, 0 or 1, all (b, 1, h, w).
+    Latents (b, 8, h, w), token ids (b, 32), cell weights, inverse depth in [-1, 1] and where holes are, 0 or 1, all
+    (b, 1, h, w), what is known of windows (b, 8, h, w), and which these are (b, 1, 1, 1).
     """
 
     latent: Tensor
@@ -94,6 +92,7 @@ class Batch(NamedTuple):
     depth: Tensor
     holes: Tensor
     known: Tensor
+    window: Tensor
 
 
 class Latents:
@@ -108,8 +107,6 @@ class Latents:
         self.words: NDArray[np.int16] = np.concatenate([c["words"] for c in chunks])
         self.objects: NDArray[np.float16] = np.concatenate([c["objects"] for c in chunks])
         self.disparity: NDArray[np.float16] = np.concatenate([c["disparity"] for c in chunks])
-        self.known: NDArray[np.float16] = np.concatenate([c["known"] for c in chunks])
-        self.holes: NDArray[np.bool_] = np.concatenate([c["holes"] for c in chunks])
         self.empty = np.asarray(empty, np.int16)
 
     def batches(self, count: int, rng: np.random.Generator) -> Iterator[Batch]:
@@ -121,17 +118,64 @@ class Latents:
                 scene, side = np.divmod(order[start : start + count], 2)
                 words = self.words[scene, side, rng.integers(self.words.shape[2], size=count)]
                 words[rng.random(count) < _CAPTION_DROP] = self.empty
-                maps = self.objects, self.disparity, self.holes
-                objects, near, holes = (_mirrored(a[scene].astype(np.float32), side) for a in maps)
+                objects, near = (_mirrored(a[scene].astype(np.float32), side) for a in (self.objects, self.disparity))
                 low, high = near.min((1, 2), keepdims=True), near.max((1, 2), keepdims=True)
+                latent = torch.from_numpy(self.latents[scene, side].astype(np.float32))
                 yield Batch(
-                    torch.from_numpy(self.latents[scene, side].astype(np.float32)),
+                    latent,
                     torch.from_numpy(words.astype(np.int64)),
                     torch.from_numpy(1 + _TOY_WEIGHT * objects)[:, None],
                     torch.from_numpy(2 * (near - low) / (high - low) - 1)[:, None],
-                    torch.from_numpy(holes)[:, None],
-                    torch.from_numpy(self.known[scene, side].astype(np.float32)),
+                    torch.zeros_like(latent[:, :1]),
+                    torch.zeros_like(latent),
+                    torch.zeros(count, 1, 1, 1),
                 )
+
+
+class Windows:
+    """All stored windows in memory."""
+
+    def __init__(self, empty: list[int]) -> None:
+        paths = sorted((WORK / "latents").glob("windows_[0-9]*[0-9].npz"))
+        if not paths:
+            raise FileNotFoundError(f"expected windows in {WORK / 'latents'}: run training.windows first")
+        chunks = [np.load(path) for path in paths]
+        self.latents: NDArray[np.float16] = np.concatenate([c["latents"] for c in chunks])
+        self.known: NDArray[np.float16] = np.concatenate([c["known"] for c in chunks])
+        self.words: NDArray[np.int16] = np.concatenate([c["words"] for c in chunks])
+        self.holes: NDArray[np.bool_] = np.concatenate([c["holes"] for c in chunks])
+        self.empty = np.asarray(empty, np.int16)
+
+    def batches(self, count: int, rng: np.random.Generator) -> Iterator[Batch]:
+        """Endless batches of ``count`` at random; half of them say nothing of what they show."""
+        while True:
+            scene, side = rng.integers(len(self.latents), size=count), rng.integers(2, size=count)
+            words = self.words[scene, side, rng.integers(self.words.shape[2], size=count)]
+            words[rng.random(count) < 0.5] = self.empty
+            latent, known = (torch.from_numpy(a[scene, side].astype(np.float32)) for a in (self.latents, self.known))
+            holes = torch.from_numpy(_mirrored(self.holes[scene].astype(np.float32), side))[:, None]
+            whole = torch.from_numpy(rng.random((count, 1, 1, 1)) < _ALL_KNOWN)
+            holes, known = holes.masked_fill(whole, 0), torch.where(whole, latent, known)
+            yield Batch(
+                latent,
+                torch.from_numpy(words.astype(np.int64)),
+                1 + _HOLE_WEIGHT * holes,
+                torch.zeros_like(holes),
+                holes,
+                known,
+                torch.ones(count, 1, 1, 1),
+            )
+
+
+def batches_of(size: int, empty: list[int], rng: np.random.Generator) -> Iterator[Batch]:
+    """Batches for one process: pictures of a size; of the larger one, as many windows with holes beside them."""
+    count = BATCH[size]
+    if size == 128:
+        yield from Latents(size, empty).batches(count, rng)
+    for both in zip(
+        Latents(size, empty).batches(count // 2, rng), Windows(empty).batches(count // 2, rng), strict=True
+    ):
+        yield Batch(*map(torch.cat, zip(*both, strict=True)))
 
 
 def _mirrored(maps: NDArray[np.float32], side: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -141,7 +185,7 @@ def _mirrored(maps: NDArray[np.float32], side: NDArray[np.integer]) -> NDArray[n
 def loss_of(
     unet: nn.Module, encoder: CLIPTextModel, batch: Batch, alphas: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """min-SNR weighted v-prediction loss."""
+    """v-prediction loss, min-SNR weighted where the network is told no holes."""
     count = len(batch.latent)
     stratum = (torch.arange(count) + torch.rand(count, generator=generator)) / count
     t = (1000 * stratum[torch.randperm(count, generator=generator)]).long()
@@ -150,18 +194,16 @@ def loss_of(
     x_t = alpha.sqrt() * batch.latent + (1 - alpha).sqrt() * noise
     v = alpha.sqrt() * noise - (1 - alpha).sqrt() * batch.latent
     snr = alpha / (1 - alpha)
-    depth, seen, whole = torch.rand((3, count, 1, 1, 1), generator=generator)
-    seen, whole = seen < _HOLES_GIVEN, whole < _WHOLE
-    holes = batch.holes * (seen & ~whole)
-    known = torch.where(whole, batch.latent, batch.known) * seen
-    given = torch.cat([x_t, batch.depth * (depth < _DEPTH_GIVEN), holes, known], 1)
+    # Around holes much is known at every level, so that each is worth as much; min-SNR weights average about a half.
+    level = torch.where(batch.window > 0, 0.5, snr.clamp(max=_GAMMA) / (snr + 1))
+    importance = level * batch.weight / batch.weight.mean()
+    told = torch.rand((count, 1, 1, 1), generator=generator) < _DEPTH_GIVEN
+    given = torch.cat([x_t, batch.depth * told, batch.holes, batch.known], 1)
     given = given.contiguous(memory_format=torch.channels_last)
-    weight = batch.weight + _HOLE_WEIGHT * holes
-    importance = snr.clamp(max=_GAMMA) / (snr + 1) * weight / weight.mean()
     with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
         states = encoder(batch.words).last_hidden_state
         predicted = unet(given, t, encoder_hidden_states=states).sample.float()
-    return (importance * (predicted - v).square()).mean() * 2  # min-SNR weights average about a half
+    return (importance * (predicted - v).square()).mean() * 2
 
 
 def start_models() -> tuple[UNet2DConditionModel, CLIPTextModel, list[int]]:
@@ -194,7 +236,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
     generator = torch.Generator().manual_seed(7919 * step + rank)
     rng = np.random.default_rng([4, rank, step])
     count, size = BATCH[options.size], str(options.size)
-    batches = Latents(options.size, empty).batches(count, rng)
+    batches = batches_of(options.size, empty, rng)
     both.train()
     last, running, begun = time.time(), None, (time.time(), samples)
     budget = options.minutes * 60 if options.more is None else spent[size] + options.more * 60
