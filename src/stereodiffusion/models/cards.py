@@ -15,6 +15,7 @@ from stereodiffusion.models.checkpoint.layouts import (
     DIFFUSION_FILES,
     ESTIMATOR_FILES,
     FLUX_FILES,
+    HALF_PRECISION_FILES,
     SD3_FILES,
     SDXL_FILES,
     TOYBOX_FILES,
@@ -44,6 +45,9 @@ _KNOWS_PHOTOGRAPHS: Mapping[str, object] = MappingProxyType({"shift.at": 0.2, "v
 the way, and the paper starts at a fifth of the steps."""
 
 _WITHDRAWN = "community mirror, the publisher's own repository was withdrawn"
+
+
+_FILLS = "for photos: was trained to fill holes, and is told where a view has them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +191,42 @@ CARDS: tuple[ModelCard, ...] = (
         commercial_use=True,
         note=f"512 x 512, the model of the paper's depth mode; {_WITHDRAWN}; {_RAIL_NOTE}",
         files=DIFFUSION_FILES,
+    ),
+    ModelCard(
+        name="sd1.5-inpainting",
+        kind="text",
+        family="Stable Diffusion 1",
+        repository="stable-diffusion-v1-5/stable-diffusion-inpainting",
+        revision="8a4288a76071f7280aedbdb3253bdb9e9d5d84bb",
+        download_mb=2137,
+        licence=_OPENRAIL_M,
+        commercial_use=True,
+        note=f"512 x 512, {_FILLS}; fetched in half precision; {_WITHDRAWN}; {_RAIL_NOTE}",
+        files=HALF_PRECISION_FILES,
+    ),
+    ModelCard(
+        name="sd2-inpainting",
+        kind="text",
+        family="Stable Diffusion 2",
+        repository="sd2-community/stable-diffusion-2-inpainting",
+        revision="5f74973cbb64c8568780732c17f43eb269d63a0d",
+        download_mb=5162,
+        licence=_OPENRAIL_PP,
+        commercial_use=True,
+        note=f"512 x 512, {_FILLS}; {_WITHDRAWN}; {_RAIL_NOTE}",
+        files=DIFFUSION_FILES,
+    ),
+    ModelCard(
+        name="sdxl-inpainting",
+        kind="text",
+        family="Stable Diffusion XL",
+        repository="diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
+        revision="115134f363124c53c7d878647567d04daf26e41e",
+        download_mb=6941,
+        licence=_OPENRAIL_PP,
+        commercial_use=True,
+        note=f"1024 x 1024, {_FILLS}; fetched in half precision; {_RAIL_NOTE}",
+        files=SDXL_FILES,
     ),
     ModelCard(
         name="sdxl",

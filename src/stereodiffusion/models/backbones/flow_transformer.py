@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import CLIPTokenizer, T5Tokenizer
 
-from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Concat, Embedding
+from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Concat, Embedding, ShownInHoles
 from stereodiffusion.diffusion.schedule import Prediction, Schedule
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.backbones.flow_levels import check_levels, flow_schedule
@@ -84,9 +84,9 @@ class FlowTransformer(LatentModel):
         return False
 
     @property
-    def inpainting(self) -> bool:
+    def inpainting(self) -> ShownInHoles | None:
         """None of these is told of holes."""
-        return False
+        return None
 
     @property
     def attention_places(self) -> Sequence[AttentionPlace]:

@@ -16,8 +16,9 @@ DIFFUSION_FILES = (
 _SECOND_TOKENIZER_FILES = tuple(
     file.replace("tokenizer/", "tokenizer_2/") for file in DIFFUSION_FILES if file.startswith("tokenizer/")
 )
+HALF_PRECISION_FILES = tuple(file.replace(".safetensors", ".fp16.safetensors") for file in DIFFUSION_FILES)
 SDXL_FILES = (
-    *(file.replace(".safetensors", ".fp16.safetensors") for file in DIFFUSION_FILES),
+    *HALF_PRECISION_FILES,
     "text_encoder_2/config.json",
     "text_encoder_2/model.fp16.safetensors",
     *_SECOND_TOKENIZER_FILES,
