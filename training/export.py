@@ -28,8 +28,7 @@ def pipeline() -> StableDiffusionPipeline:
     text_encoder: CLIPTextModel = build_text_encoder(tokenizer).eval()
     torch.manual_seed(0)
     if unet.CHECKPOINT.exists():
-        models, words = unet.averaged()
-        text_unet = models["text"]
+        text_unet, _, words = unet.averaged()
         text_encoder.load_state_dict(words)
     else:
         text_unet = unet.build_unet().eval()
@@ -53,10 +52,8 @@ def export(target: Path) -> None:
     parts.save_pretrained(fresh, safe_serialization=True)
     for name in ("vocab.json", "merges.txt"):  # what transformers before 5 reads
         shutil.copy(WORK / "tokenizer" / "export" / name, fresh / "tokenizer" / name)
-    for name in ("depth", "inpainting"):
-        told = len(unet.TOLD[name])
-        sibling = unet.averaged()[0][name] if unet.CHECKPOINT.exists() else unet.build_unet(told)
-        sibling.to(torch.float16).save_pretrained(fresh / f"unet_{name}", safe_serialization=True)
+    depth_unet = unet.averaged()[1] if unet.CHECKPOINT.exists() else unet.build_unet(depth=True)
+    depth_unet.to(torch.float16).save_pretrained(fresh / "unet_depth", safe_serialization=True)
     depth_estimator.export(fresh / "depth")
     shutil.rmtree(target, ignore_errors=True)
     fresh.replace(target)

@@ -28,24 +28,13 @@ def restore() -> None:
         _write(autoencoder.CHECKPOINT, dict(vae.state_dict()), spent=0.0)
     text_encoder = CLIPTextModel.from_pretrained(TARGET / "text_encoder", dtype=torch.float32)
     words = {f"encoder.{name}": value for name, value in text_encoder.state_dict().items()}
-    if not unet.CHECKPOINT.exists():
-        weights = {f"unet.{name}": value for name, value in _network().items()}
+    if not unet.CHECKPOINT.exists():  # the sibling has all of the text UNet's weights
+        sibling = UNet2DConditionModel.from_pretrained(TARGET / "unet_depth", torch_dtype=torch.float32)
+        weights = {f"unet.{name}": value for name, value in sibling.state_dict().items()}
         _write(unet.CHECKPOINT, weights | words, spent={"128": 0.0, "256": 0.0})
     if not depth_estimator.CHECKPOINT.exists():
         model = GLPNForDepthEstimation.from_pretrained(TARGET / "depth", dtype=torch.float32)
         _write(depth_estimator.CHECKPOINT, dict(model.state_dict()), spent=0.0)
-
-
-def _network() -> dict[str, torch.Tensor]:
-    """The one network in training: its models share all weights but those that read what they are told."""
-    weights: dict[str, torch.Tensor] = {}
-    read = torch.zeros_like(unet.build_unet(unet.CHANNELS + 2).conv_in.weight)
-    for name, told in unet.TOLD.items():
-        folder = TARGET / ("unet" if name == "text" else f"unet_{name}")
-        if folder.exists():
-            weights = UNet2DConditionModel.from_pretrained(folder, torch_dtype=torch.float32).state_dict()
-            read[:, [*range(unet.CHANNELS), *told]] = weights["conv_in.weight"]
-    return {**weights, "conv_in.weight": read}
 
 
 def _components(vae: AutoencoderKL) -> autoencoder.Components:

@@ -6,10 +6,8 @@
 Resumes by itself from .training/unet.pt; what was learnt at 128 pixels carries over to 256.  v-prediction with Stable
 Diffusion's betas, min-SNR weights, stratified time steps; cells that show a toy count more.
 
-One network of eighteen input channels becomes three models.  For a third of the pictures the ninth channel holds the
-inverse depth in [-1, 1], for the others zero.  Half of each batch are windows of large views with holes (windows.py):
-the last nine channels hold where, and the latents of the window with its holes filled.  Without those channels it is
-the text UNet, with the ninth the depth-conditioned sibling, with the last nine the inpainting one.
+One network of nine input channels becomes both models.  For a third of the pictures the ninth channel holds the inverse
+depth in [-1, 1], for the others zero: without that channel it is the text UNet, with it the depth-conditioned sibling.
 """
 
 from __future__ import annotations
@@ -35,22 +33,15 @@ CHANNELS = 8
 _GAMMA = 5.0  # min-SNR
 _CAPTION_DROP = 0.1
 _DEPTH_GIVEN = 0.35  # fraction of the pictures whose depth the UNet is told
-_ALL_KNOWN = 0.05  # fraction of the windows without holes, such as a photo that is there
 _TOY_WEIGHT = 1.5  # added to the loss weight of a cell full of toy
-_HOLE_WEIGHT = 8.0  # added to that of a cell in a hole
-TOLD = {"text": [], "depth": [CHANNELS], "inpainting": [*range(CHANNELS + 1, 2 * CHANNELS + 2)]}
-"""Which input channels of the network in training, beside the noisy latents, each model has."""
-BATCH = {128: 32, 256: 12}  # per process, windows among them
+BATCH = {128: 32, 256: 12}  # per process
 
 
-def build_unet(told: int = 0) -> UNet2DConditionModel:
-    """The untrained UNet: 16.5 M parameters, self-attention at half and a quarter of the latent size.
-
-    It takes ``told`` channels beside the noisy latents.
-    """
+def build_unet(*, depth: bool = False) -> UNet2DConditionModel:
+    """The untrained UNet: 16.5 M parameters, self-attention at half and a quarter of the latent size."""
     return UNet2DConditionModel(
         sample_size=32,
-        in_channels=CHANNELS + told,
+        in_channels=CHANNELS + depth,
         out_channels=CHANNELS,
         block_out_channels=(64, 128, 256),
         layers_per_block=1,
@@ -80,19 +71,12 @@ CHECKPOINT = WORK / "unet.pt"
 
 
 class Batch(NamedTuple):
-    """What the network learns from.
-
-    Latents (b, 8, h, w), token ids (b, 32), cell weights, inverse depth in [-1, 1] and where holes are, 0 or 1, all
-    (b, 1, h, w), what is known of windows (b, 8, h, w), and which these are (b, 1, 1, 1).
-    """
+    """Latents (b, 8, h, w), token ids (b, 32), cell weights and inverse depth in [-1, 1], both (b, 1, h, w)."""
 
     latent: Tensor
     words: Tensor
     weight: Tensor
     depth: Tensor
-    holes: Tensor
-    known: Tensor
-    window: Tensor
 
 
 class Latents:
@@ -120,62 +104,12 @@ class Latents:
                 words[rng.random(count) < _CAPTION_DROP] = self.empty
                 objects, near = (_mirrored(a[scene].astype(np.float32), side) for a in (self.objects, self.disparity))
                 low, high = near.min((1, 2), keepdims=True), near.max((1, 2), keepdims=True)
-                latent = torch.from_numpy(self.latents[scene, side].astype(np.float32))
                 yield Batch(
-                    latent,
+                    torch.from_numpy(self.latents[scene, side].astype(np.float32)),
                     torch.from_numpy(words.astype(np.int64)),
                     torch.from_numpy(1 + _TOY_WEIGHT * objects)[:, None],
                     torch.from_numpy(2 * (near - low) / (high - low) - 1)[:, None],
-                    torch.zeros_like(latent[:, :1]),
-                    torch.zeros_like(latent),
-                    torch.zeros(count, 1, 1, 1),
                 )
-
-
-class Windows:
-    """All stored windows in memory."""
-
-    def __init__(self, empty: list[int]) -> None:
-        paths = sorted((WORK / "latents").glob("windows_[0-9]*[0-9].npz"))
-        if not paths:
-            raise FileNotFoundError(f"expected windows in {WORK / 'latents'}: run training.windows first")
-        chunks = [np.load(path) for path in paths]
-        self.latents: NDArray[np.float16] = np.concatenate([c["latents"] for c in chunks])
-        self.known: NDArray[np.float16] = np.concatenate([c["known"] for c in chunks])
-        self.words: NDArray[np.int16] = np.concatenate([c["words"] for c in chunks])
-        self.holes: NDArray[np.bool_] = np.concatenate([c["holes"] for c in chunks])
-        self.empty = np.asarray(empty, np.int16)
-
-    def batches(self, count: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """Endless batches of ``count`` at random; half of them say nothing of what they show."""
-        while True:
-            scene, side = rng.integers(len(self.latents), size=count), rng.integers(2, size=count)
-            words = self.words[scene, side, rng.integers(self.words.shape[2], size=count)]
-            words[rng.random(count) < 0.5] = self.empty
-            latent, known = (torch.from_numpy(a[scene, side].astype(np.float32)) for a in (self.latents, self.known))
-            holes = torch.from_numpy(_mirrored(self.holes[scene].astype(np.float32), side))[:, None]
-            whole = torch.from_numpy(rng.random((count, 1, 1, 1)) < _ALL_KNOWN)
-            holes, known = holes.masked_fill(whole, 0), torch.where(whole, latent, known)
-            yield Batch(
-                latent,
-                torch.from_numpy(words.astype(np.int64)),
-                1 + _HOLE_WEIGHT * holes,
-                torch.zeros_like(holes),
-                holes,
-                known,
-                torch.ones(count, 1, 1, 1),
-            )
-
-
-def batches_of(size: int, empty: list[int], rng: np.random.Generator) -> Iterator[Batch]:
-    """Batches for one process: pictures of a size; of the larger one, as many windows with holes beside them."""
-    count = BATCH[size]
-    if size == 128:
-        yield from Latents(size, empty).batches(count, rng)
-    for both in zip(
-        Latents(size, empty).batches(count // 2, rng), Windows(empty).batches(count // 2, rng), strict=True
-    ):
-        yield Batch(*map(torch.cat, zip(*both, strict=True)))
 
 
 def _mirrored(maps: NDArray[np.float32], side: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -185,7 +119,7 @@ def _mirrored(maps: NDArray[np.float32], side: NDArray[np.integer]) -> NDArray[n
 def loss_of(
     unet: nn.Module, encoder: CLIPTextModel, batch: Batch, alphas: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """v-prediction loss, min-SNR weighted where the network is told no holes."""
+    """min-SNR weighted v-prediction loss."""
     count = len(batch.latent)
     stratum = (torch.arange(count) + torch.rand(count, generator=generator)) / count
     t = (1000 * stratum[torch.randperm(count, generator=generator)]).long()
@@ -194,16 +128,13 @@ def loss_of(
     x_t = alpha.sqrt() * batch.latent + (1 - alpha).sqrt() * noise
     v = alpha.sqrt() * noise - (1 - alpha).sqrt() * batch.latent
     snr = alpha / (1 - alpha)
-    # Around holes much is known at every level, so that each is worth as much; min-SNR weights average about a half.
-    level = torch.where(batch.window > 0, 0.5, snr.clamp(max=_GAMMA) / (snr + 1))
-    importance = level * batch.weight / batch.weight.mean()
+    importance = snr.clamp(max=_GAMMA) / (snr + 1) * batch.weight / batch.weight.mean()
     told = torch.rand((count, 1, 1, 1), generator=generator) < _DEPTH_GIVEN
-    given = torch.cat([x_t, batch.depth * told, batch.holes, batch.known], 1)
-    given = given.contiguous(memory_format=torch.channels_last)
+    given = torch.cat([x_t, batch.depth * told], 1).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
         states = encoder(batch.words).last_hidden_state
         predicted = unet(given, t, encoder_hidden_states=states).sample.float()
-    return (importance * (predicted - v).square()).mean() * 2
+    return (importance * (predicted - v).square()).mean() * 2  # min-SNR weights average about a half
 
 
 def start_models() -> tuple[UNet2DConditionModel, CLIPTextModel, list[int]]:
@@ -211,7 +142,7 @@ def start_models() -> tuple[UNet2DConditionModel, CLIPTextModel, list[int]]:
     tokenizer = build_tokenizer(WORK / "tokenizer" / str(torch.distributed.get_rank()))
     torch.manual_seed(0)
     empty = tokenizer("", padding="max_length", max_length=LENGTH).input_ids
-    return build_unet(CHANNELS + 2), build_text_encoder(tokenizer), empty
+    return build_unet(depth=True), build_text_encoder(tokenizer), empty
 
 
 def train(rank: int, options: argparse.Namespace) -> None:
@@ -236,7 +167,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
     generator = torch.Generator().manual_seed(7919 * step + rank)
     rng = np.random.default_rng([4, rank, step])
     count, size = BATCH[options.size], str(options.size)
-    batches = batches_of(options.size, empty, rng)
+    batches = Latents(options.size, empty).batches(count, rng)
     both.train()
     last, running, begun = time.time(), None, (time.time(), samples)
     budget = options.minutes * 60 if options.more is None else spent[size] + options.more * 60
@@ -285,17 +216,15 @@ def _save(
     CHECKPOINT.with_suffix(".new").replace(CHECKPOINT)
 
 
-def averaged() -> tuple[dict[str, UNet2DConditionModel], dict[str, Tensor]]:
-    """The averaged models by name (`TOLD`), and the averaged text encoder's weights."""
+def averaged() -> tuple[UNet2DConditionModel, UNet2DConditionModel, dict[str, Tensor]]:
+    """The averaged text UNet, its depth-conditioned sibling, and the averaged text encoder's weights."""
     weights = torch.load(CHECKPOINT, weights_only=True)["average"]
     weights = {name: value.contiguous() for name, value in weights.items()}
+    sibling, text = build_unet(depth=True).eval(), build_unet().eval()
     of_unet = {k.removeprefix("unet."): v for k, v in weights.items() if k.startswith("unet.")}
-    models = {}
-    for name, told in TOLD.items():
-        models[name] = build_unet(len(told)).eval()
-        read = of_unet["conv_in.weight"][:, [*range(CHANNELS), *told]].contiguous()
-        models[name].load_state_dict(of_unet | {"conv_in.weight": read})
-    return models, {k.removeprefix("encoder."): v for k, v in weights.items() if k.startswith("encoder.")}
+    sibling.load_state_dict(of_unet)
+    text.load_state_dict(of_unet | {"conv_in.weight": of_unet["conv_in.weight"][:, :CHANNELS].contiguous()})
+    return text, sibling, {k.removeprefix("encoder."): v for k, v in weights.items() if k.startswith("encoder.")}
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ from stereodiffusion.diffusion.backbone import (
     Backbone,
     Concat,
     Embedding,
-    ShownInHoles,
 )
 from stereodiffusion.diffusion.schedule import Prediction, Schedule
 from stereodiffusion.settings import PrecisionChoice, Sampling
@@ -69,8 +68,8 @@ class CountingBackbone:
         return self._backbone.depth_conditioned
 
     @property
-    def inpainting(self) -> ShownInHoles | None:
-        """What `predict` needs to be shown in holes, if anything."""
+    def inpainting(self) -> bool:
+        """Whether `predict` needs to be told where holes are and what is around them."""
         return self._backbone.inpainting
 
     @property

@@ -21,14 +21,10 @@ AttentionPlace: TypeAlias = Literal["down", "mid", "up"]
 """Where in the U-Net a self-attention layer sits: the contracting half, the bottleneck, the expanding half. In a
 transformer, which has no such halves: in the first, the middle, the last third of its layers."""
 
-ShownInHoles: TypeAlias = Literal["grey", "filled"]
-"""What a network for inpainting is shown where a picture has holes: grey, as all of diffusers are, or what the hole is
-filled with before the network sees it."""
-
 Concat: TypeAlias = Float[Tensor, "_rows _channels _lh _lw"]
 """What some networks read of each cell beside its noisy latent, as further input channels. Depth-conditioned ones: the
 relative inverse depth in [-1, 1], near is +1, one channel. Inpainting ones: 1 where a cell is in a hole and 0
-elsewhere, then the latents of the picture, as it is `ShownInHoles`."""
+elsewhere, then the latents of the picture whose holes are grey."""
 
 Tokens: TypeAlias = Float[Tensor, "_rows _tokens _features"]
 """Token sequences: what self-attention reads, or prompts after the text encoder."""
@@ -115,8 +111,8 @@ class Backbone(Protocol):
         ...
 
     @property
-    def inpainting(self) -> ShownInHoles | None:
-        """What `predict` needs to be shown in holes, beside where they are and what is around them; None if nothing."""
+    def inpainting(self) -> bool:
+        """Whether `predict` needs to be told where holes are and what is around them."""
         ...
 
     @property

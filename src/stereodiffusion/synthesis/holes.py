@@ -22,16 +22,14 @@ def around_holes(backbone: Backbone, picture: Image, holes: Region) -> Concat:
 
     Args:
         backbone: Encodes.
-        picture: Its holes filled somehow, (b, 3, h, w), sRGB in [0, 1].
+        picture: (b, 3, h, w), sRGB in [0, 1].
         holes: Pixels that are not known, (b, 1, h, w).
 
     Returns:
-        1 in holes and 0 elsewhere, and the latents of the picture, with grey holes if the network was trained with
-        these, (b, 1 + c, h, w) in cells.
+        1 in holes and 0 elsewhere, and the latents of the picture with grey holes, (b, 1 + c, h, w) in cells.
     """
     cells = max_pool2d(holes.float(), backbone.pixels_per_latent)
-    shown = torch.where(holes, _GREY, picture) if backbone.inpainting == "grey" else picture
-    return torch.cat([cells, backbone.encode(shown)], dim=1)
+    return torch.cat([cells, backbone.encode(torch.where(holes, _GREY, picture))], dim=1)
 
 
 def all_known(latents: Latent) -> Concat:

@@ -30,7 +30,7 @@ from stereodiffusion.request import (
     with_digests,
 )
 from stereodiffusion.request.inputs import MapFile, PictureFile
-from stereodiffusion.settings import Mode, PrecisionChoice
+from stereodiffusion.settings import PrecisionChoice
 from stereodiffusion.settings.presets import PresetName
 from stereodiffusion.synthesis.asking import check_request, device_of
 from stereodiffusion.synthesis.conditioning import Prompted
@@ -76,7 +76,7 @@ class StereoDiffusion:
         self._dtype: PrecisionChoice = dtype
         self._estimator_asked = depth_estimator
         self._estimators: dict[str, DepthEstimator] = {}
-        self._backbones: dict[Mode, Backbone] = {}
+        self._backbones: dict[bool, Backbone] = {}
         self._device = device or device_of(model)
         check_request(model, depth_estimator, device=self._device, dtype=dtype, hub=hub)
         self.name = str(model) if isinstance(model, str | Path) else pipeline_name(_origin_of(model))
@@ -84,27 +84,21 @@ class StereoDiffusion:
     @property
     def backbone(self) -> Backbone:
         """The text-conditioned model."""
-        return self._loaded("text")
+        return self._loaded(depth=False)
 
     @property
     def depth_backbone(self) -> Backbone:
         """The depth-conditioned model: a sibling of its own for `toybox`, the model itself for SD2-depth."""
-        return self._loaded("depth")
+        return self._loaded(depth=True)
 
-    @property
-    def photo_backbone(self) -> Backbone:
-        """What fills the occlusions of photos: a sibling for inpainting for `toybox`, the model itself for others."""
-        return self._loaded("photo")
-
-    def _loaded(self, mode: Mode) -> Backbone:
+    def _loaded(self, *, depth: bool) -> Backbone:
         from stereodiffusion.models.backbones import load_backbone  # diffusers takes seconds to import
 
         with LOADING:  # a second thread waits for the first one's
-            if mode not in self._backbones:
+            if depth not in self._backbones:
                 where: dict[str, Any] = {"device": self._device, "dtype": self._dtype, "memory": self._memory}
-                sibling = {"depth": mode == "depth", "inpainting": mode == "photo"}
-                self._backbones[mode] = load_backbone(self._model, hub=self._hub, **sibling, **where)
-            return self._backbones[mode]
+                self._backbones[depth] = load_backbone(self._model, depth=depth, hub=self._hub, **where)
+            return self._backbones[depth]
 
     def _estimator(self, name: str) -> DepthEstimator:
         """A monocular depth estimator, loaded on first use."""

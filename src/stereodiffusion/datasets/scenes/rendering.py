@@ -101,33 +101,21 @@ def render_disparity(scene: Scene, size: tuple[int, int] = (256, 256), *, eye: E
     return (scene.rig.focal_px(size[1]) * scene.rig.baseline_m / depth).astype(np.float32)
 
 
-def render_hidden(scene: Scene, size: tuple[int, int] = (256, 256), *, eye: Eye = "left") -> NDArray[np.bool_]:
-    """Only what of one eye's picture the other eye does not see: hidden, or outside its frame, (height, width)."""
-    return _seen(scene, size, eye)[2]
-
-
-def _seen(
-    scene: Scene, size: tuple[int, int], eye: Eye
-) -> tuple[NDArray[np.floating], NDArray[np.int8], NDArray[np.bool_]]:
-    """Depth, toys, and what the other eye does not see."""
+def _view(scene: Scene, size: tuple[int, int], eye: Eye) -> RenderedView:
     slope_x, slope_y = rays(scene.rig, _checked(size), np.float64)
-    here, there = (0.0, scene.rig.baseline_m) if eye == "left" else (scene.rig.baseline_m, 0.0)
+    baseline_m = scene.rig.baseline_m
+    here, there = (0.0, baseline_m) if eye == "left" else (baseline_m, 0.0)
     depth, toy = first_hit(scene, here, slope_x, slope_y)
     seen_from_there = slope_x + (here - there) / depth
     other_depth, _ = first_hit(scene, there, seen_from_there, slope_y)
     with np.errstate(invalid="ignore"):
         hidden = other_depth < depth * (1 - _SAME_SURFACE)
     outside = np.abs(seen_from_there) * scene.rig.focal > 0.5
-    return depth, toy, hidden | outside
-
-
-def _view(scene: Scene, size: tuple[int, int], eye: Eye) -> RenderedView:
-    depth, toy, occluded = _seen(scene, size, eye)
     return RenderedView(
         image=render_image(scene, size, eye=eye),
         depth_m=depth.astype(np.float32),
-        disparity=(scene.rig.focal_px(size[1]) * scene.rig.baseline_m / depth).astype(np.float32),
-        occluded=occluded,
+        disparity=(scene.rig.focal_px(size[1]) * baseline_m / depth).astype(np.float32),
+        occluded=hidden | outside,
         toy=toy,
     )
 
@@ -153,14 +141,4 @@ def _checked(size: tuple[int, int]) -> tuple[int, int]:
     return size
 
 
-__all__ = [
-    "BACKGROUND",
-    "Eye",
-    "RenderedPair",
-    "RenderedView",
-    "rays",
-    "render",
-    "render_disparity",
-    "render_hidden",
-    "render_image",
-]
+__all__ = ["BACKGROUND", "Eye", "RenderedPair", "RenderedView", "rays", "render", "render_disparity", "render_image"]

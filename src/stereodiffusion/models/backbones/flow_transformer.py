@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import CLIPTokenizer, T5Tokenizer
 
-from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Concat, Embedding, ShownInHoles
+from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Concat, Embedding
 from stereodiffusion.diffusion.schedule import Prediction, Schedule
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.backbones.flow_levels import check_levels, flow_schedule
@@ -84,9 +84,9 @@ class FlowTransformer(LatentModel):
         return False
 
     @property
-    def inpainting(self) -> ShownInHoles | None:
+    def inpainting(self) -> bool:
         """None of these is told of holes."""
-        return None
+        return False
 
     @property
     def attention_places(self) -> Sequence[AttentionPlace]:

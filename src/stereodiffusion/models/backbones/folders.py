@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -18,17 +18,14 @@ from stereodiffusion.models.backbones.schedulers import load_flow_scheduler, loa
 from stereodiffusion.models.backbones.words import load_t5_tokenizer, load_tokenizer
 from stereodiffusion.models.origin import FLOWS, Family, family_in, index_of, parts_of
 
-Sibling: TypeAlias = Literal["depth", "inpainting"]
-"""Networks beside a model's own that read more than noisy latents: `unet_depth`, `unet_inpainting`."""
 
-
-def load_folder(folder: Path, formats: Formats, *, sibling: Sibling | None, variant: str | None) -> dict[str, Any]:
+def load_folder(folder: Path, formats: Formats, *, depth: bool, variant: str | None) -> dict[str, Any]:
     """The parts that the method uses, by the names that the model's class takes them by.
 
     Args:
         folder: The model's.
         formats: In which precision.
-        sibling: Of the network, `unet_depth` or `unet_inpainting`, that is preferred if there is one.
+        depth: Whether a sibling of the network that takes a depth map, `unet_depth`, is preferred.
         variant: Which of several copies of the weights; the full one, or else what there is, if None.
 
     Raises:
@@ -45,7 +42,7 @@ def load_folder(folder: Path, formats: Formats, *, sibling: Sibling | None, vari
         scheduler = load_flow_scheduler(folder / "scheduler", folder)
         predicts = {"transformer": network(kind, "transformer/diffusion_pytorch_model", formats.network)}
     else:
-        unet = f"unet_{sibling}" if (folder / f"unet_{sibling}").is_dir() else "unet"
+        unet = "unet_depth" if depth and (folder / "unet_depth").is_dir() else "unet"
         scheduler = load_scheduler(folder / "scheduler", folder)
         predicts = {"unet": network(UNet2DConditionModel, f"{unet}/diffusion_pytorch_model", formats.network)}
     return {

@@ -18,7 +18,7 @@ from stereodiffusion.diffusion.backbone import empty_concat
 from stereodiffusion.errors import ModelError, StereoDiffusionError, first_line
 from stereodiffusion.models.alone import LOADING
 from stereodiffusion.models.backbones.families import family_of
-from stereodiffusion.models.backbones.folders import Sibling, load_folder
+from stereodiffusion.models.backbones.folders import load_folder
 from stereodiffusion.models.backbones.latent import LatentModel
 from stereodiffusion.models.backbones.locating import locate
 from stereodiffusion.models.backbones.offloading import place
@@ -42,7 +42,6 @@ def load_backbone(
     device: torch.device | str = "cpu",
     dtype: PrecisionChoice | torch.dtype = "float32",
     depth: bool = False,
-    inpainting: bool = False,
     hub: Hub = DEFAULT,
     memory: Memory = PLENTY,
 ) -> LatentModel:
@@ -57,7 +56,6 @@ def load_backbone(
             pipeline keeps its own, and its memory layout; what is loaded here in half precision is channels last, and
             for the processor the network is streamlined.
         depth: Whether it must take a depth map. A folder may hold a sibling of the network that does, `unet_depth`.
-        inpainting: Whether a sibling that is told of holes is preferred, if the folder holds one: `unet_inpainting`.
         hub: Which of a model's revisions and variants, and how it is fetched.
         memory: What is done for a device with little memory; a pipeline keeps its own ways.
 
@@ -72,9 +70,8 @@ def load_backbone(
         name, path = locate(model, hub)
         with LOADING, quiet(), as_model_errors(name):
             formats = formats_for(dtype, device, wide=path.is_dir() and family_in(path) in FLOWS)
-            sibling: Sibling | None = "depth" if depth else "inpainting" if inpainting else None
-            parts = _parts(path, formats, sibling=sibling, variant=hub.variant)
-            backbone = family_of(parts)(**parts, **_own(name), name=name)
+            parts = _parts(path, formats, depth=depth, variant=hub.variant)
+            backbone = family_of(parts)(**parts, **_vocabulary(name), name=name)
             _settle(parts, formats, device, memory)
             _try_out(backbone)
     else:
@@ -84,12 +81,10 @@ def load_backbone(
     return backbone
 
 
-def _parts(path: Path, formats: Formats, *, sibling: Sibling | None, variant: str | None) -> dict[str, Any]:
+def _parts(path: Path, formats: Formats, *, depth: bool, variant: str | None) -> dict[str, Any]:
     """The parts of a model in a folder or a file."""
     return (
-        load_folder(path, formats, sibling=sibling, variant=variant)
-        if path.is_dir()
-        else load_single_file(path, formats)
+        load_folder(path, formats, depth=depth, variant=variant) if path.is_dir() else load_single_file(path, formats)
     )
 
 
@@ -125,13 +120,13 @@ def _try_out(backbone: LatentModel) -> None:
         raise ModelError(f"{backbone.name}: expected a picture size above 0, got {height} x {width}")
 
 
-def _own(name: str) -> dict[str, Any]:
-    """The embedded model has learnt the words of the scenes' captions and no others, and to improve filled holes."""
+def _vocabulary(name: str) -> dict[str, Any]:
+    """The embedded model has learnt the words of the scenes' captions and no others."""
     if name != EMBEDDED:
         return {}
     from stereodiffusion.datasets.scenes import VOCABULARY
 
-    return {"vocabulary": VOCABULARY, "shown_in_holes": "filled"}
+    return {"vocabulary": VOCABULARY}
 
 
 @contextmanager

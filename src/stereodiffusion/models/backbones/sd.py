@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Concat, Embedding, ShownInHoles
+from stereodiffusion.diffusion.backbone import AttentionPlace, AttentionTap, Concat, Embedding
 from stereodiffusion.diffusion.schedule import Prediction, Schedule, preserving_schedule
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.backbones.attention import SelfAttention
@@ -38,7 +38,6 @@ class StableDiffusion(LatentModel):
         name: What the model is called in messages and metadata.
         vocabulary: All words that the text encoder has learnt, if they are few; otherwise those that the tokenizer's
             configuration lists as `words`, or any word if it lists none.
-        shown_in_holes: Of a network for inpainting, what it was shown when it was trained.
         rewrite_prompt: Applied to each prompt and its tokenizer first: the placeholder words of textual inversion.
 
     Raises:
@@ -69,7 +68,6 @@ class StableDiffusion(LatentModel):
         scheduler: Any,
         name: str,
         vocabulary: Collection[str] | None = None,
-        shown_in_holes: ShownInHoles = "grey",
         rewrite_prompt: Callable[[str, CLIPTokenizer], str] = lambda prompt, _: prompt,
     ) -> None:
         super().__init__(vae=vae, name=name)
@@ -78,7 +76,6 @@ class StableDiffusion(LatentModel):
         self.tokenizer = tokenizer
         self._check_settings()
         self._vocabulary: Collection[str] | None = vocabulary or _words_of(tokenizer, name)
-        self._shown_in_holes: ShownInHoles = shown_in_holes
         self._rewrite_prompt = rewrite_prompt
         self._prediction: Prediction = _prediction_of(scheduler, name)
         self._alphas = _alphas_of(scheduler, name)
@@ -137,9 +134,9 @@ class StableDiffusion(LatentModel):
         return self._beside == 1
 
     @property
-    def inpainting(self) -> ShownInHoles | None:
-        """What `predict` needs to be shown in holes, beside where they are and what is around them; None if nothing."""
-        return self._shown_in_holes if self._beside == self.latent_channels + 1 else None
+    def inpainting(self) -> bool:
+        """Whether `predict` needs to be told where holes are and what is around them."""
+        return self._beside == self.latent_channels + 1
 
     @property
     def _beside(self) -> int:
