@@ -43,7 +43,13 @@ def assert_same(backbone: StableDiffusion, parts: dict[str, nn.Module]) -> None:
 
 @pytest.mark.parametrize(
     ("family", "channels", "prediction"),
-    [("sd1", 4, "epsilon"), ("sd2", 4, "v_prediction"), ("sd2", 5, "epsilon"), ("sdxl", 4, "v_prediction")],
+    [
+        ("sd1", 4, "epsilon"),
+        ("sd1", 9, "epsilon"),
+        ("sd2", 4, "v_prediction"),
+        ("sd2", 5, "epsilon"),
+        ("sdxl", 4, "v_prediction"),
+    ],
 )
 def test_every_tensor_arrives(
     family: original_layout.Family,
