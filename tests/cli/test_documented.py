@@ -129,10 +129,13 @@ def test_the_commands_of_batches_write_theirs(here: Path, run: Run, model: Path,
 @pytest.mark.usefixtures("files")
 def test_the_commands_of_other_models_write_theirs(here: Path, run: Run, estimator: Path, tmp_path: Path) -> None:
     tiny.xl_pipeline().save_pretrained(tmp_path / "tiny-xl", safe_serialization=True)
+    tiny.save(tmp_path / "tiny-inpainting", "inpainting")
     lines = command_lines("docs/models.md")
-    assert [line[line.index("--model") + 1] for line in lines] == ["sd1.5", "sdxl", "sdxl-turbo", "model.safetensors"]
-    for line in lines:
-        small = ("--model", tmp_path / "tiny-xl", "--steps", "2", "--device", "cpu", "--depth-estimator", estimator)
+    models = [line[line.index("--model") + 1] for line in lines]
+    assert models == ["sd1.5", "sdxl", "sdxl-turbo", "model.safetensors", "sd1.5-inpainting"]
+    for name, line in zip(models, lines, strict=True):
+        model = tmp_path / ("tiny-inpainting" if name == "sd1.5-inpainting" else "tiny-xl")
+        small = ("--model", model, "--steps", "2", "--device", "cpu", "--depth-estimator", estimator)
         result = run(*line, *small, "--quiet")
         assert (result.exit_code, result.stderr) == (0, ""), line
         assert (here / line[line.index("-o") + 1]).is_file()
