@@ -13,7 +13,9 @@ from stereodiffusion.models.hub import DEFAULT, Hub, split_revision
 EMBEDDED: Final = "toybox"
 """The diffusion model that comes with the package."""
 
-EXPECTED: Final = "a Stable Diffusion 1.x, 2.x, XL or 3 model or a FLUX.1 (text, or depth with a five-channel U-Net)"
+EXPECTED: Final = (
+    "a Stable Diffusion 1.x, 2.x, XL or 3 model or a FLUX.1 (text, inpainting, or depth with a five-channel U-Net)"
+)
 """What can be worked with, for messages."""
 
 
@@ -38,10 +40,12 @@ _PIPELINES: Final[Mapping[str, Family]] = {
     "StableDiffusionPipeline": "sd",
     "StableDiffusionImg2ImgPipeline": "sd",
     "StableDiffusionDepth2ImgPipeline": "sd",
+    "StableDiffusionInpaintPipeline": "sd",
     "LatentConsistencyModelPipeline": "sd",
     "LatentConsistencyModelImg2ImgPipeline": "sd",
     "StableDiffusionXLPipeline": "sdxl",
     "StableDiffusionXLImg2ImgPipeline": "sdxl",
+    "StableDiffusionXLInpaintPipeline": "sdxl",
     "StableDiffusion3Pipeline": "sd3",
     "StableDiffusion3Img2ImgPipeline": "sd3",
     "FluxPipeline": "flux",

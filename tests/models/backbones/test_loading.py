@@ -113,6 +113,28 @@ def test_a_depth_model_without_a_sibling(tmp_path: Path) -> None:
     assert load_backbone(folder).depth_conditioned
 
 
+def test_a_folder_of_a_model_for_inpainting(tmp_path: Path) -> None:
+    backbone = load_backbone(tiny.save(tmp_path / "inpainting", "inpainting"))
+    assert backbone.inpainting
+    assert not backbone.depth_conditioned
+    expected = tiny.unet(in_channels=9).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in backbone.unet.state_dict().items())
+
+
+def test_an_index_may_name_the_xl_pipeline_for_inpainting(tmp_path: Path) -> None:
+    tiny.xl_pipeline().save_pretrained(tmp_path / "xl", safe_serialization=True)
+    index = tmp_path / "xl" / "model_index.json"
+    index.write_text(index.read_text().replace("StableDiffusionXLPipeline", "StableDiffusionXLInpaintPipeline"))
+    unet = tiny.xl_unet()
+    unet.register_to_config(in_channels=9)
+    wider = torch.nn.Conv2d(9, 16, 3, padding=1)
+    unet.conv_in = wider
+    unet.save_pretrained(tmp_path / "xl" / "unet", safe_serialization=True)
+    backbone = load_backbone(tmp_path / "xl")
+    assert backbone.inpainting
+    assert torch.equal(backbone.unet.conv_in.weight, wider.weight)
+
+
 def assert_same_xl(backbone: StableDiffusion) -> None:
     """The weights are those of `tiny.xl_pipeline()`, and so is what they say."""
     assert isinstance(backbone, StableDiffusionXL)
@@ -434,7 +456,7 @@ def test_weights_in_half_precision_alone_will_do(broken: Path) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["StableDiffusionXLInpaintPipeline", "StableDiffusionInpaintPipeline", "FluxFillPipeline", "QwenImagePipeline"],
+    ["StableDiffusionInstructPix2PixPipeline", "FluxFillPipeline", "QwenImagePipeline"],
 )
 def test_other_kinds_are_named(broken: Path, kind: str) -> None:
     rewrite(broken / "model_index.json", _class_name=kind)
