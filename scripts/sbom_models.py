@@ -21,7 +21,8 @@ from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from stereodiffusion.models.cards import CARDS, ModelCard, on_disk
+from stereodiffusion.models.cards import CARDS, ModelCard
+from stereodiffusion.models.stored import on_disk
 
 VERSION = SchemaVersion.V1_6
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from stereodiffusion.models.cards import CARDS, WEIGHTS
+from stereodiffusion.models.cards import CARDS
+from stereodiffusion.models.stored import WEIGHTS
 
 pytest.importorskip("cyclonedx", reason="left out: cyclonedx-bom is not installed")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "sbom_models.py"

@@ -9,8 +9,9 @@ from typing import get_args
 import pytest
 from huggingface_hub import constants
 
-from stereodiffusion.models import cards
-from stereodiffusion.models.cards import CARDS, ModelCard, find_card, on_disk
+from stereodiffusion.models import cards, stored
+from stereodiffusion.models.cards import CARDS, ModelCard, find_card
+from stereodiffusion.models.stored import on_disk
 from stereodiffusion.settings import Mode
 from stereodiffusion.settings.presets import preset, preset_names
 
@@ -19,7 +20,7 @@ from stereodiffusion.settings.presets import preset, preset_names
 def _empty_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STEREODIFFUSION_MODELS", str(tmp_path / "by-hand"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(cards, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(stored, "WEIGHTS", tmp_path / "weights")
 
 
 def write(card: ModelCard, folder: Path, *, without: str = "") -> None:
@@ -118,9 +119,9 @@ def test_the_hubs_cache_by_commit_and_by_branch(tmp_path: Path) -> None:
 
 def test_the_folder_for_models_put_there_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEREODIFFUSION_MODELS", "~/models")
-    assert cards.models_folder() == Path.home() / "models"
+    assert stored.models_folder() == Path.home() / "models"
     monkeypatch.delenv("STEREODIFFUSION_MODELS")
-    assert cards.models_folder() == Path.home() / ".cache" / "stereodiffusion" / "models"
+    assert stored.models_folder() == Path.home() / ".cache" / "stereodiffusion" / "models"
 
 
 @pytest.mark.parametrize("mode", get_args(Mode))

@@ -5,7 +5,8 @@ import textwrap
 
 import typer
 
-from stereodiffusion.models.cards import CARDS, Kind, ModelCard, models_folder, on_disk
+from stereodiffusion.models.cards import CARDS, Kind, ModelCard
+from stereodiffusion.models.stored import models_folder, on_disk
 
 _PURPOSES: dict[Kind, str] = {
     "text": "text, photo",

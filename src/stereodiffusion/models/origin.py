@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError
-from stereodiffusion.models.cards import WEIGHTS, find_card, models_folder
+from stereodiffusion.models.cards import find_card
 from stereodiffusion.models.checkpoint.files import PICKLES, check_own, check_regular, pickle_refused, read_settings
 from stereodiffusion.models.hub import DEFAULT, Hub, split_revision
+from stereodiffusion.models.stored import WEIGHTS, models_folder
 
 EMBEDDED: Final = "toybox"
 """The diffusion model that comes with the package."""

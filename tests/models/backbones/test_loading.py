@@ -19,7 +19,7 @@ from tests.models.backbones.loaded import load_backbone
 from torch import nn
 
 from stereodiffusion.errors import ConfigError, ModelError, ModelUnavailableError, PromptError
-from stereodiffusion.models import cards, origin
+from stereodiffusion.models import cards, origin, stored
 from stereodiffusion.models.backbones import StableDiffusion, StableDiffusionXL, precision
 from stereodiffusion.models.backbones.streamlining import MatrixConv2d, streamline
 
@@ -258,7 +258,7 @@ def test_an_installation_without_the_embedded_model(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("model", ["sd1.5", "stable-diffusion-v1-5/stable-diffusion-v1-5"])
 def test_a_model_put_there_by_hand(folder: Path, model: str) -> None:
-    by_hand = cards.models_folder() / "stable-diffusion-v1-5" / "stable-diffusion-v1-5"
+    by_hand = stored.models_folder() / "stable-diffusion-v1-5" / "stable-diffusion-v1-5"
     by_hand.parent.mkdir(parents=True)
     by_hand.symlink_to(folder)
     backbone = load_backbone(model)
@@ -269,7 +269,7 @@ def test_a_model_put_there_by_hand(folder: Path, model: str) -> None:
 @pytest.mark.parametrize("model", ["sdxl", "sdxl-turbo"])
 def test_sdxl_put_there_by_hand(model: str, xl_folder: Path) -> None:
     card = cast(cards.ModelCard, cards.find_card(model))
-    by_hand = cards.models_folder() / cast(str, card.repository)
+    by_hand = stored.models_folder() / cast(str, card.repository)
     by_hand.parent.mkdir(parents=True)
     by_hand.symlink_to(xl_folder)
     assert_same_xl(load_backbone(model))

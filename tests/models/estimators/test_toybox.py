@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from stereodiffusion.datasets.scenes import render, sample_scene
-from stereodiffusion.models.cards import find_card, on_disk
+from stereodiffusion.models.cards import find_card
 from stereodiffusion.models.estimators import load_depth_estimator
+from stereodiffusion.models.stored import on_disk
 
 CARD = find_card("toybox-depth")
 HELD_OUT = range(90_000_001, 90_000_007)

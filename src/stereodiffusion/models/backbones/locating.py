@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from stereodiffusion.errors import ModelError
-from stereodiffusion.models.cards import models_folder
 from stereodiffusion.models.checkpoint.files import PICKLES, pickle_refused
 from stereodiffusion.models.hub import DEFAULT, Hub, fetch
 from stereodiffusion.models.origin import (
@@ -16,6 +15,7 @@ from stereodiffusion.models.origin import (
     origin_of,
     parts_of,
 )
+from stereodiffusion.models.stored import models_folder
 
 _WEIGHTS = (
     "unet/diffusion_pytorch_model",

@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from stereodiffusion.errors import ModelError, ModelUnavailableError
-from stereodiffusion.models.cards import CARDS, ModelCard, find_card, models_folder, on_disk
+from stereodiffusion.models.cards import CARDS, ModelCard, find_card
 from stereodiffusion.models.checkpoint.files import PICKLES, pickle_refused
 from stereodiffusion.models.hub import DEFAULT, Hub, fetch, split_revision
+from stereodiffusion.models.stored import models_folder, on_disk
 
 EMBEDDED = "toybox-depth"
 """The estimator of toys that comes with the package."""
