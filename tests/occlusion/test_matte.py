@@ -185,6 +185,18 @@ def test_a_wire_takes_nothing_of_the_old_background_along(
     assert hard_error > 0.12
 
 
+@pytest.mark.parametrize(("rise", "torn"), [(1.4, False), (2.4, False), (8.0, True)])
+def test_a_border_that_the_map_has_roughly_stays_in_one_piece(rise: float, torn: bool) -> None:
+    """The upper border of a box, whose left half the map has closer; of two boxes, a gap opens between them."""
+    pixels = torch.full((24, 64), 2.0)
+    pixels[12:, 20:50] = 10.0
+    pixels[12:, 20:35] += rise
+    picture = torch.where((torch.arange(24) >= 12).view(24, 1), BOX, WALL).expand(1, 3, 24, 64).contiguous()
+    layers = split_at_borders(picture, Disparity.from_pixels(pixels))
+    border = splat(layers.opacity, layers.front_disparity).visible[0, 0, 12, 20 - 10 : 50 - 10]
+    assert bool((~border[:-5]).any()) == torn
+
+
 def test_a_map_of_another_size_or_with_gaps_is_refused() -> None:
     picture, disparity = soft_box(30, 45), steps(30, 45, 10.0)
     with pytest.raises(GeometryError, match="its disparity"):

@@ -25,6 +25,7 @@ _STEP_PX = 1.0  # and so is what differs less from cell to cell, however steep: 
 _CONTRAST = 0.06  # surfaces whose colours are closer (Euclidean, sRGB in [0, 1]) tell nothing about a mixture
 _THIRD_COLOUR = 0.4  # of the distance between both colours; what lies farther off the line between them is a third
 _LEAST_THIRD_COLOUR = 0.1
+_ONE_BORDER_PX = 3  # neighbours along a border that differ less are of one thing, however roughly the map has it
 _CELLS_AT_ONCE = 1 << 14  # of edges
 
 
@@ -80,12 +81,13 @@ def split_at_borders(picture: Image, disparity: Disparity, *, radius: int = 1) -
     in_front = (near - far > _JUMP_PX) & (pixels - far > near - pixels)
     beside = (_largest(split.to(pixels), radius + 1) > 0) & ~split & in_front
     opacity = _put(beside.to(pixels), at, alpha)
+    front_px = torch.where(opacity > 0, _put(pixels, at, near_px), 0.0)
     return Layers(
         behind=_put(picture, at, of_behind),
         behind_disparity=Disparity(pixels=_put(pixels, at, far_px), known=everywhere),
         front=_put(picture * beside, at, of_front),
         opacity=opacity,
-        front_disparity=Disparity(pixels=torch.where(opacity > 0, _put(pixels, at, near_px), 0.0), known=opacity > 0),
+        front_disparity=_without_tears(Disparity(pixels=front_px, known=opacity > 0)),
     )
 
 
@@ -209,6 +211,22 @@ def _put(field: Float[Tensor, "b c h w"], at: _Cells, values: Float[Tensor, "n c
     changed = field.movedim(1, -1).clone()
     changed[at] = values
     return changed.movedim(-1, 1).contiguous()
+
+
+def _without_tears(border: Disparity) -> Disparity:
+    """Cells along a row moved closer where the next one is, so that they are one column apart at most and no gap opens.
+
+    What the nearer surface has beside a cell is a mean of few cells, and where the map is rough it differs from the
+    next one's: through the gaps, what is behind would be seen as specks.
+    """
+    pixels, both = border.pixels.clone(), border.known[..., 1:] & border.known[..., :-1]
+    for _ in range(_ONE_BORDER_PX - 1):
+        first, second = pixels[..., :-1], pixels[..., 1:]
+        small = both & ((first - second).abs() <= _ONE_BORDER_PX)
+        raised = torch.where(small, second - 1, -torch.inf), torch.where(small, first - 1, -torch.inf)
+        pixels = torch.maximum(pixels, pad(raised[0], (0, 1), value=-torch.inf))
+        pixels = torch.maximum(pixels, pad(raised[1], (1, 0), value=-torch.inf))
+    return Disparity(pixels=pixels, known=border.known)
 
 
 def _steps(pixels: Map) -> Map:
