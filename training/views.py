@@ -11,7 +11,7 @@ from stereodiffusion.datasets.scenes.moving import MovingScene
 from stereodiffusion.datasets.scenes.raycast import first_hit
 from stereodiffusion.datasets.scenes.rendering import rays
 
-_RIGHT_EYE, _ASIDE = 0.25, 0.3  # shares of the scenes; all others are seen by the left eye
+_RIGHT_EYE, _ASIDE = 0.3, 0.12  # shares of the scenes; all others are seen by the left eye
 _FARTHEST_M = 0.35
 _LEAST_SHOWN = 0.5  # of every toy, or its caption would speak of what cannot be seen
 _RAYS = 64  # in each direction, to count what is shown
