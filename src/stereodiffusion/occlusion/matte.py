@@ -25,7 +25,7 @@ _STEP_PX = 1.0  # and so is what differs less from cell to cell, however steep: 
 _CONTRAST = 0.06  # surfaces whose colours are closer (Euclidean, sRGB in [0, 1]) tell nothing about a mixture
 _THIRD_COLOUR = 0.4  # of the distance between both colours; what lies farther off the line between them is a third
 _LEAST_THIRD_COLOUR = 0.1
-_ONE_BORDER_PX = 3  # neighbours along a border that differ less are of one thing, however roughly the map has it
+_ONE_BORDER_PX = 3  # neighbours along a border that differ by no more are of one thing, roughly mapped
 _CELLS_AT_ONCE = 1 << 14  # of edges
 
 
@@ -214,7 +214,7 @@ def _put(field: Float[Tensor, "b c h w"], at: _Cells, values: Float[Tensor, "n c
 
 
 def _without_tears(border: Disparity) -> Disparity:
-    """Cells along a row moved closer where the next one is, so that they are one column apart at most and no gap opens.
+    """Steps along a row made slopes of one column a cell, with which no gap opens, unless they part two things.
 
     What the nearer surface has beside a cell is a mean of few cells, and where the map is rough it differs from the
     next one's: through the gaps, what is behind would be seen as specks.
