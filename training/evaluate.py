@@ -141,7 +141,9 @@ def evaluate(options: argparse.Namespace) -> dict[str, float]:
     found["autoencoder PSNR, scenes (dB)"] = autoencoder_psnr(pipeline.vae, scene_pictures(40, 256, HELD_OUT_SEED))
     if options.photos is not None:
         found["autoencoder PSNR, photographs (dB)"] = autoencoder_psnr(pipeline.vae, square_photographs(options.photos))
-    found["depth estimator error (px at 256)"] = depth_estimator.measure(estimator, 64)
+    errors = depth_estimator.measure(estimator, 64)
+    found["depth estimator error (px at 256)"] = errors.all
+    found["depth estimator error at borders (px at 256)"] = errors.borders
     make_fast(pipeline.unet)
     one, two = of_one_toy(options.count), [two_colours(HELD_OUT_SEED + 25_000 + i) for i in range(options.count)]
     drawn = drawn_from(pipeline, one, options, "one")

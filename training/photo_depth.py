@@ -31,43 +31,20 @@ from training.pictures import WORK
 
 CHECKPOINT = WORK / "photo_depth.pt"
 _MIDDLE = 3.4  # logit of toybox's middle depth over its greatest, negated
-_NOISE = 0.05
 _RELOAD = 50  # steps between looks for new chunks
 
 
 def build() -> GLPNWithSpread:
-    """The network before training: ``toybox-depth`` of twice the width, and twice the layers in its last two stages.
-
-    It computes what ``toybox-depth`` does (Chen et al. 2016, Net2Net), near instead of far, but for a little noise
-    that lets the copies of a channel part ways: shapes, shading and floors it knows already.
-    """
-    torch.manual_seed(0)
+    """The network before training: ``toybox-depth``, predicting near instead of far; shapes and floors it knows."""
     toybox = GLPNForDepthEstimation.from_pretrained(TARGET / "depth", dtype=torch.float32)
-    small = toybox.config
-    changes = {"depths": [1, 1, 2, 2], "max_depth": 1, "depth_estimation_type": "relative"}
-    widened = {name: [2 * n for n in getattr(small, name)] for name in ("hidden_sizes", "num_attention_heads")}
-    model = GLPNWithSpread(GLPNConfig(**(small.to_dict() | widened | changes)))
-    known = toybox.state_dict()
+    model = GLPNWithSpread(
+        GLPNConfig(**(toybox.config.to_dict() | {"max_depth": 1, "depth_estimation_type": "relative"}))
+    )
+    model.load_state_dict(toybox.state_dict(), strict=False)  # all but the second head
     with torch.no_grad():
-        for name, value in model.state_dict().items():
-            if name in known:
-                value.copy_(_widened(known[name], value.shape))
-            elif name.endswith(("output.dense.weight", "dense2.weight")):
-                value.zero_()  # a layer that adds nothing yet
         last = model.head.head[-1]
         last.weight.neg_(), last.bias.neg_().sub_(_MIDDLE)
     return model
-
-
-def _widened(weights: Tensor, shape: torch.Size) -> Tensor:
-    """Weights for twice the channels, each the copy of another."""
-    if weights.dim() == 0 or weights.shape == shape:
-        return weights
-    if weights.shape[0] != shape[0]:
-        weights = torch.cat([weights, weights])
-    if weights.dim() > 1 and weights.shape[1] != shape[1]:
-        weights = torch.cat([weights, weights], 1) / 2
-    return weights + _NOISE * weights.std() * torch.randn(shape) if weights.dim() > 1 else weights
 
 
 class Batch(NamedTuple):

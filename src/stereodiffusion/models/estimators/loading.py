@@ -21,7 +21,7 @@ from stereodiffusion.models.alone import LOADING
 from stereodiffusion.models.checkpoint.completeness import check_network, check_report
 from stereodiffusion.models.checkpoint.part import Part, check_numbers, read_part
 from stereodiffusion.models.estimators.estimator import DepthEstimator, MonocularDepth, Prediction, prediction_of
-from stereodiffusion.models.estimators.locating import EMBEDDED, locate
+from stereodiffusion.models.estimators.locating import locate
 from stereodiffusion.models.estimators.spread import GLPNWithSpread, UnsureDepth
 from stereodiffusion.models.hub import DEFAULT, Hub
 from stereodiffusion.settings import Precision
@@ -81,15 +81,13 @@ def load_depth_estimator(
         model=model.to(device),
         processor=processor,
         predicts=predicts,
-        most_pixels=_most_pixels(name, config),
+        most_pixels=_most_pixels(processor),
     )
 
 
-def _most_pixels(name: str, config: dict[str, Any]) -> int | None:
-    """Twice the 256 x 256 of `toybox-depth`; the 480 x 640 of the published GLPNs; others resize by themselves."""
-    if config.get("model_type") != "glpn":
-        return None
-    return 2 * 256 * 256 if name == EMBEDDED else 480 * 640
+def _most_pixels(processor: Any) -> int | None:
+    """The 480 x 640 of the published GLPNs, whose processor only rounds sizes down; all others have a size of theirs."""
+    return 480 * 640 if getattr(processor, "size_divisor", None) else None
 
 
 def _load_processor(name: str, folder: Path) -> Any:
