@@ -35,6 +35,7 @@ FARTHEST_M = 100
 _PIXEL_METRES = Rig().focal_px(SIZE) * Rig().baseline_m  # disparity * depth
 _SMALL_FOR = 1 / 3  # of the time at 128 px
 _PIXELS_A_STEP = 8 * 256 * 256  # in each process; twice as many pictures at 128 px
+_WIDE, _LEAST_HEIGHT = 0.2, 0.5  # share of pictures cut to wide ones, and the least height of these, of their width
 _TOY_WEIGHT = 2.0  # added to the weight of a cell full of toy
 _IN_FLOAT32 = 0.25  # of the steps: in bfloat16 alone the network comes to rely on how that rounds
 _AVERAGE = 0.997
@@ -117,7 +118,7 @@ class Renders:
         self._toys = [np.load(chunk_path(SIZE, chunk))["objects"] for chunk in chunks]
 
     def draw(self, size: int, rng: np.random.Generator) -> Batch:
-        """As many pictures of a size as a step takes, at random mirrored and blemished."""
+        """As many pictures of a size as a step takes, at random mirrored, wide (then stretched) and blemished."""
         count = min(16, max(1, _PIXELS_A_STEP // size**2))
         images = np.empty((count, size, size, 3), np.float32)
         disparity, weight = np.empty((count, size, size), np.float32), np.empty((count, size, size), np.float32)
@@ -126,6 +127,9 @@ class Renders:
             side = slice(None, None, -1 if rng.random() < 0.5 else 1)
             picture = self._pictures[chunk][i][:, side].astype(np.float32) / 255
             truth, toys = (a[chunk][i][:, side].astype(np.float32) for a in (self._disparity, self._toys))
+            if rng.random() < _WIDE:
+                share = rng.uniform(_LEAST_HEIGHT, 1)
+                picture, truth, toys = (_middle_rows(a, share) for a in (picture, truth, toys))
             images[k] = _blemished(_resized(picture, size), rng)
             disparity[k] = _resized(truth, size)
             weight[k] = 1 + _TOY_WEIGHT * cv2.resize(toys, (size, size), interpolation=cv2.INTER_NEAREST)
@@ -143,6 +147,11 @@ def _store_disparity(chunk: int) -> None:
         maps = [render_disparity(stored_scene(SIZE, chunk, i), (SIZE, SIZE)) for i in range(CHUNK)]
         np.save(path.with_suffix(".new.npy"), np.stack(maps).astype(np.float16))
         path.with_suffix(".new.npy").replace(path)
+
+
+def _middle_rows(values: np.ndarray, share: float) -> np.ndarray:
+    cut = round(len(values) * (1 - share) / 2)
+    return values[cut : len(values) - cut]
 
 
 def _resized(values: np.ndarray, size: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from jaxtyping import Float32, UInt8
 from stereodiffusion.geometry.disparity import Disparity, check_dense
 from stereodiffusion.types import Image
 
-_LIKE = 25.0  # deviation of the weight of colours, in 255ths
+_LIKE = 40.0  # deviation of the weight of colours, in 255ths
 _ONE_SURFACE_PX = 1.0  # the closer the median is, the more of a cell's own disparity is kept: slopes and fractions
 _STEP_PX = 2.0  # what differs more within reach of a border cell is two surfaces
 _STEP_REACH = 2  # half the width of what is left of a ramp

@@ -7,7 +7,6 @@ from stereodiffusion.settings import MapFitting
 from stereodiffusion.types import Image
 
 _SNAPPING_PIXELS = 512 * 512
-_RADII = 16, 8  # of the weighted medians, in cells: wide ramps first, and what is left of them once more
 
 
 def refined(disparity: Disparity, picture: Image, fitting: MapFitting) -> Disparity:
@@ -25,9 +24,7 @@ def refined(disparity: Disparity, picture: Image, fitting: MapFitting) -> Dispar
 
 
 def _snapped(disparity: Disparity, picture: Image, fitting: MapFitting) -> Disparity:
-    snapped = disparity
-    for radius in _RADII:
-        snapped = snap_to_edges(snapped, picture, radius=radius)
+    snapped = snap_to_edges(disparity, picture)
     if not fitting.hair:
         return snapped
     from stereodiffusion.occlusion.strands import attach_strands  # OpenCV takes its time
