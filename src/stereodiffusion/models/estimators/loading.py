@@ -86,7 +86,7 @@ def load_depth_estimator(
 
 
 def _most_pixels(processor: Any) -> int | None:
-    """The 480 x 640 of the published GLPNs, whose processor only rounds sizes down; all others have a size of theirs."""
+    """The 480 x 640 of the published GLPNs, whose processor only rounds sizes down; others have a size of theirs."""
     return 480 * 640 if getattr(processor, "size_divisor", None) else None
 
 
