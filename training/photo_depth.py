@@ -36,6 +36,7 @@ _RELOAD = 50  # steps between looks for new chunks
 
 def build() -> GLPNWithSpread:
     """The network before training: ``toybox-depth``, predicting near instead of far; shapes and floors it knows."""
+    torch.manual_seed(0)  # the second head begins at random
     toybox = GLPNForDepthEstimation.from_pretrained(TARGET / "depth", dtype=torch.float32)
     model = GLPNWithSpread(
         GLPNConfig(**(toybox.config.to_dict() | {"max_depth": 1, "depth_estimation_type": "relative"}))

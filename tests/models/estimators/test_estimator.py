@@ -9,7 +9,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 from torch import Tensor, nn
-from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+from transformers import AutoImageProcessor, AutoModelForDepthEstimation, DPTImageProcessorPil
 
 from stereodiffusion.errors import GeometryError, ModelError
 from stereodiffusion.models.estimators import MonocularDepth, load_depth_estimator
@@ -127,6 +127,15 @@ def test_large_pictures_are_reduced_for_networks_without_a_size_of_their_own(
     depth_m, _ = literal(folders["glpn"], reduced[0])
     expected = nn.functional.interpolate(1 / depth_m[None], size=(960, 1280), mode="bicubic")
     torch.testing.assert_close(load_depth_estimator(folders["glpn"])(large), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_processor_that_resizes_and_pads_sees_the_whole_picture(folders: dict[str, Path], tmp_path: Path) -> None:
+    AutoModelForDepthEstimation.from_pretrained(folders["dpt"]).save_pretrained(tmp_path)
+    padded = DPTImageProcessorPil(size={"height": 32, "width": 32}, do_pad=True, size_divisor=16)
+    padded.save_pretrained(tmp_path)
+    estimator = load_depth_estimator(tmp_path)
+    assert isinstance(estimator, MonocularDepth)
+    assert estimator.most_pixels is None
 
 
 def test_not_a_number_is_an_error(folders: dict[str, Path], pictures: Tensor) -> None:

@@ -86,8 +86,8 @@ def load_depth_estimator(
 
 
 def _most_pixels(processor: Any) -> int | None:
-    """The 480 x 640 of the published GLPNs, whose processor only rounds sizes down; others have a size of theirs."""
-    return 480 * 640 if getattr(processor, "size_divisor", None) else None
+    """The 480 x 640 of the published GLPNs, whose processor has no size of its own and only rounds sizes down."""
+    return None if getattr(processor, "size", None) else 480 * 640
 
 
 def _load_processor(name: str, folder: Path) -> Any:
